@@ -1,1 +1,5 @@
 //! Being built.
+
+/// The message being routed.
+#[derive(Clone)]
+pub struct Context;

@@ -1,0 +1,114 @@
+//! What a module gets from the core.
+
+use std::any::{Any, TypeId};
+use std::collections::{BTreeMap, HashMap};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, PoisonError, RwLock};
+
+use tokio::runtime::Handle;
+
+/// The core as modules see it: services, counters, the background runtime. Cheap to clone, usable from any thread.
+#[derive(Clone)]
+pub struct Host(Arc<Inner>);
+
+struct Inner {
+    runtime: Handle,
+    services: RwLock<HashMap<TypeId, Box<dyn Any + Send + Sync>>>,
+    counters: RwLock<BTreeMap<&'static str, Counter>>,
+}
+
+/// A number that only grows. Keep the handle: looking it up by name takes a lock.
+#[derive(Clone, Default)]
+pub struct Counter(Arc<AtomicU64>);
+
+impl Host {
+    /// A host whose modules do their database and network work on `runtime`.
+    pub fn new(runtime: Handle) -> Self {
+        Self(Arc::new(Inner { runtime, services: RwLock::default(), counters: RwLock::default() }))
+    }
+
+    /// Offers a service to the other modules: `host.provide::<dyn Bindings>(bindings)`. A later one of the same trait replaces it.
+    pub fn provide<T: ?Sized + Send + Sync + 'static>(&self, service: Arc<T>) {
+        let mut services = self.0.services.write().unwrap_or_else(PoisonError::into_inner);
+        services.insert(TypeId::of::<T>(), Box::new(service));
+    }
+
+    /// The service of this trait, if a module provides it. Look it up in [`Module::ready`](super::Module::ready) and keep it.
+    pub fn service<T: ?Sized + Send + Sync + 'static>(&self) -> Option<Arc<T>> {
+        let services = self.0.services.read().unwrap_or_else(PoisonError::into_inner);
+        services.get(&TypeId::of::<T>())?.downcast_ref::<Arc<T>>().cloned()
+    }
+
+    /// The background runtime: database and HTTP work goes here, never onto a worker.
+    pub fn runtime(&self) -> &Handle {
+        &self.0.runtime
+    }
+
+    /// The counter of this name, such as `registrar_rejected`; made at first use.
+    pub fn counter(&self, name: &'static str) -> Counter {
+        let mut counters = self.0.counters.write().unwrap_or_else(PoisonError::into_inner);
+        counters.entry(name).or_default().clone()
+    }
+
+    /// All counters with their present values, by name.
+    pub fn counters(&self) -> Vec<(&'static str, u64)> {
+        let counters = self.0.counters.read().unwrap_or_else(PoisonError::into_inner);
+        counters.iter().map(|(name, counter)| (*name, counter.value())).collect()
+    }
+}
+
+impl Counter {
+    /// Adds one.
+    pub fn increment(&self) {
+        self.add(1);
+    }
+
+    /// Adds `amount`.
+    pub fn add(&self, amount: u64) {
+        self.0.fetch_add(amount, Ordering::Relaxed);
+    }
+
+    /// The present value.
+    pub fn value(&self) -> u64 {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    trait Greeter: Send + Sync {
+        fn greet(&self) -> String;
+    }
+
+    struct English;
+
+    impl Greeter for English {
+        fn greet(&self) -> String {
+            "hello".into()
+        }
+    }
+
+    fn host() -> (tokio::runtime::Runtime, Host) {
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        let host = Host::new(runtime.handle().clone());
+        (runtime, host)
+    }
+
+    #[test]
+    fn modules_meet_by_the_trait_they_share() {
+        let (_runtime, host) = host();
+        assert!(host.service::<dyn Greeter>().is_none());
+        host.provide::<dyn Greeter>(Arc::new(English));
+        assert_eq!(host.service::<dyn Greeter>().unwrap().greet(), "hello");
+    }
+
+    #[test]
+    fn a_counter_is_one_number_however_often_it_is_looked_up() {
+        let (_runtime, host) = host();
+        host.counter("panics").increment();
+        host.counter("panics").add(2);
+        assert_eq!(host.counters(), [("panics", 3)]);
+    }
+}

@@ -1,0 +1,3 @@
+//! The server's own settings.
+
+pub mod nearest;
