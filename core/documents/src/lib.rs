@@ -1,1 +1,11 @@
-//! Documents.
+//! The documents that SIP presence and messaging carry, one format to a file: bytes in, values out, and back.
+//! No sockets, no clock, no tasks.
+//!
+//! | module | what | standard |
+//! |---|---|---|
+//! | [`xml`] | a bounded XML reader with namespaces, and the writing of text | XML 1.0, Namespaces in XML 1.0 |
+//! | [`pidf`] | presence information | RFC 3863 |
+#![forbid(unsafe_code)]
+
+pub mod pidf;
+pub mod xml;

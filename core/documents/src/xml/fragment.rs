@@ -1,0 +1,161 @@
+//! An element kept as it came, so that what a reader doesn't understand passes through.
+
+use super::document::{Declaration, Element};
+use super::push_attribute;
+
+/// An element of any namespace as a text that stands on its own: the namespace declarations that it relied on
+/// from around it have been added to its start tag.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Fragment {
+    text: Box<str>,
+    namespace: Box<str>,
+    name: Box<str>,
+    /// Where the value of the start tag's `id` attribute stands in `text`.
+    id: Option<(u32, u32)>,
+}
+
+impl Fragment {
+    pub fn namespace(&self) -> &str {
+        &self.namespace
+    }
+
+    /// The name without its prefix.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The XML text.
+    pub fn as_str(&self) -> &str {
+        &self.text
+    }
+
+    /// The value of its `id` attribute, still escaped.
+    pub fn id(&self) -> Option<&str> {
+        let (start, end) = self.id?;
+        self.text.get(start as usize..end as usize)
+    }
+
+    /// Appends the text with `prefix` put in front of its id, if it has one.
+    pub fn push_with_id_prefix(&self, out: &mut String, prefix: &str) {
+        let at = self.id.map_or(0, |(start, _)| start as usize);
+        let (head, tail) = self.text.split_at_checked(at).unwrap_or((&self.text, ""));
+        out.push_str(head);
+        if self.id.is_some() {
+            out.push_str(prefix);
+        }
+        out.push_str(tail);
+    }
+}
+
+impl<'d> Element<'d> {
+    /// Keeps the element with all that is inside it.
+    pub fn to_fragment(self) -> Fragment {
+        let node = self.node();
+        let raw = self.document.text.get(node.span.clone()).unwrap_or_default();
+        let mut missing = String::new();
+        let inherited = self.inherited();
+        for declaration in &inherited {
+            if self.uses(raw, declaration.prefix) {
+                push_declaration(&mut missing, declaration.prefix, &declaration.uri);
+            }
+        }
+        let mut in_scope = inherited.into_iter().chain(self.declarations());
+        // Unprefixed names without any default namespace must not fall into that of the new surroundings.
+        if self.uses(raw, "") && !in_scope.any(|declaration| declaration.prefix.is_empty()) {
+            push_declaration(&mut missing, "", "");
+        }
+        let name_end = 1 + node.name.len();
+        let (head, tail) = raw.split_at_checked(name_end).unwrap_or((raw, ""));
+        let id = self.find_attribute("", "id").map(|attribute| {
+            let start = attribute.span.start - node.span.start + missing.len();
+            (start as u32, (start + attribute.span.len()) as u32)
+        });
+        Fragment {
+            text: [head, &missing, tail].concat().into(),
+            namespace: self.namespace().into(),
+            name: self.name().into(),
+            id,
+        }
+    }
+
+    /// The declarations that hold here and stand on elements around this one, nearest first.
+    fn inherited(self) -> Vec<&'d Declaration<'d>> {
+        let own = self.declarations();
+        let mut found: Vec<&Declaration<'_>> = Vec::new();
+        let mut around = self.parent();
+        while let Some(element) = around {
+            for declaration in element.declarations() {
+                let same = |other: &Declaration<'_>| other.prefix == declaration.prefix;
+                if !own.iter().any(same) && !found.iter().any(|other| same(other)) {
+                    found.push(declaration);
+                }
+            }
+            around = element.parent();
+        }
+        found
+    }
+
+    fn declarations(self) -> &'d [Declaration<'d>] {
+        self.document.declarations.get(self.node().declarations.clone()).unwrap_or_default()
+    }
+
+    /// Whether a name in here may rely on the prefix. Content counts too, since values may be qualified names.
+    fn uses(self, raw: &str, prefix: &str) -> bool {
+        if prefix.is_empty() {
+            return self.descendants().any(|element| element.node().local == 0);
+        }
+        raw.match_indices(prefix).any(|(at, _)| raw.as_bytes().get(at + prefix.len()) == Some(&b':'))
+    }
+}
+
+fn push_declaration(out: &mut String, prefix: &str, uri: &str) {
+    match prefix {
+        "" => push_attribute(out, "xmlns", uri),
+        prefix => push_attribute(out, &["xmlns:", prefix].concat(), uri),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::{Document, Limits};
+    use super::*;
+
+    fn first_child(text: &str) -> Fragment {
+        let document = Document::parse(text.as_bytes(), &Limits::default()).unwrap();
+        document.root().children().next().unwrap().to_fragment()
+    }
+
+    #[test]
+    fn a_fragment_carries_the_declarations_that_it_needs_and_no_others() {
+        let kept = first_child(
+            "<a xmlns='u:1' xmlns:p='u:2' xmlns:q='u:3' xmlns:r='u:4'><p:b id='x'><q:c xmlns:q='u:5'/></p:b></a>",
+        );
+        assert_eq!(kept.as_str(), "<p:b xmlns:p=\"u:2\" xmlns:q=\"u:3\" id='x'><q:c xmlns:q='u:5'/></p:b>");
+        assert_eq!((kept.namespace(), kept.name(), kept.id()), ("u:2", "b", Some("x")));
+    }
+
+    #[test]
+    fn the_default_namespace_is_stated_also_when_there_is_none() {
+        assert_eq!(first_child("<a xmlns='u:1'><b/></a>").as_str(), "<b xmlns=\"u:1\"/>");
+        assert_eq!(first_child("<p:a xmlns:p='u:1'><b>x</b></p:a>").as_str(), "<b xmlns=\"\">x</b>");
+        assert_eq!(first_child("<a xmlns='u:1'><b xmlns='u:2'/></a>").as_str(), "<b xmlns='u:2'/>");
+    }
+
+    #[test]
+    fn an_id_gets_a_prefix() {
+        let mut out = String::new();
+        first_child("<a><b c='1' id = \"x\">id='y'</b></a>").push_with_id_prefix(&mut out, "p-");
+        assert_eq!(out, "<b xmlns=\"\" c='1' id = \"p-x\">id='y'</b>");
+        out.clear();
+        first_child("<a xmlns='u'><b xmlns='u'/></a>").push_with_id_prefix(&mut out, "p-");
+        assert_eq!(out, "<b xmlns='u'/>");
+    }
+
+    #[test]
+    fn a_fragment_is_a_document() {
+        let kept = first_child("<a xmlns='u:1' xmlns:p='u:&amp;2'><b><p:c/><d p:e='f'/></b></a>");
+        let document = Document::parse(kept.as_str().as_bytes(), &Limits::default()).unwrap();
+        assert!(document.root().child("u:&2", "c").is_some());
+        assert_eq!(document.root().child("u:1", "d").unwrap().attribute_of("u:&2", "e"), Some("f"));
+    }
+}
