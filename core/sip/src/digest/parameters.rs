@@ -1,0 +1,154 @@
+//! The comma-separated `name=value` list of the authentication headers: RFC 7235 §2.1, RFC 3261 §25.1.
+
+use std::borrow::Cow;
+
+use super::DigestError;
+
+/// The parameters of one header value, in order, with values as on the wire, quotes included.
+pub(crate) struct Parameters<'a> {
+    rest: &'a str,
+}
+
+impl<'a> Parameters<'a> {
+    /// The list after the scheme `Digest`.
+    pub(crate) fn after_scheme(value: &'a str) -> Result<Self, DigestError> {
+        let value = value.trim_ascii();
+        let (scheme, rest) = value.split_once(|c: char| c.is_ascii_whitespace()).ok_or(DigestError::NotDigest)?;
+        if scheme.eq_ignore_ascii_case("Digest") { Ok(Self::bare(rest)) } else { Err(DigestError::NotDigest) }
+    }
+
+    /// A list without a scheme, as in Authentication-Info.
+    pub(crate) fn bare(list: &'a str) -> Self {
+        Self { rest: list }
+    }
+
+    fn take(&mut self) -> Result<(&'a str, &'a str), DigestError> {
+        let (name, after) = self.rest.split_once('=').ok_or(DigestError::Malformed)?;
+        let after = after.trim_ascii_start();
+        let end = if after.starts_with('"') {
+            quoted_end(after).ok_or(DigestError::Malformed)?
+        } else {
+            after.find(',').unwrap_or(after.len())
+        };
+        let (value, rest) = after.split_at(end);
+        let rest = rest.trim_ascii_start();
+        if !rest.is_empty() && !rest.starts_with(',') {
+            return Err(DigestError::Malformed);
+        }
+        let name = name.trim_ascii();
+        if name.is_empty() || name.contains([' ', '\t', '"', ',']) {
+            return Err(DigestError::Malformed);
+        }
+        self.rest = rest;
+        Ok((name, value.trim_ascii_end()))
+    }
+}
+
+impl<'a> Iterator for Parameters<'a> {
+    type Item = Result<(&'a str, &'a str), DigestError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        // Empty list elements are allowed by RFC 7230 §7 and sent by some.
+        self.rest = self.rest.trim_start_matches(|c: char| c == ',' || c.is_ascii_whitespace());
+        if self.rest.is_empty() {
+            return None;
+        }
+        let item = self.take();
+        if item.is_err() {
+            self.rest = "";
+        }
+        Some(item)
+    }
+}
+
+/// Where the quoted string at the start of `text` ends, behind its closing quote.
+fn quoted_end(text: &str) -> Option<usize> {
+    let mut escaped = false;
+    for (index, byte) in text.bytes().enumerate().skip(1) {
+        match byte {
+            _ if escaped => escaped = false,
+            b'\\' => escaped = true,
+            b'"' => return Some(index + 1),
+            _ => {}
+        }
+    }
+    None
+}
+
+/// What stands between the quotes, escapes left alone: RFC 7616's `unq`, the form that is hashed.
+pub(crate) fn between_quotes(value: &str) -> &str {
+    value.strip_prefix('"').and_then(|value| value.strip_suffix('"')).unwrap_or(value)
+}
+
+/// The text that a quoted string stands for.
+pub(crate) fn unquoted(value: &str) -> Cow<'_, str> {
+    let inner = between_quotes(value);
+    if !inner.contains('\\') {
+        return Cow::Borrowed(inner);
+    }
+    let mut text = String::with_capacity(inner.len());
+    let mut chars = inner.chars();
+    while let Some(c) = chars.next() {
+        text.extend(if c == '\\' { chars.next() } else { Some(c) });
+    }
+    Cow::Owned(text)
+}
+
+/// Remembers a value once; a second one is an error.
+pub(crate) fn once<'a>(slot: &mut Option<&'a str>, name: &'static str, value: &'a str) -> Result<(), DigestError> {
+    if slot.replace(value).is_some() { Err(DigestError::Repeated(name)) } else { Ok(()) }
+}
+
+/// Prints `text` as a quoted string.
+pub(crate) fn write_quoted(f: &mut std::fmt::Formatter<'_>, text: &str) -> std::fmt::Result {
+    use std::fmt::Write;
+    f.write_char('"')?;
+    let mut rest = text;
+    while let Some(at) = rest.find(['"', '\\']) {
+        f.write_str(&rest[..at])?;
+        f.write_char('\\')?;
+        f.write_str(&rest[at..=at])?;
+        rest = &rest[at + 1..];
+    }
+    f.write_str(rest)?;
+    f.write_char('"')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(list: &str) -> Result<Vec<(&str, &str)>, DigestError> {
+        Parameters::bare(list).collect()
+    }
+
+    #[test]
+    fn quotes_hide_commas_and_equals_signs() {
+        assert_eq!(read(r#"a="x,y=z", b = c,,d="\"""#), Ok(vec![("a", "\"x,y=z\""), ("b", "c"), ("d", r#""\"""#)]));
+    }
+
+    #[test]
+    fn unquoted_values_may_hold_what_tokens_may_not() {
+        assert_eq!(read("uri=sip:a@b;c=d,nc=1"), Ok(vec![("uri", "sip:a@b;c=d"), ("nc", "1")]));
+    }
+
+    #[test]
+    fn broken_lists_are_errors() {
+        for list in ["a", "a=\"open", "=b", "a=\"b\"c", "a b=c", ", x"] {
+            assert_eq!(read(list), Err(DigestError::Malformed), "{list}");
+        }
+    }
+
+    #[test]
+    fn only_digest_is_taken() {
+        assert!(Parameters::after_scheme("dIGEST\ta=b").is_ok());
+        assert_eq!(Parameters::after_scheme("Basic abc").err(), Some(DigestError::NotDigest));
+        assert_eq!(Parameters::after_scheme("Digest").err(), Some(DigestError::NotDigest));
+    }
+
+    #[test]
+    fn escapes_are_undone_for_names_only() {
+        assert_eq!(unquoted(r#""a\"b\\""#), r#"a"b\"#);
+        assert_eq!(between_quotes(r#""a\"b""#), r#"a\"b"#);
+    }
+}

@@ -1,0 +1,206 @@
+//! Which nonce counts were used: RFC 7616 §3.4, "allows the server to detect request replays".
+//!
+//! Only nonces that a right response came with are remembered, 17 bytes each, in two generations: the older one is
+//! dropped when a lifetime has passed, since by then all its nonces have expired, or earlier when the limit is reached;
+//! then nonces of which the counts may have been forgotten are refused, and their clients get a fresh one.
+
+use std::collections::HashMap;
+use std::hash::{BuildHasherDefault, Hasher};
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use super::nonce::{Replayed, ValidNonce};
+
+/// Nonces in use that are remembered unless told otherwise: about 20 MB when all are.
+pub const DEFAULT_LIMIT: usize = 1 << 20;
+
+/// Parts of the table with a lock each.
+const SHARDS: usize = 16;
+
+/// The table of nonce counts.
+pub(crate) struct Counts {
+    shards: [Mutex<Shard>; SHARDS],
+    lifetime: Duration,
+    /// Nonces in one generation of one shard.
+    generation_limit: usize,
+}
+
+/// Two generations of nonces.
+#[derive(Default)]
+struct Shard {
+    current: Table,
+    previous: Table,
+    /// When `current` was begun.
+    begun: Duration,
+    /// Nonces made before this may have been forgotten.
+    forgotten_before: Duration,
+}
+
+type Table = HashMap<u64, Used, BuildHasherDefault<AlreadyRandom>>;
+
+/// The counts used with one nonce.
+#[derive(Clone, Copy)]
+struct Used {
+    highest: u32,
+    /// Bit `i`: `highest - i` was used. Requests may overtake one another by this much.
+    window: u32,
+}
+
+impl Counts {
+    pub(crate) fn new(lifetime: Duration) -> Self {
+        Self::with_limit(lifetime, DEFAULT_LIMIT)
+    }
+
+    pub(crate) fn with_limit(lifetime: Duration, limit: usize) -> Self {
+        Self { shards: Default::default(), lifetime, generation_limit: (limit / (2 * SHARDS)).max(1) }
+    }
+
+    /// Notes a use, or refuses it.
+    pub(crate) fn note(&self, nonce: ValidNonce, count: u32, now: Duration) -> Result<(), Replayed> {
+        // The low bits choose the bucket within a table, so others choose the shard.
+        let index = (nonce.random >> 32) as usize % SHARDS;
+        // A panic cannot leave a table half changed.
+        let mut shard = self.shards[index].lock().unwrap_or_else(PoisonError::into_inner);
+        shard.turn(now, self.lifetime, self.generation_limit);
+        shard.note(nonce, count)
+    }
+}
+
+impl Shard {
+    /// Begins a new generation when it is time.
+    fn turn(&mut self, now: Duration, lifetime: Duration, limit: usize) {
+        let age = now.saturating_sub(self.begun);
+        if age <= lifetime && self.current.len() < limit {
+            return;
+        }
+        if age <= lifetime {
+            // The nonces to be dropped were first used before `begun`, hence made before it.
+            self.forgotten_before = self.begun;
+        }
+        self.previous = std::mem::take(&mut self.current);
+        if age > lifetime.saturating_mul(2) {
+            self.previous.clear();
+        }
+        self.begun = now;
+    }
+
+    fn note(&mut self, nonce: ValidNonce, count: u32) -> Result<(), Replayed> {
+        if let Some(used) = self.current.get_mut(&nonce.random) {
+            return used.note(count);
+        }
+        match self.previous.remove(&nonce.random) {
+            Some(mut used) => {
+                let outcome = used.note(count);
+                self.current.insert(nonce.random, used);
+                outcome
+            }
+            None if nonce.made < self.forgotten_before || count == 0 => Err(Replayed),
+            None => {
+                self.current.insert(nonce.random, Used { highest: count, window: 1 });
+                Ok(())
+            }
+        }
+    }
+}
+
+impl Used {
+    fn note(&mut self, count: u32) -> Result<(), Replayed> {
+        if let Some(ahead) = count.checked_sub(self.highest).filter(|ahead| *ahead > 0) {
+            self.window = self.window.checked_shl(ahead).unwrap_or(0) | 1;
+            self.highest = count;
+            return Ok(());
+        }
+        let bit = 1u32.checked_shl(self.highest - count).unwrap_or(0);
+        if count == 0 || bit == 0 || self.window & bit != 0 {
+            return Err(Replayed);
+        }
+        self.window |= bit;
+        Ok(())
+    }
+}
+
+/// The key is the nonce's random part, which nobody outside can choose.
+#[derive(Default)]
+struct AlreadyRandom(u64);
+
+impl Hasher for AlreadyRandom {
+    fn write(&mut self, bytes: &[u8]) {
+        for byte in bytes {
+            self.0 = self.0.rotate_left(8) ^ u64::from(*byte);
+        }
+    }
+
+    fn write_u64(&mut self, number: u64) {
+        self.0 = number;
+    }
+
+    fn finish(&self) -> u64 {
+        self.0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LIFETIME: Duration = Duration::from_secs(100);
+
+    fn at(seconds: u64) -> Duration {
+        Duration::from_secs(seconds)
+    }
+
+    fn nonce(random: u64, made: u64) -> ValidNonce {
+        ValidNonce { random, made: at(made) }
+    }
+
+    #[test]
+    fn each_count_is_taken_once() {
+        let counts = Counts::new(LIFETIME);
+        for count in [1, 2, 5, 4, 3, 100, 69, 0xffff_ffff] {
+            assert_eq!(counts.note(nonce(9, 0), count, at(1)), Ok(()), "{count}");
+            assert_eq!(counts.note(nonce(9, 0), count, at(1)), Err(Replayed), "{count} again");
+        }
+        assert_eq!(counts.note(nonce(9, 0), 7, at(1)), Err(Replayed), "too far behind to tell");
+        assert_eq!(counts.note(nonce(9, 0), 0, at(1)), Err(Replayed));
+        assert_eq!(counts.note(nonce(10, 0), 0, at(1)), Err(Replayed), "counts begin at 1");
+        assert_eq!(counts.note(nonce(10, 0), 1, at(1)), Ok(()), "other nonces have their own counts");
+    }
+
+    #[test]
+    fn counts_are_remembered_as_long_as_their_nonce_lives() {
+        let counts = Counts::new(LIFETIME);
+        assert_eq!(counts.note(nonce(1, 1000), 1, at(1000)), Ok(()));
+        assert_eq!(counts.note(nonce(2, 1099), 1, at(1099)), Ok(()));
+        for now in [1101, 1150, 1199] {
+            assert_eq!(counts.note(nonce(2, 1099), 1, at(now)), Err(Replayed), "{now}");
+        }
+    }
+
+    #[test]
+    fn memory_is_given_back_when_nonces_have_expired() {
+        let counts = Counts::new(LIFETIME);
+        for random in 0..1000 {
+            counts.note(nonce(random, 0), 1, at(0)).unwrap();
+        }
+        for now in [101, 202] {
+            counts.note(nonce(5000 + now, now), 1, at(now)).unwrap();
+        }
+        let shard = counts.shards[0].lock().unwrap();
+        assert_eq!(shard.current.len() + shard.previous.len(), 2);
+    }
+
+    #[test]
+    fn at_the_limit_old_nonces_are_refused_rather_than_taken_twice() {
+        let counts = Counts::with_limit(LIFETIME, 2 * SHARDS * 10);
+        // All in one shard: ten in each generation.
+        for random in 0..35 {
+            counts.note(nonce(random, random), 1, at(random)).unwrap();
+        }
+        for random in 0..35 {
+            assert_eq!(counts.note(nonce(random, random), 1, at(35)), Err(Replayed), "{random}");
+        }
+        let shard = counts.shards[0].lock().unwrap();
+        assert!(shard.current.len() <= 10 && shard.previous.len() <= 10);
+        assert!(shard.forgotten_before > Duration::ZERO);
+    }
+}
