@@ -1,0 +1,197 @@
+//! The Unix socket that commands come in by. Only its owner may connect: whoever can, controls the server.
+
+use std::io;
+use std::os::unix::fs::{FileTypeExt, PermissionsExt};
+use std::os::unix::net::UnixStream as StdStream;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use socket2::{Domain, SockAddr, Socket, Type};
+use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
+use tokio::net::{UnixListener, UnixStream};
+use tokio::sync::Semaphore;
+
+use super::registry::Registry;
+use super::rpc;
+
+/// Bytes of one request line. A longer one is answered with an error and the connection closed.
+pub const MAX_LINE: usize = 1 << 20;
+/// Connections served at a time; further ones wait.
+pub const MAX_CONNECTIONS: usize = 32;
+/// A connection that asks nothing for so long is closed.
+pub const IDLE: Duration = Duration::from_secs(600);
+
+const BACKLOG: i32 = 16;
+
+/// A bound socket. Dropping it removes its file.
+#[derive(Debug)]
+pub struct AdminSocket {
+    listener: UnixListener,
+    path: PathBuf,
+}
+
+/// Why the socket could not be opened.
+#[derive(Debug, thiserror::Error)]
+pub enum SocketError {
+    #[error("{path}: another server answers there; stop it, or choose another path")]
+    InUse { path: PathBuf },
+    #[error("{path}: exists and is not a socket; remove it, or choose another path")]
+    NotASocket { path: PathBuf },
+    #[error("{path}: {error}")]
+    Io { path: PathBuf, error: io::Error },
+}
+
+impl AdminSocket {
+    /// Binds the socket at `path`, replacing the file of a server that was killed. Needs a tokio runtime.
+    pub fn bind(path: &Path) -> Result<Self, SocketError> {
+        clear_stale(path)?;
+        let listener = listen(path).map_err(|error| SocketError::Io { path: path.to_owned(), error })?;
+        Ok(Self { listener, path: path.to_owned() })
+    }
+
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Serves until dropped.
+    pub async fn serve(self, registry: Arc<Registry>) {
+        let room = Arc::new(Semaphore::new(MAX_CONNECTIONS));
+        loop {
+            let Ok(permit) = room.clone().acquire_owned().await else { return };
+            match self.listener.accept().await {
+                Ok((stream, _)) => {
+                    let registry = registry.clone();
+                    tokio::spawn(async move {
+                        if let Err(error) = converse(stream, &registry).await {
+                            tracing::debug!(%error, "admin connection failed");
+                        }
+                        drop(permit);
+                    });
+                }
+                Err(error) => {
+                    // Out of descriptors, most likely: others must be closed first.
+                    tracing::warn!(%error, "admin socket does not accept");
+                    tokio::time::sleep(Duration::from_secs(1)).await;
+                }
+            }
+        }
+    }
+}
+
+impl Drop for AdminSocket {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_file(&self.path);
+    }
+}
+
+fn clear_stale(path: &Path) -> Result<(), SocketError> {
+    let Ok(metadata) = std::fs::symlink_metadata(path) else { return Ok(()) };
+    if !metadata.file_type().is_socket() {
+        return Err(SocketError::NotASocket { path: path.to_owned() });
+    }
+    if StdStream::connect(path).is_ok() {
+        return Err(SocketError::InUse { path: path.to_owned() });
+    }
+    std::fs::remove_file(path).map_err(|error| SocketError::Io { path: path.to_owned(), error })
+}
+
+fn listen(path: &Path) -> io::Result<UnixListener> {
+    if let Some(directory) = path.parent().filter(|directory| !directory.as_os_str().is_empty()) {
+        std::fs::create_dir_all(directory)?;
+    }
+    let socket = Socket::new(Domain::UNIX, Type::STREAM, None)?;
+    socket.bind(&SockAddr::unix(path)?)?;
+    // Before listening, so that nobody else can have connected.
+    std::fs::set_permissions(path, PermissionsExt::from_mode(0o600))?;
+    socket.listen(BACKLOG)?;
+    socket.set_nonblocking(true)?;
+    UnixListener::from_std(socket.into())
+}
+
+async fn converse(stream: UnixStream, registry: &Registry) -> io::Result<()> {
+    let (input, mut output) = stream.into_split();
+    let mut input = BufReader::new(input);
+    let mut line = Vec::new();
+    loop {
+        line.clear();
+        let mut limited = (&mut input).take(MAX_LINE as u64 + 1);
+        let Ok(read) = tokio::time::timeout(IDLE, limited.read_until(b'\n', &mut line)).await else { return Ok(()) };
+        if read? == 0 {
+            return Ok(());
+        }
+        if line.len() > MAX_LINE {
+            output.write_all(rpc::too_long(MAX_LINE).as_bytes()).await?;
+            return Ok(());
+        }
+        if line.trim_ascii().is_empty() {
+            continue;
+        }
+        if let Some(mut answer) = rpc::answer(registry, &line).await {
+            answer.push('\n');
+            output.write_all(answer.as_bytes()).await?;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::admin::client::{Client, ClientError};
+    use crate::admin::registry::Entry;
+    use crate::module::command::Usage;
+    use serde_json::json;
+
+    fn echo() -> Arc<Registry> {
+        let mut registry = Registry::new();
+        let usage = Usage { name: "echo", doc: "Answers what was said.", parameters: vec![("text", "anything")] };
+        registry.add("core", Entry::new(usage, |parameters| async move { Ok(parameters) }));
+        Arc::new(registry)
+    }
+
+    #[tokio::test]
+    async fn a_command_goes_there_and_back() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("new/admin.sock");
+        let socket = AdminSocket::bind(&path).unwrap();
+        assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+        let server = tokio::spawn(socket.serve(echo()));
+        let mut client = Client::connect(&path).await.unwrap();
+        assert_eq!(client.call("core.echo", json!(["hi"])).await.unwrap(), json!({ "text": "hi" }));
+        let error = client.call("core.ehco", json!({})).await.unwrap_err();
+        assert!(matches!(error, ClientError::Refused { code: -32601, .. }), "{error}");
+        server.abort();
+        assert!(server.await.is_err());
+        assert!(!path.exists(), "the file goes with the server");
+    }
+
+    #[tokio::test]
+    async fn a_stale_file_is_replaced_but_never_a_live_server_or_another_file() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("admin.sock");
+        drop(std::os::unix::net::UnixListener::bind(&path).unwrap());
+        let socket = AdminSocket::bind(&path).unwrap();
+        assert!(matches!(AdminSocket::bind(&path), Err(SocketError::InUse { .. })));
+        drop(socket);
+        std::fs::write(&path, "precious").unwrap();
+        assert!(matches!(AdminSocket::bind(&path), Err(SocketError::NotASocket { .. })));
+        assert_eq!(std::fs::read(&path).unwrap(), b"precious");
+    }
+
+    #[tokio::test]
+    async fn a_line_without_end_is_refused_at_the_limit() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("admin.sock");
+        let server = tokio::spawn(AdminSocket::bind(&path).unwrap().serve(echo()));
+        let (mut input, mut output) = UnixStream::connect(&path).await.unwrap().into_split();
+        let writer = tokio::spawn(async move {
+            let _ = output.write_all(&vec![b' '; MAX_LINE + 2]).await;
+            output
+        });
+        let mut answer = String::new();
+        let _ = input.read_to_string(&mut answer).await;
+        assert!(answer.contains("-32600"), "{answer}");
+        drop(writer.await);
+        server.abort();
+    }
+}
