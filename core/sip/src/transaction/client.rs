@@ -88,3 +88,87 @@ impl ClientTransaction {
         Actions::ended(ended)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    const TIMERS: Timers = Timers {
+        t1: Duration::from_millis(500),
+        t2: Duration::from_secs(4),
+        t4: Duration::from_secs(5),
+        c: Duration::from_secs(185),
+    };
+
+    fn in_state(state: State) -> ClientTransaction {
+        ClientTransaction { state, ..ClientTransaction::new(false) }
+    }
+
+    #[test]
+    fn starting_sends_and_arms_e_and_f_over_udp_but_only_f_over_tcp() {
+        let f = (Timer::F, Duration::from_secs(32));
+        let actions = ClientTransaction::new(false).start(&TIMERS);
+        assert_eq!(actions.send, Some(Send::Original));
+        assert_eq!(actions.timers().collect::<Vec<_>>(), [f, (Timer::E, TIMERS.t1)]);
+        assert_eq!(ClientTransaction::new(true).start(&TIMERS).timers().collect::<Vec<_>>(), [f]);
+    }
+
+    #[test]
+    fn events_lead_where_figure_6_says() {
+        use State::*;
+        let deliver = Actions::deliver();
+        let completed = deliver.and_start(Timer::K, TIMERS.t4);
+        for (before, status, actions, after) in [
+            (Trying, 100, deliver, Proceeding),
+            (Trying, 200, completed, Completed),
+            (Trying, 503, completed, Completed),
+            (Proceeding, 100, deliver, Proceeding),
+            (Proceeding, 404, completed, Completed),
+            (Completed, 100, Actions::NONE, Completed),
+            (Completed, 200, Actions::NONE, Completed),
+            (Terminated, 200, Actions::NONE, Terminated),
+        ] {
+            let mut machine = in_state(before);
+            assert_eq!(machine.on_response(status, &TIMERS), actions, "{status} in {before:?}");
+            assert_eq!(machine.state(), after, "{status} in {before:?}");
+        }
+        let again = Actions::send(Send::Original);
+        for (before, timer, actions, after) in [
+            (Trying, Timer::E, again.and_start(Timer::E, 2 * TIMERS.t1), Trying),
+            (Trying, Timer::F, Actions::ended(Ended::Timeout), Terminated),
+            (Trying, Timer::K, Actions::NONE, Trying),
+            (Proceeding, Timer::E, again.and_start(Timer::E, TIMERS.t2), Proceeding),
+            (Proceeding, Timer::F, Actions::ended(Ended::Timeout), Terminated),
+            (Completed, Timer::E, Actions::NONE, Completed),
+            (Completed, Timer::F, Actions::NONE, Completed),
+            (Completed, Timer::K, Actions::ended(Ended::Normal), Terminated),
+            (Terminated, Timer::F, Actions::NONE, Terminated),
+        ] {
+            let mut machine = in_state(before);
+            assert_eq!(machine.on_timer(timer, &TIMERS), actions, "{timer:?} in {before:?}");
+            assert_eq!(machine.state(), after, "{timer:?} in {before:?}");
+        }
+    }
+
+    #[test]
+    fn over_a_reliable_transport_a_final_response_ends_it() {
+        let mut machine = ClientTransaction::new(true);
+        assert_eq!(machine.on_timer(Timer::E, &TIMERS), Actions::NONE);
+        assert_eq!(machine.on_response(200, &TIMERS), Actions::deliver().and_end(Ended::Normal));
+        assert_eq!(machine.on_response(200, &TIMERS), Actions::NONE);
+    }
+
+    #[test]
+    fn transport_errors_end_it_until_a_final_response_came() {
+        for (state, ended) in [
+            (State::Trying, Some(Ended::TransportError)),
+            (State::Proceeding, Some(Ended::TransportError)),
+            (State::Completed, None),
+            (State::Terminated, None),
+        ] {
+            assert_eq!(in_state(state).on_transport_error().ended, ended, "{state:?}");
+        }
+    }
+}

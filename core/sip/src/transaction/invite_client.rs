@@ -137,3 +137,149 @@ impl InviteClient {
         Actions::ended(ended)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    const TIMERS: Timers = Timers {
+        t1: Duration::from_millis(500),
+        t2: Duration::from_secs(4),
+        t4: Duration::from_secs(5),
+        c: Duration::from_secs(185),
+    };
+    const LIFETIME: Duration = Duration::from_secs(32);
+
+    fn in_state(state: State) -> InviteClient {
+        InviteClient { state, ..InviteClient::new(false) }
+    }
+
+    fn ends(ended: Ended) -> Actions {
+        Actions::ended(ended)
+    }
+
+    #[test]
+    fn starting_sends_and_arms_a_and_b_over_udp_but_only_b_over_tcp() {
+        let actions = InviteClient::new(false).start(&TIMERS);
+        assert_eq!(actions.send, Some(Send::Original));
+        assert_eq!(actions.timers().collect::<Vec<_>>(), [(Timer::B, LIFETIME), (Timer::A, TIMERS.t1)]);
+        let actions = InviteClient::new(true).start(&TIMERS);
+        assert_eq!(actions.timers().collect::<Vec<_>>(), [(Timer::B, LIFETIME)]);
+    }
+
+    #[test]
+    fn responses_lead_where_figure_5_says() {
+        use State::*;
+        let deliver = Actions::deliver();
+        let ack = Actions::send(Send::Ack);
+        let accepted = deliver.and_start(Timer::M, LIFETIME);
+        let completed = ack.and_deliver().and_start(Timer::D, LIFETIME);
+        for (before, status, actions, after) in [
+            (Calling, 100, deliver, Proceeding),
+            (Calling, 180, deliver, Proceeding),
+            (Calling, 200, accepted, Accepted),
+            (Calling, 302, completed, Completed),
+            (Calling, 699, completed, Completed),
+            (Proceeding, 183, deliver, Proceeding),
+            (Proceeding, 299, accepted, Accepted),
+            (Proceeding, 486, completed, Completed),
+            (Completed, 180, Actions::NONE, Completed),
+            (Completed, 200, Actions::NONE, Completed),
+            (Completed, 486, ack, Completed),
+            (Accepted, 180, Actions::NONE, Accepted),
+            (Accepted, 200, deliver, Accepted),
+            (Accepted, 486, Actions::NONE, Accepted),
+            (Terminated, 200, Actions::NONE, Terminated),
+        ] {
+            let mut machine = in_state(before);
+            assert_eq!(machine.on_response(status, &TIMERS), actions, "{status} in {before:?}");
+            assert_eq!(machine.state(), after, "{status} in {before:?}");
+        }
+    }
+
+    #[test]
+    fn timers_lead_where_figure_5_says_and_are_no_ops_elsewhere() {
+        use State::*;
+        let again = Actions::send(Send::Original).and_start(Timer::A, 2 * TIMERS.t1);
+        for (before, timer, actions, after) in [
+            (Calling, Timer::A, again, Calling),
+            (Calling, Timer::B, ends(Ended::Timeout), Terminated),
+            (Calling, Timer::D, Actions::NONE, Calling),
+            (Calling, Timer::Cancelled, Actions::NONE, Calling),
+            (Proceeding, Timer::A, Actions::NONE, Proceeding),
+            (Proceeding, Timer::B, Actions::NONE, Proceeding),
+            (Proceeding, Timer::Cancelled, Actions::NONE, Proceeding),
+            (Completed, Timer::A, Actions::NONE, Completed),
+            (Completed, Timer::B, Actions::NONE, Completed),
+            (Completed, Timer::D, ends(Ended::Normal), Terminated),
+            (Accepted, Timer::B, Actions::NONE, Accepted),
+            (Accepted, Timer::D, Actions::NONE, Accepted),
+            (Accepted, Timer::M, ends(Ended::Normal), Terminated),
+            (Terminated, Timer::A, Actions::NONE, Terminated),
+        ] {
+            let mut machine = in_state(before);
+            assert_eq!(machine.on_timer(timer, &TIMERS), actions, "{timer:?} in {before:?}");
+            assert_eq!(machine.state(), after, "{timer:?} in {before:?}");
+        }
+    }
+
+    #[test]
+    fn over_a_reliable_transport_a_failure_is_acknowledged_and_ends_the_transaction() {
+        let mut machine = InviteClient::new(true);
+        let expected = Actions::send(Send::Ack).and_deliver().and_end(Ended::Normal);
+        assert_eq!(machine.on_response(404, &TIMERS), expected);
+        assert_eq!(machine.on_response(404, &TIMERS), Actions::NONE);
+    }
+
+    #[test]
+    fn cancel_waits_for_a_provisional_response() {
+        let mut machine = InviteClient::new(false);
+        assert_eq!(machine.cancel(&TIMERS), Actions::NONE);
+        let expected = Actions::send(Send::Cancel).and_start(Timer::Cancelled, LIFETIME).and_deliver();
+        assert_eq!(machine.on_response(100, &TIMERS), expected);
+        assert_eq!(machine.on_response(180, &TIMERS), Actions::deliver());
+    }
+
+    #[test]
+    fn cancel_is_sent_once_and_never_after_a_final_response() {
+        let mut machine = in_state(State::Proceeding);
+        assert_eq!(machine.cancel(&TIMERS).send, Some(Send::Cancel));
+        assert_eq!(machine.cancel(&TIMERS), Actions::NONE);
+        for state in [State::Completed, State::Accepted, State::Terminated] {
+            assert_eq!(in_state(state).cancel(&TIMERS), Actions::NONE);
+        }
+        let mut machine = InviteClient::new(false);
+        assert_eq!(machine.cancel(&TIMERS), Actions::NONE);
+        assert_eq!(machine.on_response(200, &TIMERS).send, None);
+    }
+
+    #[test]
+    fn a_cancelled_request_without_final_response_times_out() {
+        let mut machine = in_state(State::Proceeding);
+        let _ = machine.cancel(&TIMERS);
+        assert_eq!(machine.on_timer(Timer::Cancelled, &TIMERS), ends(Ended::Timeout));
+    }
+
+    #[test]
+    fn transport_errors_end_it_only_where_something_was_sent() {
+        use State::*;
+        for (state, expected) in [
+            (Calling, ends(Ended::TransportError)),
+            (Proceeding, Actions::NONE),
+            (Completed, ends(Ended::TransportError)),
+            (Accepted, Actions::NONE),
+            (Terminated, Actions::NONE),
+        ] {
+            assert_eq!(in_state(state).on_transport_error(), expected, "{state:?}");
+        }
+    }
+
+    #[test]
+    fn abandoning_works_until_a_final_response_came() {
+        assert_eq!(in_state(State::Calling).abandon(), ends(Ended::Timeout));
+        assert_eq!(in_state(State::Proceeding).abandon(), ends(Ended::Timeout));
+        assert_eq!(in_state(State::Accepted).abandon(), Actions::NONE);
+    }
+}

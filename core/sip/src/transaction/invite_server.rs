@@ -122,3 +122,129 @@ impl InviteServer {
         Actions::ended(ended)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    const TIMERS: Timers = Timers {
+        t1: Duration::from_millis(500),
+        t2: Duration::from_secs(4),
+        t4: Duration::from_secs(5),
+        c: Duration::from_secs(185),
+    };
+    const LIFETIME: Duration = Duration::from_secs(32);
+    const AGAIN: Actions = Actions { send: Some(Send::Original), ..Actions::NONE };
+
+    fn in_state(state: State) -> InviteServer {
+        InviteServer { state, ..InviteServer::new(false) }
+    }
+
+    #[test]
+    fn an_invite_is_delivered_once_and_answered_with_100_after_200_ms() {
+        let mut machine = InviteServer::new(false);
+        let start = machine.start(&TIMERS);
+        assert_eq!(start, Actions::deliver().and_start(Timer::Trying, Duration::from_millis(200)));
+        assert_eq!(machine.on_request(), Actions::NONE);
+        assert_eq!(machine.on_timer(Timer::Trying, &TIMERS), Actions::send(Send::Trying));
+        assert_eq!(machine.on_request(), AGAIN);
+    }
+
+    #[test]
+    fn no_100_is_sent_when_the_user_was_quicker() {
+        for status in [100, 180, 200, 404] {
+            let mut machine = InviteServer::new(false);
+            let _ = machine.respond(status, &TIMERS);
+            assert_eq!(machine.on_timer(Timer::Trying, &TIMERS), Actions::NONE);
+        }
+    }
+
+    #[test]
+    fn responses_lead_where_figure_7_says() {
+        use State::*;
+        let completed = AGAIN.and_start(Timer::H, LIFETIME).and_start(Timer::G, TIMERS.t1);
+        for (before, status, actions, after) in [
+            (Proceeding, 180, AGAIN, Proceeding),
+            (Proceeding, 200, AGAIN.and_start(Timer::L, LIFETIME), Accepted),
+            (Proceeding, 300, completed, Completed),
+            (Proceeding, 603, completed, Completed),
+            (Completed, 180, Actions::NONE, Completed),
+            (Completed, 200, Actions::NONE, Completed),
+            (Completed, 404, Actions::NONE, Completed),
+            (Confirmed, 200, Actions::NONE, Confirmed),
+            (Accepted, 180, Actions::NONE, Accepted),
+            (Accepted, 200, AGAIN, Accepted),
+            (Accepted, 404, Actions::NONE, Accepted),
+            (Terminated, 200, Actions::NONE, Terminated),
+        ] {
+            let mut machine = in_state(before);
+            assert_eq!(machine.respond(status, &TIMERS), actions, "{status} in {before:?}");
+            assert_eq!(machine.state(), after, "{status} in {before:?}");
+        }
+    }
+
+    #[test]
+    fn requests_and_acks_lead_where_figure_7_says() {
+        use State::*;
+        for (state, repeated) in [
+            (Proceeding, Actions::NONE),
+            (Completed, AGAIN),
+            (Confirmed, Actions::NONE),
+            (Accepted, Actions::NONE),
+            (Terminated, Actions::NONE),
+        ] {
+            assert_eq!(in_state(state).on_request(), repeated, "{state:?}");
+        }
+        for (before, actions, after) in [
+            (Proceeding, Actions::NONE, Proceeding),
+            (Completed, Actions::NONE.and_start(Timer::I, TIMERS.t4), Confirmed),
+            (Confirmed, Actions::NONE, Confirmed),
+            (Accepted, Actions::deliver(), Accepted),
+            (Terminated, Actions::NONE, Terminated),
+        ] {
+            let mut machine = in_state(before);
+            assert_eq!(machine.on_ack(&TIMERS), actions, "{before:?}");
+            assert_eq!(machine.state(), after, "{before:?}");
+        }
+    }
+
+    #[test]
+    fn timers_lead_where_figure_7_says_and_are_no_ops_elsewhere() {
+        use State::*;
+        let normal = Actions::ended(Ended::Normal);
+        for (before, timer, actions, after) in [
+            (Proceeding, Timer::G, Actions::NONE, Proceeding),
+            (Proceeding, Timer::H, Actions::NONE, Proceeding),
+            (Completed, Timer::G, AGAIN.and_start(Timer::G, 2 * TIMERS.t1), Completed),
+            (Completed, Timer::H, Actions::ended(Ended::Timeout), Terminated),
+            (Completed, Timer::Trying, Actions::NONE, Completed),
+            (Confirmed, Timer::G, Actions::NONE, Confirmed),
+            (Confirmed, Timer::H, Actions::NONE, Confirmed),
+            (Confirmed, Timer::I, normal, Terminated),
+            (Accepted, Timer::H, Actions::NONE, Accepted),
+            (Accepted, Timer::L, normal, Terminated),
+            (Terminated, Timer::G, Actions::NONE, Terminated),
+        ] {
+            let mut machine = in_state(before);
+            assert_eq!(machine.on_timer(timer, &TIMERS), actions, "{timer:?} in {before:?}");
+            assert_eq!(machine.state(), after, "{timer:?} in {before:?}");
+        }
+    }
+
+    #[test]
+    fn over_a_reliable_transport_nothing_is_repeated_and_the_ack_ends_it() {
+        let mut machine = InviteServer::new(true);
+        let actions = machine.respond(486, &TIMERS);
+        assert_eq!(actions.timers().collect::<Vec<_>>(), [(Timer::H, LIFETIME)]);
+        assert_eq!(machine.on_ack(&TIMERS), Actions::ended(Ended::Normal));
+    }
+
+    #[test]
+    fn only_an_unanswered_invite_can_be_abandoned() {
+        assert_eq!(in_state(State::Proceeding).abandon(), Actions::ended(Ended::Normal));
+        assert_eq!(in_state(State::Completed).abandon(), Actions::NONE);
+        assert_eq!(in_state(State::Accepted).abandon(), Actions::NONE);
+    }
+}

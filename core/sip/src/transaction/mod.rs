@@ -23,6 +23,9 @@ pub mod invite_server;
 pub mod server;
 pub mod timer;
 
+#[cfg(test)]
+mod properties;
+
 pub use actions::{Actions, Ended, Send};
 pub use client::ClientTransaction;
 pub use invite_client::InviteClient;

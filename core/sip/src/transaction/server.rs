@@ -99,3 +99,96 @@ impl ServerTransaction {
         Actions::ended(ended)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    const TIMERS: Timers = Timers {
+        t1: Duration::from_millis(500),
+        t2: Duration::from_secs(4),
+        t4: Duration::from_secs(5),
+        c: Duration::from_secs(185),
+    };
+    const AGAIN: Actions = Actions { send: Some(Send::Original), ..Actions::NONE };
+
+    fn in_state(state: State) -> ServerTransaction {
+        ServerTransaction { state, ..ServerTransaction::new(false) }
+    }
+
+    #[test]
+    fn responses_lead_where_figure_8_and_rfc_4320_say() {
+        use State::*;
+        let completed = AGAIN.and_start(Timer::J, Duration::from_secs(32));
+        let silence = Actions::ended(Ended::Normal);
+        for (before, status, actions, after) in [
+            (Trying, 100, Actions::NONE, Trying),
+            (Trying, 180, Actions::NONE, Trying),
+            (Trying, 200, completed, Completed),
+            (Trying, 408, silence, Terminated),
+            (Trying, 500, completed, Completed),
+            (Proceeding, 100, AGAIN, Proceeding),
+            (Proceeding, 183, Actions::NONE, Proceeding),
+            (Proceeding, 200, completed, Completed),
+            (Proceeding, 408, silence, Terminated),
+            (Completed, 100, Actions::NONE, Completed),
+            (Completed, 200, Actions::NONE, Completed),
+            (Completed, 408, Actions::NONE, Completed),
+            (Terminated, 200, Actions::NONE, Terminated),
+        ] {
+            let mut machine = in_state(before);
+            assert_eq!(machine.respond(status, &TIMERS), actions, "{status} in {before:?}");
+            assert_eq!(machine.state(), after, "{status} in {before:?}");
+        }
+    }
+
+    #[test]
+    fn repeated_requests_get_the_newest_response() {
+        use State::*;
+        for (state, actions) in
+            [(Trying, Actions::NONE), (Proceeding, AGAIN), (Completed, AGAIN), (Terminated, Actions::NONE)]
+        {
+            assert_eq!(in_state(state).on_request(), actions, "{state:?}");
+        }
+    }
+
+    #[test]
+    fn a_100_goes_out_when_timer_e_of_the_client_has_reached_t2() {
+        let mut machine = ServerTransaction::new(false);
+        let expected = Actions::deliver().and_start(Timer::Trying, Duration::from_millis(3500));
+        assert_eq!(machine.start(&TIMERS), expected);
+        assert_eq!(machine.on_timer(Timer::Trying), Actions::send(Send::Trying));
+        assert_eq!(machine.state(), State::Proceeding);
+        assert_eq!(machine.on_timer(Timer::Trying), Actions::NONE);
+    }
+
+    #[test]
+    fn no_100_follows_a_final_response() {
+        let mut machine = ServerTransaction::new(false);
+        let _ = machine.respond(200, &TIMERS);
+        assert_eq!(machine.on_timer(Timer::Trying), Actions::NONE);
+    }
+
+    #[test]
+    fn over_a_reliable_transport_100_is_allowed_and_a_final_response_ends_it() {
+        let mut machine = ServerTransaction::new(true);
+        assert_eq!(machine.respond(100, &TIMERS), AGAIN);
+        assert_eq!(machine.respond(200, &TIMERS), AGAIN.and_end(Ended::Normal));
+        assert_eq!(machine.respond(200, &TIMERS), Actions::NONE);
+    }
+
+    #[test]
+    fn timer_j_ends_it() {
+        assert_eq!(in_state(State::Completed).on_timer(Timer::J), Actions::ended(Ended::Normal));
+        assert_eq!(in_state(State::Trying).on_timer(Timer::J), Actions::NONE);
+    }
+
+    #[test]
+    fn only_an_unanswered_request_can_be_abandoned() {
+        assert_eq!(in_state(State::Trying).abandon(), Actions::ended(Ended::Normal));
+        assert_eq!(in_state(State::Proceeding).abandon(), Actions::ended(Ended::Normal));
+        assert_eq!(in_state(State::Completed).abandon(), Actions::NONE);
+    }
+}

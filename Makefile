@@ -1,0 +1,51 @@
+# One profile for running, testing and measuring, and the whole workspace with all its targets in one go: a module
+# loads only into a core that was built with the same features, and nothing is compiled twice.
+CARGO  ?= cargo
+BUILD  := --workspace --all-targets --locked
+PREFIX ?= /usr/local
+DESTDIR ?=
+
+.DEFAULT_GOAL := help
+.PHONY: help build run test format-check fmt lint unit bench install
+
+help: ## say what can be made
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 10
+
+build: ## compile everything
+	$(CARGO) build $(BUILD)
+
+run: build ## start the server on etc/signalbox.lua
+	target/debug/signalbox run etc/signalbox.lua
+
+test: ## all that CI does: format, lints, every test, interop with real programs
+	sh tests/interop/install-peers.sh
+	$(CARGO) fmt --all --check
+	$(CARGO) clippy $(BUILD) -- -D warnings
+	$(CARGO) build $(BUILD)
+	$(MAKE) --no-print-directory unit
+
+# nextest when it is there, for its speed and its one closing line.
+unit:
+	@if $(CARGO) nextest --version >/dev/null 2>&1; \
+	then $(CARGO) nextest run $(BUILD) --no-fail-fast; \
+	else $(CARGO) test $(BUILD) --no-fail-fast; fi
+
+fmt: ## format the code
+	$(CARGO) fmt --all
+
+lint: ## the lints, warnings as errors
+	$(CARGO) clippy $(BUILD) -- -D warnings
+
+bench: build ## measure Signalbox, and Kamailio where it is installed; ARGS="--quick --only message"
+	target/debug/bench $(ARGS)
+
+# The libraries stand in lib/signalbox, where the rpath of the binary looks, with the toolchain's standard library beside them.
+install: build ## install under PREFIX (/usr/local), below DESTDIR
+	install -D -m 755 target/debug/signalbox $(DESTDIR)$(PREFIX)/bin/signalbox
+	install -d $(DESTDIR)$(PREFIX)/lib/signalbox
+	install -m 644 target/debug/libsignalbox*.so "$$(rustc --print target-libdir)"/libstd-*.so $(DESTDIR)$(PREFIX)/lib/signalbox/
+	install -d $(DESTDIR)$(PREFIX)/etc/signalbox $(DESTDIR)$(PREFIX)/share/signalbox/scripts
+	test -e $(DESTDIR)$(PREFIX)/etc/signalbox/signalbox.lua || \
+	  install -m 644 etc/signalbox.lua $(DESTDIR)$(PREFIX)/etc/signalbox/signalbox.lua
+	cp -R scripts/. $(DESTDIR)$(PREFIX)/share/signalbox/scripts/
+	install -D -m 644 etc/signalbox.service $(DESTDIR)$(PREFIX)/lib/systemd/system/signalbox.service
