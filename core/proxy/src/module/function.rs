@@ -54,6 +54,8 @@ pub enum Kind {
     /// A sequence or a record.
     Table,
     Any,
+    /// The name of a route that the script defines, of this kind.
+    Route(Routes),
 }
 
 /// What a function answers to the script.
@@ -164,6 +166,7 @@ impl Kind {
             Self::Boolean => "boolean",
             Self::Table => "table",
             Self::Any => "any",
+            Self::Route(_) => "string",
         }
     }
 }

@@ -1,1 +1,40 @@
-//! Being built.
+//! Lua: the routing script and the settings file. The only user of mlua.
+//!
+//! | file | what |
+//! |---|---|
+//! | [`engine`] | a routing script, loaded: one per worker |
+//! | [`source`] | the text of a script, and the limits it runs under |
+//! | [`current`] | which request the running code belongs to |
+//! | [`call`] | exported functions as Lua functions |
+//! | [`sandbox`] | what of Lua's library a script gets |
+//! | [`value`] | values between Lua and functions |
+//! | [`error`] | what can be wrong with a script |
+//!
+//! # How a worker uses it
+//!
+//! ```text
+//! let engine = ScriptEngine::new(&source, &exports, limits)?;      // at start, and for each reload
+//! let run = engine.call(Route::Request, context);                  // nothing has run yet
+//! match run.begin() {                                              // up to the end, or the first wait
+//!     Begun::Ended(result) => …,                                   // most requests end here
+//!     Begun::Waits(run) => spawn_local(async move { let result = run.await; … }),
+//! }
+//! ```
+//!
+//! A reload makes a new engine in every worker, and only when all have one does each replace its own; what is
+//! suspended in an old engine ends there.
+//!
+//! Invariant: the running code finds its request in [`current::Current`], which is set around each poll of a [`Run`] and
+//! at no other time. So two suspended requests in one Lua state cannot see each other.
+
+mod call;
+mod current;
+mod engine;
+mod error;
+mod sandbox;
+mod source;
+mod value;
+
+pub use engine::{Begun, Route, Run, ScriptEngine};
+pub use error::ScriptError;
+pub use source::{DEFAULT_INSTRUCTIONS, DEFAULT_MEMORY, Limits, ScriptSource};

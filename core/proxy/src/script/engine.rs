@@ -1,0 +1,351 @@
+//! A routing script, loaded into one worker's Lua state.
+
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::pin::Pin;
+use std::rc::Rc;
+use std::task::{Context as TaskContext, Poll, Waker};
+use std::time::Duration;
+
+use mlua::{Error, Function, Lua, Table};
+
+use super::call::Binder;
+use super::current::Current;
+use super::value::into_lua;
+use super::{Limits, ScriptError, ScriptSource, sandbox};
+use crate::context::Context;
+use crate::module::export::Export;
+use crate::module::host::Counter;
+use crate::module::parameter::parse_duration;
+use crate::module::{Routes, Value};
+use crate::settings::nearest::nearest;
+
+/// The tables in which a script defines its named routes: `function failure_route.voicemail(msg) … end`.
+const NAMED: [(Routes, &str); 3] =
+    [(Routes::FAILURE, "failure_route"), (Routes::REPLY, "reply_route"), (Routes::BRANCH, "branch_route")];
+
+/// A routing script that has been compiled and whose top level has run.
+pub struct ScriptEngine {
+    lua: Lua,
+    current: Rc<Current>,
+    names: Rc<RefCell<RouteNames>>,
+    routes: RouteFunctions,
+    /// The argument of request, failure, reply and branch routes: a view of the current message.
+    msg: mlua::Value,
+    limits: Limits,
+    source: ScriptSource,
+    exported: Rc<[&'static str]>,
+}
+
+/// What to run.
+#[derive(Debug, Clone, Copy)]
+pub enum Route<'a> {
+    /// `route(msg)`.
+    Request,
+    /// `failure_route.name(msg)`.
+    Failure(&'a str),
+    /// `reply_route.name(msg)`, or for the empty name `reply_route(msg)`… of no transaction.
+    Reply(&'a str),
+    /// `branch_route.name(msg)`.
+    Branch(&'a str),
+    /// `event_route(event)`, with `event.name` and the fields of this value.
+    Event(&'a str, &'a [(String, Value)]),
+    /// The function of a timer, by its place in [`ScriptEngine::timers`].
+    Timer(usize),
+    /// `on_start()`.
+    Start,
+}
+
+/// A route under way: a future that ends when the route does. Not dropped before its end unless the request is given up.
+pub struct Run {
+    context: Context,
+    routes: Routes,
+    budget: u64,
+    current: Rc<Current>,
+    exported: Rc<[&'static str]>,
+    state: State,
+}
+
+/// How far a run came at first.
+pub enum Begun {
+    /// The route is over.
+    Ended(Result<(), ScriptError>),
+    /// It waits for something: await the run.
+    Waits(Run),
+}
+
+enum State {
+    Running(mlua::function::AsyncCallFuture<()>),
+    Refused(Option<ScriptError>),
+}
+
+/// The names of the named routes of each kind, to check `t_on_failure("name")` when it is called.
+#[derive(Default)]
+pub(super) struct RouteNames(Vec<(Routes, String)>);
+
+#[derive(Default)]
+struct RouteFunctions {
+    request: Option<Function>,
+    named: Vec<(Routes, BTreeMap<String, Function>)>,
+    event: Option<Function>,
+    start: Option<Function>,
+    timers: Vec<(Duration, Function)>,
+}
+
+impl ScriptEngine {
+    /// Compiles a script and runs its top level. `exports` become global functions; `panics` counts those that panic.
+    pub fn new(
+        source: &ScriptSource,
+        exports: &[Export],
+        limits: Limits,
+        panics: &Counter,
+    ) -> Result<Self, ScriptError> {
+        let exported: Rc<[&'static str]> = exports.iter().map(|export| export.signature.name).collect();
+        let known = exported.clone();
+        Self::load(source, exports, limits, panics, exported).map_err(|error| match error {
+            Load::Script(error) => error,
+            Load::Lua(error) => ScriptError::from_lua(&error, known.iter().copied()),
+        })
+    }
+
+    fn load(
+        source: &ScriptSource,
+        exports: &[Export],
+        limits: Limits,
+        panics: &Counter,
+        exported: Rc<[&'static str]>,
+    ) -> Result<Self, Load> {
+        let lua = sandbox::state(limits)?;
+        let current = Rc::<Current>::default();
+        let names = Rc::<RefCell<RouteNames>>::default();
+        let binder = Binder { lua: &lua, current: &current, names: &names, panics };
+        let globals = lua.globals();
+        for export in exports {
+            globals.set(export.signature.name, binder.bind(export)?)?;
+        }
+        for (_, table) in NAMED {
+            globals.set(table, lua.create_table()?)?;
+        }
+        let timers = lua.create_table()?;
+        globals.set("every", every(&lua, timers.clone())?)?;
+        let msg = mlua::Value::Nil;
+
+        sandbox::limit_instructions(&lua, &current, limits)?;
+        current.set_budget(limits.instructions);
+        lua.load(&*source.text).set_name(format!("@{}", source.name)).exec()?;
+
+        let routes = RouteFunctions::collect(&globals, &timers, source)?;
+        *names.borrow_mut() = routes.names();
+        Ok(Self { lua, current, names, routes, msg, limits, source: source.clone(), exported })
+    }
+
+    /// Prepares a run of a route. A route that the script doesn't define fails, except that a missing `event_route` or
+    /// `on_start` does nothing.
+    pub fn call(&self, route: Route<'_>, context: Context) -> Run {
+        let state = match self.begin_call(route) {
+            Ok(Some(call)) => State::Running(call),
+            Ok(None) => State::Refused(None),
+            Err(error) => State::Refused(Some(error)),
+        };
+        Run {
+            context,
+            routes: route.kind(),
+            budget: self.limits.instructions,
+            current: self.current.clone(),
+            exported: self.exported.clone(),
+            state,
+        }
+    }
+
+    fn begin_call(&self, route: Route<'_>) -> Result<Option<mlua::function::AsyncCallFuture<()>>, ScriptError> {
+        let with_msg = |function: &Function| function.call_async(&self.msg);
+        Ok(match route {
+            Route::Request => self.routes.request.as_ref().map(with_msg),
+            Route::Failure(name) | Route::Reply(name) | Route::Branch(name) => {
+                let function =
+                    self.routes.named(route.kind(), name).ok_or_else(|| self.no_route(route.kind(), name))?;
+                Some(with_msg(function))
+            }
+            Route::Event(name, fields) => match &self.routes.event {
+                Some(function) => Some(function.call_async(self.event(name, fields).map_err(|e| self.error(&e))?)),
+                None => None,
+            },
+            Route::Timer(index) => self.routes.timers.get(index).map(|(_, function)| function.call_async(())),
+            Route::Start => self.routes.start.as_ref().map(|function| function.call_async(())),
+        })
+    }
+
+    /// The intervals of the script's timers. One worker runs them for all.
+    pub fn timers(&self) -> impl Iterator<Item = Duration> {
+        self.routes.timers.iter().map(|(interval, _)| *interval)
+    }
+
+    /// Whether the script defines this route.
+    pub fn has(&self, route: Route<'_>) -> bool {
+        match route {
+            Route::Request => self.routes.request.is_some(),
+            Route::Failure(name) | Route::Reply(name) | Route::Branch(name) => {
+                self.names.borrow().contains(route.kind(), name)
+            }
+            Route::Event(..) => self.routes.event.is_some(),
+            Route::Timer(index) => index < self.routes.timers.len(),
+            Route::Start => self.routes.start.is_some(),
+        }
+    }
+
+    fn event(&self, name: &str, fields: &[(String, Value)]) -> mlua::Result<Table> {
+        let event = self.lua.create_table()?;
+        for (field, value) in fields {
+            event.set(field.as_str(), into_lua(&self.lua, value)?)?;
+        }
+        event.set("name", name)?;
+        Ok(event)
+    }
+
+    fn error(&self, error: &Error) -> ScriptError {
+        ScriptError::from_lua(error, self.exported.iter().copied())
+    }
+
+    fn no_route(&self, kind: Routes, name: &str) -> ScriptError {
+        let table = NAMED.iter().find(|(routes, _)| *routes == kind).map_or("route", |(_, table)| *table);
+        let nearest = nearest(name, self.names.borrow().of(kind)).map(str::to_owned);
+        ScriptError::NoRoute { script: self.source.name.to_string(), kind: table, name: name.to_owned(), nearest }
+    }
+}
+
+impl Run {
+    /// Runs until the route ends or first waits.
+    pub fn begin(mut self) -> Begun {
+        match Pin::new(&mut self).poll(&mut TaskContext::from_waker(Waker::noop())) {
+            Poll::Ready(result) => Begun::Ended(result),
+            Poll::Pending => Begun::Waits(self),
+        }
+    }
+}
+
+impl Future for Run {
+    type Output = Result<(), ScriptError>;
+
+    fn poll(mut self: Pin<&mut Self>, task: &mut TaskContext<'_>) -> Poll<Self::Output> {
+        let this = &mut *self;
+        let entered = this.current.enter(this.context.clone(), this.routes, this.budget);
+        let polled = match &mut this.state {
+            State::Running(call) => Pin::new(call).poll(task),
+            State::Refused(error) => return Poll::Ready(error.take().map_or(Ok(()), Err)),
+        };
+        this.budget = this.current.budget();
+        drop(entered);
+        polled.map_err(|error| ScriptError::from_lua(&error, this.exported.iter().copied()))
+    }
+}
+
+impl Route<'_> {
+    /// The kind, for checks of what may be called.
+    pub fn kind(self) -> Routes {
+        match self {
+            Self::Request => Routes::REQUEST,
+            Self::Failure(_) => Routes::FAILURE,
+            Self::Reply(_) => Routes::REPLY,
+            Self::Branch(_) => Routes::BRANCH,
+            Self::Event(..) => Routes::EVENT,
+            Self::Timer(_) => Routes::TIMER,
+            Self::Start => Routes::START,
+        }
+    }
+}
+
+impl RouteNames {
+    pub(super) fn contains(&self, kind: Routes, name: &str) -> bool {
+        self.of(kind).any(|known| known == name)
+    }
+
+    pub(super) fn of(&self, kind: Routes) -> impl Iterator<Item = &str> {
+        self.0.iter().filter(move |(known, _)| *known == kind).map(|(_, name)| name.as_str())
+    }
+}
+
+impl RouteFunctions {
+    /// Finds what the script has defined.
+    fn collect(globals: &Table, timers: &Table, source: &ScriptSource) -> Result<Self, Load> {
+        let function = |name: &str| match globals.get(name) {
+            Ok(mlua::Value::Nil) => Ok(None),
+            Ok(mlua::Value::Function(function)) => Ok(Some(function)),
+            _ => Err(Load::shape(source, name, "a function")),
+        };
+        let mut named = Vec::new();
+        for (kind, table) in NAMED {
+            let mlua::Value::Table(routes) = globals.get(table)? else {
+                return Err(Load::shape(source, table, "a table of functions: function failure_route.name(msg) … end"));
+            };
+            let mut functions = BTreeMap::new();
+            for pair in routes.pairs::<String, mlua::Value>() {
+                let (name, value) = pair?;
+                let mlua::Value::Function(function) = value else {
+                    return Err(Load::shape(source, &format!("{table}.{name}"), "a function"));
+                };
+                functions.insert(name, function);
+            }
+            named.push((kind, functions));
+        }
+        let mut schedule = Vec::new();
+        for entry in timers.sequence_values::<Table>() {
+            let entry = entry?;
+            schedule.push((Duration::from_millis(entry.get(1)?), entry.get(2)?));
+        }
+        let request = function("route")?;
+        if request.is_none() {
+            return Err(Load::Script(ScriptError::NoRoute {
+                script: source.name.to_string(),
+                kind: "function",
+                name: "route".into(),
+                nearest: None,
+            }));
+        }
+        Ok(Self { request, named, event: function("event_route")?, start: function("on_start")?, timers: schedule })
+    }
+
+    fn named(&self, kind: Routes, name: &str) -> Option<&Function> {
+        let (_, functions) = self.named.iter().find(|(known, _)| *known == kind)?;
+        functions.get(name)
+    }
+
+    fn names(&self) -> RouteNames {
+        let names = self.named.iter().flat_map(|(kind, functions)| functions.keys().map(|name| (*kind, name.clone())));
+        RouteNames(names.collect())
+    }
+}
+
+/// `every("30s", fn)`: remembers a timer while the script is being loaded.
+fn every(lua: &Lua, timers: Table) -> mlua::Result<Function> {
+    lua.create_function(move |lua, (interval, function): (mlua::Value, Function)| {
+        let span = match &interval {
+            mlua::Value::String(text) => parse_duration(&text.to_string_lossy()),
+            mlua::Value::Integer(seconds) => u64::try_from(*seconds).ok().map(Duration::from_secs),
+            _ => None,
+        };
+        let Some(span) = span.filter(|span| !span.is_zero()) else {
+            return Err(Error::runtime("every takes seconds or text such as \"30s\", \"5m\", \"1h\", and a function"));
+        };
+        let millis = u64::try_from(span.as_millis()).unwrap_or(u64::MAX);
+        timers
+            .raw_push(lua.create_sequence_from([mlua::Value::Integer(millis as i64), mlua::Value::Function(function)])?)
+    })
+}
+
+/// What can go wrong while loading, before it is put into words.
+enum Load {
+    Lua(Error),
+    Script(ScriptError),
+}
+
+impl Load {
+    fn shape(source: &ScriptSource, name: &str, expected: &'static str) -> Self {
+        Self::Script(ScriptError::Shape { script: source.name.to_string(), name: name.to_owned(), expected })
+    }
+}
+
+impl From<Error> for Load {
+    fn from(error: Error) -> Self {
+        Self::Lua(error)
+    }
+}
