@@ -1,0 +1,134 @@
+//! From what publishers and the registrar say to one presence document (RFC 4479 §3, RFC 3903 §1).
+//!
+//! Each publisher's document is rendered once, when it arrives, with ids of its own; composing then only joins texts.
+
+use signalbox_documents::pidf::{self, Basic, Contact, Pidf, Priority, Tuple};
+
+/// What one publisher adds to the composed document.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Part {
+    /// Tuples, then notes, then extension elements: their order in a document.
+    text: Box<str>,
+    tuples_end: u32,
+    notes_end: u32,
+    /// A tuple is open.
+    open: bool,
+}
+
+impl Part {
+    /// Renders a publication. `publisher` sets its ids apart from all others' of the presentity.
+    pub fn of_publication(document: &Pidf, publisher: u64) -> Self {
+        let prefix = format!("p{publisher:x}-");
+        let mut text = String::with_capacity(512);
+        document.tuples.iter().for_each(|tuple| tuple.write(&mut text, &prefix));
+        let tuples_end = text.len() as u32;
+        document.notes.iter().for_each(|note| note.write(&mut text));
+        let notes_end = text.len() as u32;
+        document.extensions.iter().for_each(|extension| extension.push_with_id_prefix(&mut text, &prefix));
+        let open = document.tuples.iter().any(|tuple| tuple.basic == Some(Basic::Open));
+        Self { text: text.into(), tuples_end, notes_end, open }
+    }
+
+    /// Renders a registered contact, open while it is registered.
+    pub fn of_contact(uri: &str, q: u16, open: bool) -> Self {
+        let tuple = Tuple {
+            id: format!("r{:x}", fingerprint(uri)),
+            basic: Some(if open { Basic::Open } else { Basic::Closed }),
+            contact: Some(Contact { uri: uri.to_owned(), priority: Some(Priority::from_thousandths(q)) }),
+            ..Tuple::default()
+        };
+        let mut text = String::new();
+        tuple.write(&mut text, "");
+        let end = text.len() as u32;
+        Self { text: text.into(), tuples_end: end, notes_end: end, open }
+    }
+
+    pub fn is_open(&self) -> bool {
+        self.open
+    }
+
+    fn tuples(&self) -> &str {
+        self.text.get(..self.tuples_end as usize).unwrap_or_default()
+    }
+
+    fn notes(&self) -> &str {
+        self.text.get(self.tuples_end as usize..self.notes_end as usize).unwrap_or_default()
+    }
+
+    fn extensions(&self) -> &str {
+        self.text.get(self.notes_end as usize..).unwrap_or_default()
+    }
+}
+
+/// Joins all parts (composition `union`). A presentity of which nothing is known has one closed tuple, as some clients
+/// take a document without any for a broken one.
+pub fn union<'p>(entity: &str, parts: impl Iterator<Item = &'p Part> + Clone) -> String {
+    let length: usize = parts.clone().map(|part| part.text.len()).sum();
+    let mut out = String::with_capacity(length + entity.len() + 192);
+    pidf::write_head(&mut out, entity);
+    let before = out.len();
+    parts.clone().for_each(|part| out.push_str(part.tuples()));
+    if out.len() == before {
+        out.push_str("<tuple id=\"none\"><status><basic>closed</basic></status></tuple>");
+    }
+    parts.clone().for_each(|part| out.push_str(part.notes()));
+    parts.for_each(|part| out.push_str(part.extensions()));
+    pidf::write_tail(&mut out);
+    out
+}
+
+/// FNV-1a: the id of a contact's tuple must be the same after a restart.
+fn fingerprint(text: &str) -> u64 {
+    text.bytes().fold(0xcbf2_9ce4_8422_2325, |hash, b| (hash ^ u64::from(b)).wrapping_mul(0x0100_0000_01b3))
+}
+
+#[cfg(test)]
+mod tests {
+    use signalbox_documents::xml::Limits;
+
+    use super::*;
+
+    fn published(inside: &str) -> Pidf {
+        let text = format!(
+            "<presence xmlns='urn:ietf:params:xml:ns:pidf' xmlns:dm='urn:ietf:params:xml:ns:pidf:data-model' entity='pres:a@b'>{inside}</presence>"
+        );
+        Pidf::parse(text.as_bytes(), &Limits::default()).unwrap()
+    }
+
+    fn compose(parts: &[Part]) -> Pidf {
+        Pidf::parse(union("pres:a@b", parts.iter()).as_bytes(), &Limits::default()).unwrap()
+    }
+
+    #[test]
+    fn all_publishers_are_in_the_union_and_no_ids_collide() {
+        let text = "<tuple id='t'><status><basic>open</basic></status></tuple><note>hi</note><dm:person id='p'/>";
+        let composed = compose(&[
+            Part::of_publication(&published(text), 1),
+            Part::of_publication(&published(text), 2),
+            Part::of_contact("sip:a@1.2.3.4", 500, true),
+        ]);
+        let ids: Vec<_> = composed.tuples.iter().map(|tuple| tuple.id.as_str()).collect();
+        assert_eq!(ids[..2], ["p1-t", "p2-t"]);
+        assert_eq!(composed.tuples[2].contact.as_ref().unwrap().uri, "sip:a@1.2.3.4");
+        assert_eq!(composed.notes.len(), 2);
+        let persons: Vec<_> = composed.extensions.iter().map(|extension| extension.id().unwrap()).collect();
+        assert_eq!(persons, ["p1-p", "p2-p"]);
+    }
+
+    #[test]
+    fn of_nothing_a_valid_document_with_one_closed_tuple_is_made() {
+        let composed = compose(&[]);
+        assert_eq!(composed.tuples.len(), 1);
+        assert_eq!(composed.tuples[0].basic, Some(Basic::Closed));
+        assert_eq!(compose(&[Part::of_publication(&published("<note>x</note>"), 1)]).tuples.len(), 1);
+    }
+
+    #[test]
+    fn a_part_is_open_when_one_of_its_tuples_is() {
+        let closed = "<tuple id='a'><status><basic>closed</basic></status></tuple>";
+        let open = "<tuple id='b'><status><basic>open</basic></status></tuple>";
+        assert!(!Part::of_publication(&published(closed), 1).is_open());
+        assert!(Part::of_publication(&published(&format!("{closed}{open}")), 1).is_open());
+        assert!(!Part::of_contact("sip:a@b", 0, false).is_open());
+    }
+}

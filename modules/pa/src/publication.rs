@@ -1,0 +1,256 @@
+//! Published event state and its entity tags (RFC 3903 §6): initial, refresh, modify, remove.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use crate::composition::Part;
+use crate::rejection::Rejection;
+use crate::settings::Interval;
+use crate::token::{Token, Tokens};
+
+/// Publications that one presentity can have at a time: one per device that publishes, with room for lost ones.
+pub const MAX_PUBLICATIONS: usize = 64;
+
+/// What one publisher says about a presentity.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Publication {
+    /// Stays the same while the entity tag changes.
+    pub id: u64,
+    pub entity_tag: Token,
+    pub expires_at: Instant,
+    pub part: Arc<Part>,
+}
+
+/// A PUBLISH as far as its headers go.
+#[derive(Debug, Clone, Copy)]
+pub struct Publish<'a> {
+    /// The value of SIP-If-Match.
+    pub if_match: Option<&'a str>,
+    /// The value of Expires.
+    pub expires: Option<Duration>,
+}
+
+/// An accepted PUBLISH.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Published {
+    pub id: u64,
+    pub entity_tag: Token,
+    pub expires: Duration,
+    /// The event state is another than before.
+    pub changed: bool,
+    /// What has to be put back when the change can't be committed: nothing where the publication is new.
+    pub previous: Option<Publication>,
+}
+
+/// The publications of one presentity, oldest first.
+#[derive(Debug, Clone, Default)]
+pub struct Publications(Vec<Publication>);
+
+impl Publications {
+    /// Processes a PUBLISH, in the order of RFC 3903 §6. `render` reads the body, if there is one, and renders it for the publisher
+    /// of the given id.
+    pub fn publish(
+        &mut self,
+        request: Publish<'_>,
+        interval: &Interval,
+        now: Instant,
+        tokens: &Tokens,
+        render: impl FnOnce(u64) -> Result<Option<Part>, Rejection>,
+    ) -> Result<Published, Rejection> {
+        // Step 3: the precondition.
+        let matched = match request.if_match {
+            None => None,
+            Some(tag) => {
+                let tag = tag.trim();
+                if tag.contains(|c: char| c == ',' || c.is_ascii_whitespace()) || tag.is_empty() {
+                    return Err(Rejection::Malformed("Not A Single Entity Tag".into()));
+                }
+                Some(self.position(tag).ok_or(Rejection::UnknownEntityTag)?)
+            }
+        };
+        // Step 4: the interval.
+        let expires = interval.choose(request.expires)?;
+        // Step 5: the body.
+        let id = matched.map_or_else(|| tokens.token().0, |at| self.0[at].id);
+        let part = render(id)?.map(Arc::new);
+        let entity_tag = tokens.token();
+        let published = |changed, previous| Published { id, entity_tag, expires, changed, previous };
+        match (matched, part) {
+            (None, None) => Err(Rejection::NothingPublished),
+            (None, Some(_)) if expires.is_zero() => Ok(published(false, None)), // Nothing is to be stored.
+            (None, Some(part)) => {
+                if self.0.len() >= MAX_PUBLICATIONS {
+                    return Err(Rejection::TooMany("publications"));
+                }
+                self.0.push(Publication { id, entity_tag, expires_at: now + expires, part });
+                Ok(published(true, None))
+            }
+            (Some(at), _) if expires.is_zero() => Ok(published(true, Some(self.0.remove(at)))),
+            (Some(at), part) => {
+                let publication = &mut self.0[at];
+                let part = part.unwrap_or_else(|| publication.part.clone());
+                let changed = part != publication.part;
+                let next = Publication { id, entity_tag, expires_at: now + expires, part };
+                Ok(published(changed, Some(std::mem::replace(publication, next))))
+            }
+        }
+    }
+
+    fn position(&self, entity_tag: &str) -> Option<usize> {
+        let entity_tag = Token::parse(entity_tag)?;
+        self.0.iter().position(|publication| publication.entity_tag == entity_tag)
+    }
+
+    /// Takes back what could not be committed, unless a later PUBLISH has already replaced it.
+    pub fn undo(&mut self, published: Published) {
+        let current = self.0.iter().position(|publication| publication.id == published.id);
+        match (current, published.previous) {
+            (Some(at), previous) if self.0[at].entity_tag == published.entity_tag => match previous {
+                Some(previous) => self.0[at] = previous,
+                None => drop(self.0.remove(at)),
+            },
+            (None, Some(previous)) if published.expires.is_zero() => self.0.push(previous),
+            _ => {}
+        }
+    }
+
+    /// Puts back what was read from the database.
+    pub fn restore(&mut self, publication: Publication) {
+        self.0.push(publication);
+    }
+
+    /// Drops what has expired and gives the ids.
+    pub fn expire(&mut self, now: Instant) -> Vec<u64> {
+        self.0.extract_if(.., |publication| publication.expires_at <= now).map(|publication| publication.id).collect()
+    }
+
+    pub fn next_deadline(&self) -> Option<Instant> {
+        self.0.iter().map(|publication| publication.expires_at).min()
+    }
+
+    pub fn iter(&self) -> impl Iterator<Item = &Publication> + Clone {
+        self.0.iter()
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    pub fn len(&self) -> usize {
+        self.0.len()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const HOUR: Duration = Duration::from_secs(3600);
+
+    struct Bench {
+        publications: Publications,
+        tokens: Tokens,
+        now: Instant,
+    }
+
+    impl Bench {
+        fn new() -> Self {
+            Self { publications: Publications::default(), tokens: Tokens::new([7; 16]), now: Instant::now() }
+        }
+
+        fn publish(
+            &mut self,
+            if_match: Option<&str>,
+            expires: Option<u64>,
+            contact: Option<&str>,
+        ) -> Result<Published, Rejection> {
+            let interval = Interval { default: HOUR, minimum: Duration::from_secs(60), maximum: HOUR };
+            let request = Publish { if_match, expires: expires.map(Duration::from_secs) };
+            let part = contact.map(|uri| Part::of_contact(uri, 1000, true));
+            self.publications.publish(request, &interval, self.now, &self.tokens, |_| Ok(part))
+        }
+    }
+
+    fn tag(published: &Published) -> String {
+        published.entity_tag.to_string()
+    }
+
+    #[test]
+    fn every_success_gives_a_new_entity_tag_and_the_old_one_no_longer_matches() {
+        let mut bench = Bench::new();
+        let first = bench.publish(None, Some(600), Some("sip:a@1")).unwrap();
+        assert!(first.changed);
+        assert_eq!(first.expires, Duration::from_secs(600));
+        let refreshed = bench.publish(Some(&tag(&first)), None, None).unwrap();
+        assert!(!refreshed.changed);
+        assert_eq!((refreshed.id, refreshed.expires), (first.id, HOUR));
+        assert_ne!(refreshed.entity_tag, first.entity_tag);
+        assert_eq!(bench.publish(Some(&tag(&first)), None, None), Err(Rejection::UnknownEntityTag));
+        let modified = bench.publish(Some(&tag(&refreshed)), None, Some("sip:a@2")).unwrap();
+        assert!(modified.changed);
+        assert_eq!(bench.publications.len(), 1);
+        let removed = bench.publish(Some(&tag(&modified)), Some(0), None).unwrap();
+        assert!(removed.changed && removed.expires.is_zero());
+        assert!(bench.publications.is_empty());
+    }
+
+    #[test]
+    fn a_modification_that_says_the_same_is_no_change() {
+        let mut bench = Bench::new();
+        let first = bench.publish(None, None, Some("sip:a@1")).unwrap();
+        assert!(!bench.publish(Some(&tag(&first)), None, Some("sip:a@1")).unwrap().changed);
+    }
+
+    #[test]
+    fn requests_that_make_no_sense_are_refused_in_the_order_of_the_rfc() {
+        let mut bench = Bench::new();
+        assert_eq!(bench.publish(Some("nosuchtag"), Some(1), None), Err(Rejection::UnknownEntityTag));
+        assert_eq!(
+            bench.publish(Some("a, b"), None, None),
+            Err(Rejection::Malformed("Not A Single Entity Tag".into()))
+        );
+        assert_eq!(bench.publish(None, Some(59), None), Err(Rejection::TooBrief { minimum: Duration::from_secs(60) }));
+        assert_eq!(bench.publish(None, None, None), Err(Rejection::NothingPublished));
+        assert_eq!(bench.publish(None, Some(0), None), Err(Rejection::NothingPublished));
+    }
+
+    #[test]
+    fn an_initial_publication_that_expires_at_once_stores_nothing() {
+        let mut bench = Bench::new();
+        assert!(!bench.publish(None, Some(0), Some("sip:a@1")).unwrap().changed);
+        assert!(bench.publications.is_empty());
+    }
+
+    #[test]
+    fn what_could_not_be_committed_is_taken_back() {
+        let mut bench = Bench::new();
+        let first = bench.publish(None, None, Some("sip:a@1")).unwrap();
+        let modified = bench.publish(Some(&tag(&first)), None, Some("sip:a@2")).unwrap();
+        bench.publications.undo(modified);
+        let removed = bench.publish(Some(&tag(&first)), Some(0), None).unwrap();
+        bench.publications.undo(removed);
+        bench.publications.undo(first);
+        assert!(bench.publications.is_empty());
+    }
+
+    #[test]
+    fn publications_expire_on_time() {
+        let mut bench = Bench::new();
+        let first = bench.publish(None, Some(60), Some("sip:a@1")).unwrap();
+        let deadline = bench.publications.next_deadline().unwrap();
+        assert_eq!(deadline, bench.now + Duration::from_secs(60));
+        assert!(bench.publications.expire(deadline - Duration::from_millis(1)).is_empty());
+        assert_eq!(bench.publications.expire(deadline), [first.id]);
+        bench.now = deadline;
+        assert_eq!(bench.publish(Some(&tag(&first)), None, None), Err(Rejection::UnknownEntityTag));
+    }
+
+    #[test]
+    fn a_presentity_has_a_bounded_number_of_publications() {
+        let mut bench = Bench::new();
+        for _ in 0..MAX_PUBLICATIONS {
+            bench.publish(None, None, Some("sip:a@1")).unwrap();
+        }
+        assert_eq!(bench.publish(None, None, Some("sip:a@1")), Err(Rejection::TooMany("publications")));
+    }
+}

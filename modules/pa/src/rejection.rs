@@ -1,0 +1,80 @@
+//! Why a request is refused, and the response that says so.
+
+use std::borrow::Cow;
+use std::time::Duration;
+
+use signalbox_documents::pidf::PidfError;
+
+/// How long a client should wait when the database can't commit (Retry-After of a 503).
+pub const RETRY_AFTER: Duration = Duration::from_secs(5);
+
+/// A request that isn't accepted. [`Self::status`] and [`Self::headers`] are the whole mapping to SIP.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Rejection {
+    #[error("the request cannot be read: {0}")]
+    Malformed(Cow<'static, str>),
+    #[error("the Event header is missing")]
+    NoEvent,
+    #[error("the event package is not supported")]
+    BadEvent { allowed: String },
+    #[error("nothing that is accepted can be made")]
+    NotAcceptable,
+    #[error("the type of the body is not supported")]
+    UnsupportedMediaType { accepted: String },
+    #[error("{0}")]
+    BadDocument(PidfError),
+    #[error("there is neither an entity tag nor a body")]
+    NothingPublished,
+    #[error("no publication has this entity tag")]
+    UnknownEntityTag,
+    #[error("the interval is too brief")]
+    TooBrief { minimum: Duration },
+    #[error("there is no such subscription")]
+    NoSubscription,
+    #[error("CSeq is not higher than the last one")]
+    CSeq,
+    #[error("the body is too large")]
+    TooLarge,
+    #[error("the presentity has too many {0}")]
+    TooMany(&'static str),
+    #[error("an extension is required that is not supported")]
+    BadExtension { unsupported: String },
+    #[error("the database cannot commit now")]
+    Storage,
+}
+
+impl Rejection {
+    /// Status code and reason phrase.
+    pub fn status(&self) -> (u16, Cow<'static, str>) {
+        let (status, reason) = match self {
+            Self::Malformed(what) => (400, what.clone()),
+            Self::NoEvent => (400, "Missing Event Header".into()),
+            Self::BadEvent { .. } => (489, "Bad Event".into()),
+            Self::NotAcceptable => (406, "Not Acceptable".into()),
+            Self::UnsupportedMediaType { .. } => (415, "Unsupported Media Type".into()),
+            Self::BadDocument(error) => (400, format!("Bad Document: {error}").into()),
+            Self::NothingPublished => (400, "No Entity Tag And No Body".into()),
+            Self::UnknownEntityTag => (412, "Conditional Request Failed".into()),
+            Self::TooBrief { .. } => (423, "Interval Too Brief".into()),
+            Self::NoSubscription => (481, "Subscription Does Not Exist".into()),
+            Self::CSeq => (500, "CSeq Out Of Order".into()), // RFC 3261 §12.2.2
+            Self::TooLarge => (413, "Request Entity Too Large".into()),
+            Self::TooMany(_) => (403, "Limit Reached".into()),
+            Self::BadExtension { .. } => (420, "Bad Extension".into()),
+            Self::Storage => (503, "Service Unavailable".into()),
+        };
+        (status, reason)
+    }
+
+    /// The header that the response must carry beside the usual ones.
+    pub fn header(&self) -> Option<(&'static str, String)> {
+        match self {
+            Self::BadEvent { allowed } => Some(("Allow-Events", allowed.clone())),
+            Self::UnsupportedMediaType { accepted } => Some(("Accept", accepted.clone())),
+            Self::TooBrief { minimum } => Some(("Min-Expires", minimum.as_secs().to_string())),
+            Self::BadExtension { unsupported } => Some(("Unsupported", unsupported.clone())),
+            Self::Storage => Some(("Retry-After", RETRY_AFTER.as_secs().to_string())),
+            _ => None,
+        }
+    }
+}
