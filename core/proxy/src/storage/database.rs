@@ -1,0 +1,217 @@
+//! An open database: a journal for writing, a pool for reading, and its health.
+
+use std::fmt;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::SystemTime;
+
+use tokio::runtime::Handle;
+use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
+
+use super::driver::{Pool, connect};
+use super::error::Blame;
+use super::journal::Shared;
+use super::migrate::Plan;
+use super::url::{Target, shown};
+use super::writer::Writer;
+use super::{Engine, Journal, Kind, Migration, Options, Row, StorageError, Table, Value, sql};
+
+/// Chunks of rows read ahead of whoever loads them.
+const READ_AHEAD: usize = 4;
+
+/// An open database. A cheap handle; opened by [`Storage::open`](super::Storage::open). Its methods may be called from any thread and runtime.
+#[derive(Clone)]
+pub struct Database(Arc<Inner>);
+
+struct Inner {
+    engine: Engine,
+    target: Target,
+    journal: Journal,
+    pool: Pool,
+    /// Taken by whoever closes.
+    writer: Mutex<Option<JoinHandle<()>>>,
+    background: Handle,
+}
+
+impl Database {
+    /// Connects, to be called on the background runtime.
+    pub(super) async fn open(url: &str, background: &Handle, options: &Options) -> Result<Self, StorageError> {
+        let target = Target::parse(url)?;
+        let shared = Arc::new(Shared::new(shown(url).into(), options.queue, options.fault.clone()));
+        let connection = connect(&target).await.map_err(|error| shared.unavailable(&error.to_string()))?;
+        let writer = background.spawn(Writer::new(shared.clone(), target.clone(), connection, options.gather).run());
+        Ok(Self(Arc::new(Inner {
+            engine: target.engine(),
+            pool: Pool::new(&target),
+            target,
+            journal: Journal(shared),
+            writer: Mutex::new(Some(writer)),
+            background: background.clone(),
+        })))
+    }
+
+    /// Takes writes; see [`Journal`].
+    pub fn journal(&self) -> &Journal {
+        &self.0.journal
+    }
+
+    pub fn engine(&self) -> Engine {
+        self.0.engine
+    }
+
+    /// The URL without the password.
+    pub fn name(&self) -> &str {
+        &self.shared().database
+    }
+
+    /// Brings a module's tables to the newest of `migrations`, numbered 1, 2, 3 …, and returns how many were needed.
+    /// [`StorageError::Newer`] when a newer program was here before.
+    pub async fn migrate(&self, module: &str, migrations: &'static [Migration]) -> Result<usize, StorageError> {
+        let (inner, module) = (self.0.clone(), module.to_owned());
+        self.on_background(async move {
+            let shared = &inner.journal.0;
+            // A connection that may hold locks when it fails is not one to give back.
+            let mut connection =
+                connect(&inner.target).await.map_err(|error| shared.unavailable(&error.to_string()))?;
+            let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_secs();
+            let plan = Plan {
+                database: shared.database.clone(),
+                engine: inner.engine,
+                module: &module,
+                migrations,
+                now: i64::try_from(now).unwrap_or(i64::MAX),
+            };
+            plan.apply(&mut *connection).await
+        })
+        .await
+    }
+
+    /// Reads a whole table, row by row; the first error of `each` ends it.
+    pub async fn load(
+        &self,
+        table: &'static Table,
+        each: impl FnMut(Row) -> Result<(), StorageError>,
+    ) -> Result<(), StorageError> {
+        self.select(table, &[], each).await
+    }
+
+    /// The rows of which each of the given columns holds the given value.
+    pub async fn find(&self, table: &'static Table, filter: &[(&str, Value)]) -> Result<Vec<Row>, StorageError> {
+        let mut found = Vec::new();
+        self.select(table, filter, |row| {
+            found.push(row);
+            Ok(())
+        })
+        .await?;
+        Ok(found)
+    }
+
+    async fn select(
+        &self,
+        table: &'static Table,
+        filter: &[(&str, Value)],
+        mut each: impl FnMut(Row) -> Result<(), StorageError>,
+    ) -> Result<(), StorageError> {
+        let _counted = self.shared().count_read();
+        if let Some(error) = self.shared().health.error() {
+            return Err(error);
+        }
+        let names: Vec<_> = filter.iter().map(|(name, _)| *name).collect();
+        let text = sql::select(self.0.engine, table, &names).into();
+        let parameters =
+            filter.iter().map(|(name, value)| Ok((table.columns[table.position(name)?].kind, value.clone())));
+        let parameters = parameters.collect::<Result<Vec<_>, StorageError>>()?;
+        let (rows, mut received) = mpsc::channel(READ_AHEAD);
+        let inner = self.0.clone();
+        let reading = self.0.background.spawn(async move { inner.read(text, parameters, table, rows).await });
+        while let Some(chunk) = received.recv().await {
+            for row in chunk {
+                each(row)?;
+            }
+        }
+        reading.await.unwrap_or_else(|_| Err(StorageError::Closed { database: self.shared().database.clone() }))
+    }
+
+    /// Whether the database answered last. While it does not, writes and reads are refused at once with [`StorageError::Unavailable`].
+    pub fn healthy(&self) -> bool {
+        self.shared().health.is_healthy()
+    }
+
+    /// Calls `listener` with false when the database is gone and with true when it is back; on the background runtime, so it must not block.
+    pub fn on_state_change(&self, listener: impl Fn(bool) + Send + Sync + 'static) {
+        self.shared().health.listen(Box::new(listener));
+    }
+
+    /// Writes and queries under way. With virtual time nothing is pending when this is 0, then all tasks ran until idle, and it is still 0:
+    /// it becomes 0 only after the tasks that wait were woken.
+    pub fn in_flight(&self) -> usize {
+        self.0.journal.in_flight()
+    }
+
+    /// Takes no more writes, commits those that wait and closes all connections.
+    pub async fn close(&self) {
+        self.shared().close();
+        let inner = self.0.clone();
+        let closing = async move {
+            let writer = inner.writer.lock().unwrap_or_else(PoisonError::into_inner).take();
+            if let Some(writer) = writer {
+                let _ = writer.await;
+            }
+            inner.pool.close().await;
+            Ok(())
+        };
+        // The only error is that the runtime has ended, and all connections with it.
+        let _ = self.on_background(closing).await;
+    }
+
+    fn shared(&self) -> &Shared {
+        &self.0.journal.0
+    }
+
+    /// Runs on the background runtime, whose driver the connections belong to.
+    async fn on_background<T: Send + 'static>(
+        &self,
+        work: impl Future<Output = Result<T, StorageError>> + Send + 'static,
+    ) -> Result<T, StorageError> {
+        let closed = || StorageError::Closed { database: self.shared().database.clone() };
+        self.0.background.spawn(work).await.unwrap_or_else(|_| Err(closed()))
+    }
+}
+
+impl Inner {
+    async fn read(
+        &self,
+        text: Arc<str>,
+        parameters: Vec<(Kind, Value)>,
+        table: &'static Table,
+        rows: mpsc::Sender<Vec<Row>>,
+    ) -> Result<(), StorageError> {
+        let shared = &self.journal.0;
+        let parameters = parameters.iter().map(|(kind, value)| (*kind, value)).collect();
+        let read = async {
+            if shared.outage() {
+                return Err(sqlx::Error::PoolTimedOut);
+            }
+            self.pool.lend().await?.driver().fetch(text, parameters, table, rows).await
+        };
+        let Err(error) = read.await else { return Ok(()) };
+        if Blame::of(&error) == Blame::Statement {
+            return Err(StorageError::Refused { database: shared.database.clone(), reason: error.to_string().into() });
+        }
+        shared.health.suspect();
+        shared.bell.notify_one();
+        Err(shared.unavailable(&error.to_string()))
+    }
+}
+
+impl Drop for Inner {
+    fn drop(&mut self) {
+        self.journal.0.close();
+    }
+}
+
+impl fmt::Debug for Database {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Database").field("name", &self.name()).field("engine", &self.0.engine).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,211 @@
+//! One connection, whichever engine it leads to: running statements with [`Value`]s in and [`Row`]s out.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::future::BoxFuture;
+use futures_util::{FutureExt, TryStreamExt};
+use sqlx::pool::PoolConnection;
+use sqlx::{Arguments, AssertSqlSafe, ConnectOptions, MySql, Postgres, Row as _, Sqlite};
+use tokio::sync::mpsc;
+
+use super::url::Target;
+use super::{Engine, Kind, Row, Table, Value};
+
+/// How long a connection may take to be made.
+pub(super) const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
+/// Connections for reading at a time; writing has its own.
+const READERS: u32 = 4;
+/// Rows handed over at a time while a table is loaded.
+const CHUNK: usize = 256;
+
+/// A statement's parameters: what each column holds, and its value.
+pub(super) type Parameters<'a> = Vec<(Kind, &'a Value)>;
+/// Chunks of rows on their way from a connection to whoever loads them.
+pub(super) type Rows = mpsc::Sender<Vec<Row>>;
+
+/// What storage does with a connection. The texts come from [`sql`](super::sql) and from migrations, never from input.
+pub(super) trait Driver: Send + Sync {
+    /// Runs a prepared statement, cached by its text.
+    fn execute<'a>(&'a mut self, sql: Arc<str>, parameters: Parameters<'a>) -> BoxFuture<'a, sqlx::Result<()>>;
+    /// Runs a statement as it stands, unprepared.
+    fn run<'a>(&'a mut self, sql: Arc<str>) -> BoxFuture<'a, sqlx::Result<()>>;
+    /// Runs a query for all columns of `table` and sends its rows; ends early when nobody listens.
+    fn fetch<'a>(
+        &'a mut self,
+        sql: Arc<str>,
+        parameters: Parameters<'a>,
+        table: &'static Table,
+        rows: Rows,
+    ) -> BoxFuture<'a, sqlx::Result<()>>;
+}
+
+macro_rules! bind {
+    ($arguments:ident, $kind:ident, $value:ident) => {
+        match ($kind, $value) {
+            (_, Value::Integer(number)) => $arguments.add(*number),
+            (_, Value::Real(number)) => $arguments.add(*number),
+            (_, Value::Text(text)) => $arguments.add(text.clone()),
+            (_, Value::Blob(bytes)) => $arguments.add(bytes.as_ref()),
+            (Kind::Integer, Value::Null) => $arguments.add(None::<i64>),
+            (Kind::Real, Value::Null) => $arguments.add(None::<f64>),
+            (Kind::Text, Value::Null) => $arguments.add(None::<String>),
+            (Kind::Blob, Value::Null) => $arguments.add(None::<Vec<u8>>),
+        }
+    };
+}
+
+macro_rules! read {
+    ($row:ident, $position:ident, $kind:expr) => {
+        match $kind {
+            Kind::Integer => $row.try_get::<Option<i64>, _>($position)?.into(),
+            Kind::Real => $row.try_get::<Option<f64>, _>($position)?.into(),
+            Kind::Text => $row.try_get::<Option<String>, _>($position)?.into(),
+            Kind::Blob => $row.try_get::<Option<Vec<u8>>, _>($position)?.into(),
+        }
+    };
+}
+
+macro_rules! driver {
+    ($database:ty, $connection:ty) => {
+        impl Driver for $connection {
+            fn execute<'a>(&'a mut self, sql: Arc<str>, parameters: Parameters<'a>) -> BoxFuture<'a, sqlx::Result<()>> {
+                async move {
+                    let mut arguments = <$database as sqlx::Database>::Arguments::default();
+                    arguments.reserve(parameters.len(), parameters.iter().map(|(_, value)| value.size()).sum());
+                    for (kind, value) in parameters {
+                        bind!(arguments, kind, value).map_err(sqlx::Error::Encode)?;
+                    }
+                    sqlx::query_with(AssertSqlSafe(sql), arguments).execute(self).await?;
+                    Ok(())
+                }
+                .boxed()
+            }
+
+            fn run<'a>(&'a mut self, sql: Arc<str>) -> BoxFuture<'a, sqlx::Result<()>> {
+                sqlx::raw_sql(AssertSqlSafe(sql)).execute(self).map(|done| done.map(drop)).boxed()
+            }
+
+            fn fetch<'a>(
+                &'a mut self,
+                sql: Arc<str>,
+                parameters: Parameters<'a>,
+                table: &'static Table,
+                rows: Rows,
+            ) -> BoxFuture<'a, sqlx::Result<()>> {
+                async move {
+                    let mut arguments = <$database as sqlx::Database>::Arguments::default();
+                    for (kind, value) in parameters {
+                        bind!(arguments, kind, value).map_err(sqlx::Error::Encode)?;
+                    }
+                    let mut stream = sqlx::query_with(AssertSqlSafe(sql), arguments).fetch(self);
+                    let mut chunk = Vec::new();
+                    while let Some(row) = stream.try_next().await? {
+                        let mut values = Vec::with_capacity(table.columns.len());
+                        for (position, column) in table.columns.iter().enumerate() {
+                            values.push(read!(row, position, column.kind));
+                        }
+                        chunk.push(Row { table, values });
+                        if chunk.len() == CHUNK && rows.send(std::mem::take(&mut chunk)).await.is_err() {
+                            return Ok(());
+                        }
+                    }
+                    if !chunk.is_empty() {
+                        // Nobody listening is no error: the reader has seen enough.
+                        let _ = rows.send(chunk).await;
+                    }
+                    Ok(())
+                }
+                .boxed()
+            }
+        }
+    };
+}
+
+driver!(Sqlite, sqlx::SqliteConnection);
+driver!(Postgres, sqlx::PgConnection);
+driver!(MySql, sqlx::MySqlConnection);
+
+/// A connection of its own, outside the pool.
+pub(super) async fn connect(target: &Target) -> sqlx::Result<Box<dyn Driver>> {
+    let connecting = async {
+        Ok::<Box<dyn Driver>, sqlx::Error>(match target {
+            Target::Sqlite(options) => Box::new(options.connect().await?),
+            Target::Postgres(options) => Box::new(options.connect().await?),
+            Target::MySql(options) => Box::new(options.connect().await?),
+        })
+    };
+    tokio::time::timeout(CONNECT_TIMEOUT, connecting).await.unwrap_or(Err(sqlx::Error::PoolTimedOut))
+}
+
+/// The connections for reading.
+#[derive(Debug)]
+pub(super) enum Pool {
+    Sqlite(sqlx::Pool<Sqlite>),
+    Postgres(sqlx::Pool<Postgres>),
+    MySql(sqlx::Pool<MySql>),
+}
+
+/// A connection lent by a [`Pool`].
+pub(super) enum Lent {
+    Sqlite(PoolConnection<Sqlite>),
+    Postgres(PoolConnection<Postgres>),
+    MySql(PoolConnection<MySql>),
+}
+
+impl Pool {
+    /// Connects when first asked for a connection. To be called within a runtime.
+    pub(super) fn new(target: &Target) -> Self {
+        match target {
+            // A file has no connection to lose, so none is tested.
+            Target::Sqlite(options) => {
+                Self::Sqlite(pool_options().test_before_acquire(false).connect_lazy_with(options.clone()))
+            }
+            Target::Postgres(options) => Self::Postgres(pool_options().connect_lazy_with(options.clone())),
+            Target::MySql(options) => Self::MySql(pool_options().connect_lazy_with(options.clone())),
+        }
+    }
+
+    pub(super) async fn lend(&self) -> sqlx::Result<Lent> {
+        Ok(match self {
+            Self::Sqlite(pool) => Lent::Sqlite(pool.acquire().await?),
+            Self::Postgres(pool) => Lent::Postgres(pool.acquire().await?),
+            Self::MySql(pool) => Lent::MySql(pool.acquire().await?),
+        })
+    }
+
+    pub(super) async fn close(&self) {
+        match self {
+            Self::Sqlite(pool) => pool.close().await,
+            Self::Postgres(pool) => pool.close().await,
+            Self::MySql(pool) => pool.close().await,
+        }
+    }
+}
+
+impl Lent {
+    pub(super) fn driver(&mut self) -> &mut dyn Driver {
+        match self {
+            Self::Sqlite(connection) => &mut **connection,
+            Self::Postgres(connection) => &mut **connection,
+            Self::MySql(connection) => &mut **connection,
+        }
+    }
+}
+
+fn pool_options<D: sqlx::Database>() -> sqlx::pool::PoolOptions<D> {
+    sqlx::pool::PoolOptions::new().max_connections(READERS).acquire_timeout(CONNECT_TIMEOUT)
+}
+
+impl Engine {
+    /// What takes and gives back a lock that lets one process at a time migrate; none where the transaction itself is one.
+    pub(super) fn migration_lock(self) -> Option<(&'static str, &'static str)> {
+        match self {
+            Self::Sqlite => None,
+            Self::Postgres => Some(("SELECT pg_advisory_lock(735917603)", "SELECT pg_advisory_unlock(735917603)")),
+            Self::MySql => {
+                Some(("SELECT GET_LOCK('signalbox_migrations', 60)", "SELECT RELEASE_LOCK('signalbox_migrations')"))
+            }
+        }
+    }
+}

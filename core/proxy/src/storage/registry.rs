@@ -1,0 +1,84 @@
+//! All databases of a process: one per URL, shared by its modules.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::runtime::Handle;
+use tokio::sync::Mutex;
+
+use super::url::canonical;
+use super::{Database, Fault, StorageError};
+
+/// Changes that may wait for a commit before writes are refused: half a minute's worth for a slow disk.
+const QUEUE: usize = 50_000;
+/// Under load, how long writes are gathered for one commit.
+const GATHER: Duration = Duration::from_millis(3);
+
+/// How databases are opened.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// Under load, commits start at least so far apart (or when enough writes wait); a lone write is committed at once.
+    pub gather: Duration,
+    /// Changes that may wait; over it, writes are refused with [`StorageError::Overloaded`].
+    pub queue: usize,
+    /// For tests.
+    pub fault: Option<Arc<Fault>>,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self { gather: GATHER, queue: QUEUE, fault: None }
+    }
+}
+
+/// Opens databases on the background runtime and keeps them.
+#[derive(Debug)]
+pub struct Storage {
+    background: Handle,
+    options: Options,
+    open: Mutex<HashMap<String, Database>>,
+}
+
+impl Storage {
+    pub fn new(background: Handle) -> Self {
+        Self::with(background, Options::default())
+    }
+
+    pub fn with(background: Handle, options: Options) -> Self {
+        Self { background, options, open: Mutex::default() }
+    }
+
+    /// The database at `url`, opened when nobody has done so before.
+    ///
+    /// `sqlite:path` (relative to the working folder, missing folders are created), `postgres://user:password@host/name`, `mysql://…`, `mariadb://…`.
+    pub async fn open(&self, url: &str) -> Result<Database, StorageError> {
+        let mut open = self.open.lock().await;
+        let key = canonical(url);
+        if let Some(database) = open.get(&key) {
+            return Ok(database.clone());
+        }
+        let (owned, background, options) = (url.to_owned(), self.background.clone(), self.options.clone());
+        let opening = self.background.spawn(async move { Database::open(&owned, &background, &options).await });
+        let database = opening.await.unwrap_or_else(|_| Err(StorageError::Closed { database: key.as_str().into() }))?;
+        open.insert(key, database.clone());
+        Ok(database)
+    }
+
+    /// Writes and queries under way in all databases; see [`Database::in_flight`]. While one is being opened, that counts as well.
+    pub fn in_flight(&self) -> usize {
+        self.open.try_lock().map_or(1, |open| open.values().map(Database::in_flight).sum())
+    }
+
+    /// Whether all databases answer.
+    pub fn healthy(&self) -> bool {
+        self.open.try_lock().map_or(true, |open| open.values().all(Database::healthy))
+    }
+
+    /// Commits what waits and closes all connections, at the end of the program.
+    pub async fn close(&self) {
+        for (_, database) in self.open.lock().await.drain() {
+            database.close().await;
+        }
+    }
+}
