@@ -1,0 +1,153 @@
+//! Via (RFC 3261 §20.42), with `rport` (RFC 3581) and IPv6 as RFC 5118 reads it.
+
+use std::fmt;
+use std::net::IpAddr;
+
+use super::{Header, HeaderError, HeaderName};
+use crate::lex::{self, Params};
+use crate::uri::HostPort;
+
+/// What every branch starts with whose sender keeps to RFC 3261 (§8.1.1.7).
+const MAGIC_COOKIE: &str = "z9hG4bK";
+
+/// One hop: how the message was sent there and where its responses go.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Via<'a> {
+    /// As written, such as `UDP`; compare without regard to case.
+    pub transport: &'a str,
+    pub sent_by: HostPort<'a>,
+    pub params: Params<'a>,
+}
+
+impl<'a> Via<'a> {
+    pub fn branch(&self) -> Option<&'a str> {
+        self.params.value("branch")
+    }
+
+    /// Whether the branch starts with the magic cookie, so that it alone identifies the transaction (§17.2.3).
+    pub fn has_magic_cookie(&self) -> bool {
+        let cookie = self.branch().and_then(|branch| branch.get(..MAGIC_COOKIE.len()));
+        cookie.is_some_and(|start| start.eq_ignore_ascii_case(MAGIC_COOKIE))
+    }
+
+    /// The `received` address. RFC 5118 §4.5: an IPv6 address may stand in brackets or without them.
+    pub fn received(&self) -> Option<IpAddr> {
+        address(self.params.value("received")?)
+    }
+
+    /// `Some(None)` as a client asks for it, `Some(Some(port))` as a server fills it in (RFC 3581 §3 and §4).
+    pub fn rport(&self) -> Option<Option<u16>> {
+        let value = self.params.get("rport")?;
+        Some(value.and_then(lex::decimal).and_then(|port| u16::try_from(port).ok()))
+    }
+
+    /// The `maddr` host, as written.
+    pub fn maddr(&self) -> Option<&'a str> {
+        self.params.value("maddr")
+    }
+
+    pub fn ttl(&self) -> Option<u8> {
+        self.params.value("ttl").and_then(lex::decimal).and_then(|ttl| u8::try_from(ttl).ok())
+    }
+}
+
+fn address(text: &str) -> Option<IpAddr> {
+    let bare = text.strip_prefix('[').and_then(|inner| inner.strip_suffix(']')).unwrap_or(text);
+    bare.parse().ok()
+}
+
+impl<'a> Header<'a> for Via<'a> {
+    const NAME: HeaderName = HeaderName::Via;
+
+    /// `SIP/2.0/UDP host:port;params`; white space may stand around the slashes.
+    fn parse(value: &'a str) -> Result<Self, HeaderError> {
+        let bad = |problem| HeaderError::new(Self::NAME, problem);
+        let rest = lex::trim(value);
+        let rest = match rest.strip_prefix("SIP/2.0/") {
+            Some(rest) => rest,
+            None => after_protocol(rest).ok_or_else(|| bad("the protocol is not SIP/2.0"))?,
+        };
+        let (transport, rest) = lex::split_token(lex::trim_start(rest)).ok_or_else(|| bad("no transport"))?;
+        if !rest.bytes().next().is_some_and(lex::is_space) {
+            return Err(bad("no sent-by behind the transport"));
+        }
+        let semicolon = memchr::memchr(b';', rest.as_bytes()).unwrap_or(rest.len());
+        let sent_by = HostPort::parse(&rest[..semicolon]).map_err(|_| bad("the sent-by is no host and port"))?;
+        let params = Params::new(&rest[semicolon..]);
+        if !params.is_valid() {
+            return Err(bad("broken parameters"));
+        }
+        Ok(Self { transport, sent_by, params })
+    }
+}
+
+/// What follows `SIP / 2.0 /` when white space or lower case is in it.
+fn after_protocol(text: &str) -> Option<&str> {
+    let mut rest = text;
+    for expected in ["sip", "2.0"] {
+        let (token, behind) = lex::split_token(lex::trim_start(rest))?;
+        if !token.eq_ignore_ascii_case(expected) {
+            return None;
+        }
+        rest = lex::trim_start(behind).strip_prefix('/')?;
+    }
+    Some(rest)
+}
+
+impl fmt::Display for Via<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "SIP/2.0/{} {}{}", self.transport, self.sent_by, self.params.as_str())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn all_parts_of_a_via_are_found() {
+        let via = Via::parse(
+            "SIP/2.0/UDP pc33.example.com:5066;branch=z9hG4bK1;rport;received=192.0.2.1;ttl=16;maddr=224.2.0.1",
+        )
+        .unwrap();
+        assert_eq!((via.transport, via.sent_by.port), ("UDP", Some(5066)));
+        assert_eq!((via.branch(), via.has_magic_cookie()), (Some("z9hG4bK1"), true));
+        assert_eq!((via.rport(), via.received()), (Some(None), "192.0.2.1".parse().ok()));
+        assert_eq!((via.ttl(), via.maddr()), (Some(16), Some("224.2.0.1")));
+        assert_eq!(Via::parse(&via.to_string()), Ok(via));
+    }
+
+    #[test]
+    fn white_space_may_stand_between_all_parts() {
+        // RFC 4475 §3.1.1.1
+        let via =
+            Via::parse("SIP  / 2.0\r\n / TCP     spindle.example.com : 5060  ;\r\n branch  =   z9hG4bK9ikj8").unwrap();
+        assert_eq!((via.transport, via.sent_by.port, via.branch()), ("TCP", Some(5060), Some("z9hG4bK9ikj8")));
+    }
+
+    #[test]
+    fn received_may_be_ipv6_with_and_without_brackets() {
+        // RFC 5118 §4.5
+        for text in ["SIP/2.0/UDP [::1];received=[2001:db8::9:255]", "SIP/2.0/UDP [::1];received=2001:db8::9:255"] {
+            assert_eq!(Via::parse(text).unwrap().received(), "2001:db8::9:255".parse().ok());
+        }
+    }
+
+    #[test]
+    fn broken_vias_are_refused() {
+        for text in [
+            "",
+            "SIP/2.0",
+            "SIP/2.0/UDP",
+            "SIP/2.0/UDP ",
+            "SIP/1.0/UDP a",
+            "HTTP/2.0/UDP a",
+            "SIP/2.0/UDPa:5060",
+            "SIP/2.0/UDP a:b",
+            "SIP/2.0/UDP a;;branch=1",
+            "SIP/2.0/UDP 192.0.2.15;;",
+        ] {
+            assert!(Via::parse(text).is_err(), "{text}");
+        }
+    }
+}

@@ -1,0 +1,110 @@
+//! What is wrong with a message that can't be taken, and what to answer.
+
+use std::borrow::Cow;
+use std::fmt;
+
+use super::Message;
+use crate::header::{HeaderError, HeaderName};
+use crate::method::Method;
+use crate::uri::{NameAddrError, UriError};
+
+/// Octets that are no message, with as much of it as could be read.
+#[derive(Clone, Debug)]
+pub struct ParseError {
+    pub problem: Problem,
+    /// The message as far as it was read; `None` where not even the kind could be seen. Its header table holds all
+    /// well-formed lines; nothing else about it has been checked.
+    pub received: Option<Box<Message>>,
+}
+
+/// Why octets are no message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Problem {
+    #[error("nothing but line ends")]
+    Empty,
+    #[error("no empty line behind the headers")]
+    Unfinished,
+    #[error("the headers exceed {} octets", super::MAX_HEAD)]
+    HeadTooLarge,
+    #[error("more than {} header lines", super::MAX_HEADERS)]
+    TooManyHeaders,
+    #[error("the body exceeds {} octets", super::MAX_BODY)]
+    BodyTooLarge,
+    #[error("malformed request or status line")]
+    StartLine,
+    #[error("the version is not SIP/2.0")]
+    Version,
+    #[error("bad Request-URI: {0}")]
+    RequestUri(UriError),
+    #[error("the status code is not between 100 and 699")]
+    Status,
+    #[error("a header line without a name and a colon")]
+    HeaderLine,
+    #[error("a carriage return without a line feed")]
+    LineEnd,
+    #[error("missing {0} header field")]
+    Missing(HeaderName),
+    #[error("several {0} header fields")]
+    Repeated(HeaderName),
+    #[error(transparent)]
+    Header(HeaderError),
+    #[error("bad {0}: {1}")]
+    Address(HeaderName, NameAddrError),
+    #[error("the CSeq method is not the request's")]
+    CSeqMethod,
+    #[error("Content-Length is not a number")]
+    ContentLength,
+    #[error("several Content-Length header fields that differ")]
+    ContentLengthsDiffer,
+    #[error("the body is shorter than Content-Length says")]
+    BodyTooShort,
+    /// §18.3: on a stream only Content-Length tells where the message ends.
+    #[error("missing Content-Length header field")]
+    NoContentLength,
+}
+
+impl Problem {
+    /// The response code that tells the sender.
+    pub fn status(self) -> u16 {
+        match self {
+            Self::Version => 505,
+            Self::HeadTooLarge | Self::TooManyHeaders => 513,
+            Self::BodyTooLarge => 413,
+            _ => 400,
+        }
+    }
+
+    /// The reason phrase for that response (§21.4.1: it should name the problem).
+    pub fn reason(self) -> Cow<'static, str> {
+        match self {
+            Self::Version => Cow::Borrowed("Version Not Supported"),
+            Self::BodyTooLarge => Cow::Borrowed("Request Entity Too Large"),
+            Self::HeadTooLarge | Self::TooManyHeaders => Cow::Borrowed("Message Too Large"),
+            problem => Cow::Owned(format!("Bad Request ({problem})")),
+        }
+    }
+}
+
+impl ParseError {
+    pub(super) fn new(problem: Problem, received: Option<Message>) -> Self {
+        Self { problem, received: received.map(Box::new) }
+    }
+
+    /// The response that tells the sender what is wrong, with as much of Via, From, To, Call-ID and CSeq as
+    /// there was. `None` where nothing may be answered: a response or ACK came, or no Via says who asks.
+    pub fn reply(&self) -> Option<Message> {
+        let request = self.received.as_deref()?;
+        if !request.is_request() || *request.method() == Method::Ack || request.value(HeaderName::Via).is_none() {
+            return None;
+        }
+        Some(request.reply(self.problem.status(), &self.problem.reason()))
+    }
+}
+
+impl fmt::Display for ParseError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "bad message: {}", self.problem)
+    }
+}
+
+impl std::error::Error for ParseError {}

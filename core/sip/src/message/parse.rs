@@ -1,0 +1,318 @@
+//! Reading a message: first the lines and their names, then the start line and the five headers that no
+//! message is without. All other headers stay as they are until somebody asks for them.
+
+use bytes::Bytes;
+
+use super::line::{HeaderLine, Span};
+use super::reply::ROOM;
+use super::view::{Kind, Looks};
+use super::{Message, ParseError, Problem, octets};
+use crate::header::{Header, HeaderError, HeaderName, Via};
+use crate::lex;
+use crate::method::Method;
+use crate::uri::{NameAddr, Uri};
+
+/// How many octets the start line and headers may take together.
+pub const MAX_HEAD: usize = 64 * 1024;
+
+/// How many header lines a message may have.
+pub const MAX_HEADERS: usize = 256;
+
+/// How many octets a body may have.
+pub const MAX_BODY: usize = 512 * 1024;
+
+/// §8.1.1.5: the sequence number must be less than 2^31.
+const MAX_CSEQ: u32 = (1 << 31) - 1;
+
+impl Message {
+    /// Reads a datagram (§18.3): what follows the body is dropped, a body that is shorter than Content-Length is an
+    /// error, and without Content-Length the body reaches to the end. Line ends in front are skipped (§7.5).
+    pub fn parse(datagram: &[u8]) -> Result<Self, ParseError> {
+        let Head { mut message, length, content_length } = parse_head(datagram)?;
+        let behind = datagram.get(length..).unwrap_or_default();
+        let body = match content_length {
+            None => behind,
+            Some(length) => match behind.get(..length) {
+                Some(body) => body,
+                None => return Err(ParseError::new(Problem::BodyTooShort, Some(message))),
+            },
+        };
+        if body.len() > MAX_BODY {
+            return Err(ParseError::new(Problem::BodyTooLarge, Some(message)));
+        }
+        message.body = Bytes::copy_from_slice(body);
+        Ok(message)
+    }
+}
+
+/// A message without its body.
+pub(crate) struct Head {
+    pub(crate) message: Message,
+    /// How many octets it took, line ends in front included.
+    pub(crate) length: usize,
+    pub(crate) content_length: Option<usize>,
+}
+
+/// Reads up to and including the empty line.
+pub(crate) fn parse_head(input: &[u8]) -> Result<Head, ParseError> {
+    let skipped = input.iter().position(|byte| !matches!(byte, b'\r' | b'\n')).unwrap_or(input.len());
+    let bytes = &input[skipped..];
+    if bytes.is_empty() {
+        return Err(ParseError::new(Problem::Empty, None));
+    }
+    let scan = Scan::of(bytes);
+    let length = skipped + scan.length;
+    let head = &bytes[..scan.length];
+    let (text, scan) = match str::from_utf8(head) {
+        Ok(text) if !scan.folded => {
+            let mut owned = String::with_capacity(text.len() + ROOM);
+            owned.push_str(text);
+            (owned, scan)
+        }
+        _ => {
+            let text = octets::carry(&unfolded(head));
+            let again = Scan::of(text.as_bytes());
+            (text, again)
+        }
+    };
+    let Scan { lines, start, problem, .. } = scan;
+    let (start_line, start_problem) = StartLine::parse(start.in_text(&text).unwrap_or_default(), &text);
+    let Some(StartLine { kind, method }) = start_line else {
+        return Err(ParseError::new(start_problem.unwrap_or(Problem::StartLine), None));
+    };
+    let carries_octets = octets::may_carry(&text);
+    let mut message =
+        Message { text, lines, body: Bytes::new(), start, kind, method, looks: Looks::NONE, carries_octets };
+    match start_problem.or(problem).map_or_else(|| check(&mut message), Err) {
+        Ok(content_length) => Ok(Head { message, length, content_length }),
+        Err(problem) => Err(ParseError::new(problem, Some(message))),
+    }
+}
+
+/// The lines of a head, found in one pass.
+struct Scan {
+    start: Span,
+    lines: Vec<HeaderLine>,
+    /// Up to and including the empty line.
+    length: usize,
+    /// Whether a line goes on in the next (§7.3.1). The table is of no use then.
+    folded: bool,
+    problem: Option<Problem>,
+}
+
+impl Scan {
+    fn of(input: &[u8]) -> Self {
+        let bytes = &input[..input.len().min(MAX_HEAD)];
+        let mut scan = Self {
+            start: Span::NONE,
+            lines: Vec::with_capacity(24),
+            length: bytes.len(),
+            folded: false,
+            problem: None,
+        };
+        let mut line_start = 0;
+        let mut ends = memchr::memchr2_iter(b'\r', b'\n', bytes);
+        while let Some(end) = ends.next() {
+            let mut next = end + 1;
+            if bytes[end] == b'\r' {
+                if bytes.get(next) != Some(&b'\n') {
+                    scan.note(Problem::LineEnd);
+                    continue;
+                }
+                ends.next();
+                next += 1;
+            }
+            if end == line_start {
+                scan.length = next;
+                return scan;
+            }
+            scan.line(bytes, line_start, end, next);
+            line_start = next;
+        }
+        scan.note(if input.len() > MAX_HEAD { Problem::HeadTooLarge } else { Problem::Unfinished });
+        scan
+    }
+
+    fn note(&mut self, problem: Problem) {
+        self.problem.get_or_insert(problem);
+    }
+
+    fn line(&mut self, bytes: &[u8], start: usize, end: usize, next: usize) {
+        if self.start == Span::NONE {
+            self.start = Span::new(start, end);
+            return;
+        }
+        if matches!(bytes[start], b' ' | b'\t') {
+            self.folded = true;
+            return;
+        }
+        let line = &bytes[start..end];
+        let name_length = line.iter().position(|&byte| !lex::is_token_byte(byte)).unwrap_or(line.len());
+        let mut value = name_length;
+        while matches!(line.get(value), Some(b' ' | b'\t')) {
+            value += 1;
+        }
+        let Ok(short_length) = u16::try_from(name_length) else { return self.note(Problem::HeaderLine) };
+        if name_length == 0 || line.get(value) != Some(&b':') {
+            return self.note(Problem::HeaderLine);
+        }
+        value += 1;
+        while matches!(line.get(value), Some(b' ' | b'\t')) {
+            value += 1;
+        }
+        let mut trimmed = line.len();
+        while trimmed > value && matches!(line[trimmed - 1], b' ' | b'\t') {
+            trimmed -= 1;
+        }
+        if self.lines.len() == MAX_HEADERS {
+            return self.note(Problem::TooManyHeaders);
+        }
+        self.lines.push(HeaderLine {
+            name: HeaderName::of(&line[..name_length]),
+            ends_clean: trimmed == line.len() && next == end + 2,
+            name_length: short_length,
+            start: start as u32,
+            value: (start + value) as u32,
+            end: (start + trimmed) as u32,
+        });
+    }
+}
+
+/// The head with the line ends of folded lines turned into spaces, which mean the same (§7.3.1).
+fn unfolded(head: &[u8]) -> Vec<u8> {
+    let mut out = head.to_vec();
+    for at in memchr::memchr_iter(b'\n', head) {
+        if matches!(head.get(at + 1), Some(b' ' | b'\t')) {
+            out[at] = b' ';
+            if at > 0 && head[at - 1] == b'\r' {
+                out[at - 1] = b' ';
+            }
+        }
+    }
+    out
+}
+
+struct StartLine {
+    kind: Kind,
+    method: Method,
+}
+
+impl StartLine {
+    /// `None` where the line is neither a request's nor a response's. With a problem the parts are what could
+    /// be made of it.
+    fn parse(line: &str, text: &str) -> (Option<Self>, Option<Problem>) {
+        if line.get(..4).is_some_and(|start| start.eq_ignore_ascii_case("SIP/")) {
+            Self::parse_status(line, text)
+        } else {
+            Self::parse_request(line, text)
+        }
+    }
+
+    /// `Method SP Request-URI SP SIP-Version`: one space each, none elsewhere (§7.1).
+    fn parse_request(line: &str, text: &str) -> (Option<Self>, Option<Problem>) {
+        let Some((method, rest)) = line.split_once(' ') else { return (None, Some(Problem::StartLine)) };
+        let Some(method) = Method::parse(method) else { return (None, Some(Problem::StartLine)) };
+        let request =
+            |uri: &str| Some(Self { kind: Kind::Request { uri: Span::of(uri, text) }, method: method.clone() });
+        let Some((uri, version)) = rest.rsplit_once(' ') else {
+            return (request(lex::trim(rest)), Some(Problem::StartLine));
+        };
+        if !version.eq_ignore_ascii_case("SIP/2.0") {
+            let problem = if is_version(version) { Problem::Version } else { Problem::StartLine };
+            return (request(lex::trim(uri)), Some(problem));
+        }
+        if uri.is_empty() || uri.bytes().any(lex::is_space) {
+            return (request(lex::trim(uri)), Some(Problem::StartLine));
+        }
+        let problem = Uri::parse(uri).err().map(Problem::RequestUri);
+        (Some(Self { kind: Kind::Request { uri: Span::of(uri, text) }, method }), problem)
+    }
+
+    /// `SIP-Version SP Status-Code SP Reason-Phrase` (§7.2). The second space may be missing when there is no
+    /// reason.
+    fn parse_status(line: &str, text: &str) -> (Option<Self>, Option<Problem>) {
+        let (version, rest) = line.split_once(' ').unwrap_or((line, ""));
+        let (code, reason) = rest.split_once(' ').unwrap_or((rest, ""));
+        let status = lex::decimal(code).filter(|_| code.len() == 3).filter(|status| (100..700).contains(status));
+        let problem = match status {
+            _ if !version.eq_ignore_ascii_case("SIP/2.0") => Some(Problem::Version),
+            None => Some(Problem::Status),
+            Some(_) => None,
+        };
+        let kind = Kind::Response { status: status.unwrap_or_default() as u16, reason: Span::of(reason, text) };
+        (Some(Self { kind, method: Method::Other("".into()) }), problem)
+    }
+}
+
+/// `"SIP" "/" 1*DIGIT "." 1*DIGIT`
+fn is_version(text: &str) -> bool {
+    let is_number = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    let numbers = text.get(4..).filter(|_| text.is_char_boundary(4) && text[..4].eq_ignore_ascii_case("SIP/"));
+    numbers
+        .and_then(|numbers| numbers.split_once('.'))
+        .is_some_and(|(major, minor)| is_number(major) && is_number(minor))
+}
+
+/// Checks the five headers that every message must have (§8.1.1), keeps what everybody asks for, and gives the
+/// Content-Length.
+fn check(message: &mut Message) -> Result<Option<usize>, Problem> {
+    let mut looks = Looks::NONE;
+    let (mut via, mut from, mut to, mut call_id, mut cseq_value) = (None, None, None, None, None);
+    let mut lengths = None;
+    for line in &message.lines {
+        let slot = match line.name {
+            HeaderName::Via => {
+                via.get_or_insert(line);
+                continue;
+            }
+            HeaderName::ContentLength => {
+                let length = lex::decimal(message.text_of(line.value_span())).ok_or(Problem::ContentLength)?;
+                if lengths.is_some_and(|(earlier, _)| earlier != length) {
+                    return Err(Problem::ContentLengthsDiffer);
+                }
+                lengths = Some((length, lengths.is_none()));
+                continue;
+            }
+            HeaderName::From => &mut from,
+            HeaderName::To => &mut to,
+            HeaderName::CallId => &mut call_id,
+            HeaderName::CSeq => &mut cseq_value,
+            _ => continue,
+        };
+        // §7.3.1: only headers whose value is a list may be repeated.
+        if slot.replace(line).is_some() {
+            return Err(Problem::Repeated(line.name));
+        }
+    }
+    let value = |line: Option<&HeaderLine>, name| {
+        line.map(|line| message.text_of(line.value_span())).ok_or(Problem::Missing(name))
+    };
+    let first_via = lex::split_list(value(via, HeaderName::Via)?).next().unwrap_or_default();
+    Via::parse(first_via).map_err(Problem::Header)?;
+    let address = |line, name| NameAddr::parse(value(line, name)?).map_err(|error| Problem::Address(name, error));
+    let tag = |address: NameAddr<'_>| address.tag().map_or(Span::NONE, |tag| Span::of(tag, &message.text));
+    looks.from_tag = tag(address(from, HeaderName::From)?);
+    looks.to_tag = tag(address(to, HeaderName::To)?);
+    let call_id = value(call_id, HeaderName::CallId)?;
+    if call_id.is_empty() || call_id.bytes().any(lex::is_space) {
+        return Err(Problem::Header(HeaderError::new(HeaderName::CallId, "it is empty or has spaces in it")));
+    }
+    let (number, method) = cseq(value(cseq_value, HeaderName::CSeq)?)
+        .ok_or(Problem::Header(HeaderError::new(HeaderName::CSeq, "it is not a number below 2^31 and a method")))?;
+    looks.cseq = number;
+    looks.content_length = lengths.filter(|(_, only)| *only).map(|(length, _)| length);
+    // §8.1.1.5: the method must match that of the request.
+    if message.is_request() && message.method != method {
+        return Err(Problem::CSeqMethod);
+    }
+    message.method = method;
+    message.looks = looks;
+    Ok(lengths.map(|(length, _)| length as usize))
+}
+
+/// Number and method of a CSeq value.
+pub(super) fn cseq(value: &str) -> Option<(u32, Method)> {
+    let (number, method) = value.split_once([' ', '\t'])?;
+    let number = lex::decimal(number).filter(|number| *number <= MAX_CSEQ)?;
+    Some((number, Method::parse(lex::trim(method))?))
+}

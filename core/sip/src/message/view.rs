@@ -1,0 +1,237 @@
+//! The message and what can be read from it.
+
+use bytes::Bytes;
+
+use super::line::{HeaderLine, Span};
+use crate::header::{Header, HeaderError, HeaderName, Via};
+use crate::lex::{self, List};
+use crate::method::Method;
+
+/// A request or a response. A clone costs two copies of memory and a reference to the body.
+#[derive(Clone, Debug)]
+pub struct Message {
+    /// The head as it came, edits appended behind it.
+    pub(super) text: String,
+    /// The header lines, in the order in which they are printed.
+    pub(super) lines: Vec<HeaderLine>,
+    pub(super) body: Bytes,
+    /// The start line, without its line end.
+    pub(super) start: Span,
+    pub(super) kind: Kind,
+    /// A response's is its CSeq's.
+    pub(super) method: Method,
+    pub(super) looks: Looks,
+    /// Set when the text may carry octets that are not UTF-8.
+    pub(super) carries_octets: bool,
+}
+
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Kind {
+    Request { uri: Span },
+    Response { status: u16, reason: Span },
+}
+
+/// What everybody asks for, kept from parsing on and refreshed by edits.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Looks {
+    pub(super) cseq: u32,
+    pub(super) from_tag: Span,
+    pub(super) to_tag: Span,
+    /// The value of the only Content-Length line; `None` where there is no such line or several.
+    pub(super) content_length: Option<u32>,
+}
+
+impl Looks {
+    pub(super) const NONE: Self = Self { cseq: 0, from_tag: Span::NONE, to_tag: Span::NONE, content_length: None };
+}
+
+/// The start line.
+impl Message {
+    pub fn is_request(&self) -> bool {
+        matches!(self.kind, Kind::Request { .. })
+    }
+
+    /// A response has the method of its CSeq.
+    pub fn method(&self) -> &Method {
+        &self.method
+    }
+
+    /// Empty for a response.
+    pub fn request_uri(&self) -> &str {
+        match self.kind {
+            Kind::Request { uri } => self.text_of(uri),
+            Kind::Response { .. } => "",
+        }
+    }
+
+    /// Zero for a request.
+    pub fn status(&self) -> u16 {
+        match self.kind {
+            Kind::Request { .. } => 0,
+            Kind::Response { status, .. } => status,
+        }
+    }
+
+    /// Empty for a request.
+    pub fn reason(&self) -> &str {
+        match self.kind {
+            Kind::Request { .. } => "",
+            Kind::Response { reason, .. } => self.text_of(reason),
+        }
+    }
+}
+
+/// The headers.
+impl Message {
+    /// The value of each line of this name, trimmed. Nothing for [`HeaderName::Other`]: see [`Message::values_of`].
+    pub fn values(&self, name: HeaderName) -> Values<'_> {
+        Values { message: self, lines: self.lines.iter(), wanted: Wanted::Known(name) }
+    }
+
+    /// The same by any name, full or compact, known or not.
+    pub fn values_of<'a>(&'a self, name: &'a str) -> Values<'a> {
+        Values { message: self, lines: self.lines.iter(), wanted: Wanted::named(name) }
+    }
+
+    /// The value of the first line of this name.
+    pub fn value(&self, name: HeaderName) -> Option<&str> {
+        self.values(name).next()
+    }
+
+    /// The same by any name.
+    pub fn value_of<'a>(&'a self, name: &'a str) -> Option<&'a str> {
+        self.values_of(name).next()
+    }
+
+    /// Each item of the comma-separated lists in all lines of this name. Not for headers in which commas
+    /// mean something else ([`HeaderName::is_list`]).
+    pub fn items(&self, name: HeaderName) -> Items<'_> {
+        Items { values: self.values(name), list: lex::split_list("") }
+    }
+
+    /// The same by any name.
+    pub fn items_of<'a>(&'a self, name: &'a str) -> Items<'a> {
+        Items { values: self.values_of(name), list: lex::split_list("") }
+    }
+
+    /// The first value as a typed header; `None` where there is none.
+    pub fn header<'a, H: Header<'a>>(&'a self) -> Option<Result<H, HeaderError>> {
+        self.headers().next()
+    }
+
+    /// All values as typed headers: each item where the header is a list, else each line.
+    pub fn headers<'a, H: Header<'a>>(&'a self) -> impl Iterator<Item = Result<H, HeaderError>> + use<'a, H> {
+        let (values, items) =
+            if H::NAME.is_list() { (None, Some(self.items(H::NAME))) } else { (Some(self.values(H::NAME)), None) };
+        values.into_iter().flatten().chain(items.into_iter().flatten()).map(H::parse)
+    }
+
+    /// Name (as written) and value of every line, in order.
+    pub fn lines(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.lines.iter().map(|line| (self.text_of(line.name_span()), self.text_of(line.value_span())))
+    }
+
+    /// Whether there is a line of this name.
+    pub fn has(&self, name: HeaderName) -> bool {
+        self.value(name).is_some()
+    }
+}
+
+/// What is asked for with every message.
+impl Message {
+    pub fn call_id(&self) -> &str {
+        self.value(HeaderName::CallId).unwrap_or_default()
+    }
+
+    /// The number in CSeq; its method is [`Message::method`].
+    pub fn cseq(&self) -> u32 {
+        self.looks.cseq
+    }
+
+    pub fn from_tag(&self) -> Option<&str> {
+        self.looks.from_tag.in_text(&self.text)
+    }
+
+    pub fn to_tag(&self) -> Option<&str> {
+        self.looks.to_tag.in_text(&self.text)
+    }
+
+    /// The topmost Via value.
+    pub fn top_via(&self) -> Result<Via<'_>, HeaderError> {
+        self.header().unwrap_or(Err(HeaderError::new(HeaderName::Via, "it is missing")))
+    }
+
+    pub fn body(&self) -> &Bytes {
+        &self.body
+    }
+}
+
+impl Message {
+    pub(super) fn text_of(&self, span: Span) -> &str {
+        span.in_text(&self.text).unwrap_or_default()
+    }
+}
+
+/// Which lines are asked for.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Wanted<'a> {
+    Known(HeaderName),
+    Unknown(&'a str),
+}
+
+impl<'a> Wanted<'a> {
+    pub(super) fn named(name: &'a str) -> Self {
+        match HeaderName::parse(name) {
+            HeaderName::Other => Self::Unknown(name),
+            known => Self::Known(known),
+        }
+    }
+
+    pub(super) fn is(self, line: &HeaderLine, text: &str) -> bool {
+        match self {
+            Self::Known(name) => line.name == name && name != HeaderName::Other,
+            Self::Unknown(name) => {
+                line.name == HeaderName::Other
+                    && line.name_span().in_text(text).is_some_and(|written| written.eq_ignore_ascii_case(name))
+            }
+        }
+    }
+}
+
+/// See [`Message::values`].
+#[derive(Clone, Debug)]
+pub struct Values<'a> {
+    message: &'a Message,
+    lines: std::slice::Iter<'a, HeaderLine>,
+    wanted: Wanted<'a>,
+}
+
+impl<'a> Iterator for Values<'a> {
+    type Item = &'a str;
+
+    fn next(&mut self) -> Option<&'a str> {
+        let (message, wanted) = (self.message, self.wanted);
+        let line = self.lines.find(|line| wanted.is(line, &message.text))?;
+        Some(message.text_of(line.value_span()))
+    }
+}
+
+/// See [`Message::items`].
+#[derive(Clone, Debug)]
+pub struct Items<'a> {
+    values: Values<'a>,
+    list: List<'a>,
+}
+
+impl<'a> Iterator for Items<'a> {
+    type Item = &'a str;
+
+    fn next(&mut self) -> Option<&'a str> {
+        loop {
+            if let Some(item) = self.list.next() {
+                return Some(item);
+            }
+            self.list = lex::split_list(self.values.next()?);
+        }
+    }
+}

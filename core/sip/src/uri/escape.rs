@@ -1,0 +1,99 @@
+//! `%` escapes in URIs (RFC 3261 §19.1.2).
+
+use std::borrow::Cow;
+
+/// `unreserved` (RFC 3261 §25.1).
+pub(super) fn is_unreserved(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.' | b'!' | b'~' | b'*' | b'\'' | b'(' | b')')
+}
+
+/// `reserved` (RFC 3261 §25.1): an escape of these is not the same as the octet itself.
+pub(super) fn is_reserved(byte: u8) -> bool {
+    matches!(byte, b';' | b'/' | b'?' | b':' | b'@' | b'&' | b'=' | b'+' | b'$' | b',')
+}
+
+/// Whether each `%` is followed by two hexadecimal digits.
+pub(super) fn escapes_are_valid(text: &str) -> bool {
+    let bytes = text.as_bytes();
+    memchr::memchr_iter(b'%', bytes)
+        .all(|at| matches!((bytes.get(at + 1), bytes.get(at + 2)), (Some(a), Some(b)) if a.is_ascii_hexdigit() && b.is_ascii_hexdigit()))
+}
+
+/// One octet of a URI component, and whether it was written as an escape.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Octet {
+    pub(super) byte: u8,
+    pub(super) escaped: bool,
+}
+
+/// The octets of a component, escapes resolved. A `%` without two digits stands for itself.
+pub(super) fn octets(text: &str) -> impl Iterator<Item = Octet> {
+    let bytes = text.as_bytes();
+    let mut at = 0;
+    std::iter::from_fn(move || {
+        let &byte = bytes.get(at)?;
+        if byte == b'%'
+            && let (Some(high), Some(low)) = (hex(bytes.get(at + 1)), hex(bytes.get(at + 2)))
+        {
+            at += 3;
+            return Some(Octet { byte: high << 4 | low, escaped: true });
+        }
+        at += 1;
+        Some(Octet { byte, escaped: false })
+    })
+}
+
+fn hex(digit: Option<&u8>) -> Option<u8> {
+    char::from(*digit?).to_digit(16).map(|value| value as u8)
+}
+
+/// The text with its escapes resolved. Where the octets are not UTF-8 they are replaced by U+FFFD.
+pub fn unescape(text: &str) -> Cow<'_, str> {
+    if memchr::memchr(b'%', text.as_bytes()).is_none() {
+        return Cow::Borrowed(text);
+    }
+    let bytes: Vec<u8> = octets(text).map(|octet| octet.byte).collect();
+    Cow::Owned(String::from_utf8(bytes).unwrap_or_else(|error| String::from_utf8_lossy(error.as_bytes()).into_owned()))
+}
+
+/// Appends a user part, given unescaped, with everything escaped that may not stand there as it is.
+pub fn escape_user(user: &[u8], out: &mut String) {
+    for &byte in user {
+        // user = 1*( unreserved / escaped / user-unreserved )
+        if is_unreserved(byte) || matches!(byte, b'&' | b'=' | b'+' | b'$' | b',' | b';' | b'?' | b'/') {
+            out.push(char::from(byte));
+        } else {
+            push_escape(byte, out);
+        }
+    }
+}
+
+pub(super) fn push_escape(byte: u8, out: &mut String) {
+    const DIGITS: &[u8; 16] = b"0123456789ABCDEF";
+    out.push('%');
+    out.push(char::from(DIGITS[usize::from(byte >> 4)]));
+    out.push(char::from(DIGITS[usize::from(byte & 15)]));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn unescaping_undoes_escaping() {
+        let mut escaped = String::new();
+        escape_user("j@s:n \u{e9}\0".as_bytes(), &mut escaped);
+        assert_eq!(escaped, "j%40s%3An%20%C3%A9%00");
+        assert_eq!(unescape(&escaped), "j@s:n \u{e9}\0");
+    }
+
+    #[test]
+    fn broken_escapes_are_seen_and_left_alone() {
+        assert!(escapes_are_valid("a%20b%c3"));
+        for bad in ["%", "a%2", "%zz", "%%20"] {
+            assert!(!escapes_are_valid(bad), "{bad}");
+        }
+        assert_eq!(unescape("100%"), "100%");
+        assert_eq!(unescape("%ff"), "\u{fffd}");
+    }
+}

@@ -1,0 +1,153 @@
+//! `hostport` (RFC 3261 §25.1), with IPv6 literals as RFC 5118 reads them.
+
+use std::fmt;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+use super::UriError;
+use crate::lex;
+
+/// A domain name or address. Names compare without regard to case.
+#[derive(Clone, Copy, Debug)]
+pub enum Host<'a> {
+    Name(&'a str),
+    V4(Ipv4Addr),
+    V6(Ipv6Addr),
+}
+
+impl<'a> Host<'a> {
+    /// A name, an IPv4 address, or an IPv6 address in square brackets.
+    pub fn parse(text: &'a str) -> Result<Self, UriError> {
+        let bytes = text.as_bytes();
+        match bytes.first() {
+            Some(b'[') => {
+                let inner = text[1..].strip_suffix(']').ok_or(UriError::Host)?;
+                return inner.parse().map(Self::V6).map_err(|_| UriError::Host);
+            }
+            Some(b'0'..=b'9') => {
+                if let Ok(address) = text.parse() {
+                    return Ok(Self::V4(address));
+                }
+            }
+            _ => {}
+        }
+        // Underscores are not in the grammar and yet are in the names of many private networks.
+        if bytes.is_empty() || !bytes.iter().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'.' | b'_')) {
+            return Err(UriError::Host);
+        }
+        Ok(Self::Name(text))
+    }
+
+    /// The address, where the host is one.
+    pub fn address(&self) -> Option<IpAddr> {
+        match *self {
+            Self::Name(_) => None,
+            Self::V4(address) => Some(IpAddr::V4(address)),
+            Self::V6(address) => Some(IpAddr::V6(address)),
+        }
+    }
+}
+
+impl PartialEq for Host<'_> {
+    fn eq(&self, other: &Self) -> bool {
+        match (self, other) {
+            // A trailing dot makes a name absolute; it names the same host.
+            (Self::Name(a), Self::Name(b)) => without_root(a).eq_ignore_ascii_case(without_root(b)),
+            (Self::V4(a), Self::V4(b)) => a == b,
+            (Self::V6(a), Self::V6(b)) => a == b,
+            _ => false,
+        }
+    }
+}
+
+impl Eq for Host<'_> {}
+
+pub(super) fn without_root(name: &str) -> &str {
+    name.strip_suffix('.').unwrap_or(name)
+}
+
+impl From<IpAddr> for Host<'_> {
+    fn from(address: IpAddr) -> Self {
+        match address {
+            IpAddr::V4(address) => Self::V4(address),
+            IpAddr::V6(address) => Self::V6(address),
+        }
+    }
+}
+
+impl fmt::Display for Host<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Name(name) => f.write_str(name),
+            Self::V4(address) => write!(f, "{address}"),
+            Self::V6(address) => write!(f, "[{address}]"),
+        }
+    }
+}
+
+/// A host and the port, where one is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct HostPort<'a> {
+    pub host: Host<'a>,
+    pub port: Option<u16>,
+}
+
+impl<'a> HostPort<'a> {
+    /// `host [ COLON port ]`; white space may stand around the colon, as it may in a Via.
+    pub fn parse(text: &'a str) -> Result<Self, UriError> {
+        let text = lex::trim(text);
+        let host_end = match text.as_bytes().first() {
+            Some(b'[') => memchr::memchr(b']', text.as_bytes()).ok_or(UriError::Host)? + 1,
+            _ => memchr::memchr(b':', text.as_bytes()).unwrap_or(text.len()),
+        };
+        let host = Host::parse(lex::trim(&text[..host_end]))?;
+        let behind = lex::trim_start(&text[host_end..]);
+        let port = match behind.strip_prefix(':') {
+            None if behind.is_empty() => None,
+            None => return Err(UriError::Host),
+            Some(port) => Some(parse_port(lex::trim_start(port))?),
+        };
+        Ok(Self { host, port })
+    }
+}
+
+fn parse_port(text: &str) -> Result<u16, UriError> {
+    lex::decimal(text).and_then(|port| u16::try_from(port).ok()).ok_or(UriError::Port)
+}
+
+impl fmt::Display for HostPort<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.port {
+            None => write!(f, "{}", self.host),
+            Some(port) => write!(f, "{}:{port}", self.host),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn hosts_are_names_or_addresses() {
+        assert_eq!(Host::parse("Example.COM"), Ok(Host::Name("example.com")));
+        assert_eq!(Host::parse("example.com."), Ok(Host::Name("example.com")));
+        assert_eq!(Host::parse("192.0.2.4"), Ok(Host::V4(Ipv4Addr::new(192, 0, 2, 4))));
+        assert_eq!(Host::parse("1.2.3.4.example.com"), Ok(Host::Name("1.2.3.4.example.com")));
+        assert_eq!(Host::parse("[2001:DB8::10]").unwrap().to_string(), "[2001:db8::10]");
+        for bad in ["", "[::1", "[]", "2001:db8::10", "a b", "[::1]x", "ex@mple", "\u{e9}.com", "[1.2.3.4]"] {
+            assert_eq!(Host::parse(bad), Err(UriError::Host), "{bad}");
+        }
+    }
+
+    #[test]
+    fn ports_are_numbers_below_65536() {
+        assert_eq!(HostPort::parse("a : 5060").unwrap().port, Some(5060));
+        assert_eq!(HostPort::parse("[::1]:5061").unwrap().to_string(), "[::1]:5061");
+        assert_eq!(HostPort::parse("[::1]").unwrap().port, None);
+        for bad in ["a:", "a:x", "a:65536", "a:-1", "[::1]:"] {
+            assert_eq!(HostPort::parse(bad), Err(UriError::Port), "{bad}");
+        }
+        // RFC 5118 §4.4: without brackets the port could not be told from the address.
+        assert!(HostPort::parse("2001:db8::10:5070").is_err());
+    }
+}

@@ -1,0 +1,15 @@
+//! Addresses: URIs (RFC 3261 §19.1, RFC 3966, RFC 3859, RFC 3860), hosts, addresses of record, and URIs with
+//! display name and header parameters. All but [`Aor`] borrow from the text that they were read from.
+
+mod aor;
+mod compare;
+mod escape;
+mod host;
+mod name_addr;
+mod parse;
+
+pub use aor::Aor;
+pub use escape::{escape_user, unescape};
+pub use host::{Host, HostPort};
+pub use name_addr::{NameAddr, NameAddrError};
+pub use parse::{Scheme, Uri, UriError};
