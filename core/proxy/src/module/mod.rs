@@ -10,6 +10,8 @@
 //! | [`host`] | `Host`: what a module gets from the core |
 //! | [`export`] | the erased form of a module, and `export_module!` |
 //! | [`stamp`] | which compiler and core a module was built for |
+//! | [`loader`] | finding and opening libraries: all `unsafe` of the project |
+//! | [`set`] | the modules of a server: configured, started, stopped |
 //!
 //! `modules/README.md` shows a whole module in under 60 lines.
 
@@ -20,7 +22,9 @@ pub mod declaration;
 pub mod export;
 pub mod function;
 pub mod host;
+pub mod loader;
 pub mod parameter;
+pub mod set;
 pub mod stamp;
 pub mod value;
 
@@ -29,7 +33,9 @@ pub use declaration::Declaration;
 pub use export::ModuleEntry;
 pub use function::{Argument, Function, Kind, Outcome, Refusal, Routes, Signature};
 pub use host::Host;
+pub use loader::Loader;
 pub use parameter::{Parameter, Settings};
+pub use set::{Configured, ModuleSet};
 pub use value::{Arguments, Value};
 
 /// A feature that is loaded into the server as a library.
