@@ -294,6 +294,17 @@ mod tests {
     }
 
     #[test]
+    fn sha_512_256_is_the_function_of_fips_180_4() {
+        // RFC 7616 §3.9.2 prints values of SHA-512 cut short (erratum 4897); these are the right ones for its input.
+        let ha1 = Ha1::of(Algorithm::Sha512_256, "J\u{e4}s\u{f8}n Doe", "api@example.org", "Secret, or not?");
+        let text = "Digest username*=UTF-8''J%C3%A4s%C3%B8n%20Doe, realm=\"api@example.org\", uri=\"/doe.json\", \
+                    algorithm=SHA-512-256, nonce=\"5TsQWLVdgBdmrQ0XsxbDODV+57QdFR34I9HAbC/RVvkK\", nc=00000001, \
+                    cnonce=\"NTg6RKcb9boFIAS3KrFK9BGeh+iDa/sm6jUMp2wds69v\", qop=auth, \
+                    response=\"3798d4131c277846293534c3edc11bd8a5e4cdcbff78b05db9d95eeb1cec68a5\"";
+        assert_eq!(Credentials::parse(text).unwrap().check(&ha1, "GET", WithoutQop::Refuse), Ok(()));
+    }
+
+    #[test]
     fn rfc_2069_is_taken_only_on_request() {
         let ha1 = Ha1::of(Algorithm::Md5, "a", "r", "p");
         let right = Ingredients { algorithm: Algorithm::Md5, nonce: "n", counted: None, uri: "sip:r" };

@@ -35,6 +35,10 @@ impl<'a> Parameters<'a> {
         if !rest.is_empty() && !rest.starts_with(',') {
             return Err(DigestError::Malformed);
         }
+        // A quote within an unquoted value could not be printed again.
+        if !value.starts_with('"') && value.contains(['"', '\\']) {
+            return Err(DigestError::Malformed);
+        }
         let name = name.trim_ascii();
         if name.is_empty() || name.contains([' ', '\t', '"', ',']) {
             return Err(DigestError::Malformed);
@@ -134,7 +138,7 @@ mod tests {
 
     #[test]
     fn broken_lists_are_errors() {
-        for list in ["a", "a=\"open", "=b", "a=\"b\"c", "a b=c", ", x"] {
+        for list in ["a", "a=\"open", "=b", "a=\"b\"c", "a b=c", ", x", "a=b\"c", "a=b\\"] {
             assert_eq!(read(list), Err(DigestError::Malformed), "{list}");
         }
     }

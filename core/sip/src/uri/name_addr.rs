@@ -38,7 +38,7 @@ impl<'a> NameAddr<'a> {
         let semicolon = memchr::memchr(b';', text.as_bytes()).unwrap_or(text.len());
         let uri = lex::trim(&text[..semicolon]);
         // §20.10: a URI that contains a comma, question mark or semicolon must be enclosed in angle brackets.
-        if uri.bytes().any(|byte| matches!(byte, b',' | b'?' | b'"')) {
+        if uri.bytes().any(|byte| matches!(byte, b',' | b'?' | b'"' | b'<' | b'>')) {
             return Err(NameAddrError::Bracket);
         }
         Self::checked(None, uri, &text[semicolon..])
