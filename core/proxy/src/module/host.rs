@@ -7,12 +7,15 @@ use std::sync::{Arc, PoisonError, RwLock};
 
 use tokio::runtime::Handle;
 
+use crate::storage::Storage;
+
 /// The core as modules see it: services, counters, the background runtime. Cheap to clone, usable from any thread.
 #[derive(Clone)]
 pub struct Host(Arc<Inner>);
 
 struct Inner {
     runtime: Handle,
+    storage: Storage,
     services: RwLock<HashMap<TypeId, Box<dyn Any + Send + Sync>>>,
     counters: RwLock<BTreeMap<&'static str, Counter>>,
 }
@@ -24,7 +27,18 @@ pub struct Counter(Arc<AtomicU64>);
 impl Host {
     /// A host whose modules do their database and network work on `runtime`.
     pub fn new(runtime: Handle) -> Self {
-        Self(Arc::new(Inner { runtime, services: RwLock::default(), counters: RwLock::default() }))
+        let storage = Storage::new(runtime.clone());
+        Self::with_storage(runtime, storage)
+    }
+
+    /// As [`new`](Self::new), with databases opened in another way than usual.
+    pub fn with_storage(runtime: Handle, storage: Storage) -> Self {
+        Self(Arc::new(Inner { runtime, storage, services: RwLock::default(), counters: RwLock::default() }))
+    }
+
+    /// The databases of the process, one per URL.
+    pub fn storage(&self) -> &Storage {
+        &self.0.storage
     }
 
     /// Offers a service to the other modules: `host.provide::<dyn Bindings>(bindings)`. A later one of the same trait replaces it.

@@ -227,7 +227,7 @@ impl Writer {
 
     /// Tries to reach the database until it answers; false when the journal was closed meanwhile.
     async fn recover(&mut self) -> bool {
-        while self.shared.outage() || self.probe().await.is_err() {
+        while self.probe().await.is_err() {
             if self.shared.closed() {
                 return false;
             }
@@ -238,6 +238,9 @@ impl Writer {
     }
 
     async fn probe(&mut self) -> sqlx::Result<()> {
+        if self.shared.outage() {
+            return Err(sqlx::Error::PoolTimedOut);
+        }
         if let Some(connection) = &mut self.connection
             && connection.run("SELECT 1".into()).await.is_ok()
         {
