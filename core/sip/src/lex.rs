@@ -3,46 +3,97 @@
 
 use std::borrow::Cow;
 
-/// Which octets may stand in a `token` (RFC 3261 §25.1).
-static TOKEN: [bool; 256] = {
-    let mut table = [false; 256];
+/// What an octet may be part of, as bits: looked up instead of compared, since this is done for every octet.
+static CLASS: [u8; 256] = {
+    let mut table = [0; 256];
     let mut byte = 0;
     while byte < 256 {
         let b = byte as u8;
-        table[byte] = b.is_ascii_alphanumeric()
-            || matches!(b, b'-' | b'.' | b'!' | b'%' | b'*' | b'_' | b'+' | b'`' | b'\'' | b'~');
+        let mut class = 0;
+        if b.is_ascii_alphanumeric()
+            || matches!(b, b'-' | b'.' | b'!' | b'%' | b'*' | b'_' | b'+' | b'`' | b'\'' | b'~')
+        {
+            class |= TOKEN;
+        }
+        if matches!(b, b' ' | b'\t' | b'\r' | b'\n') {
+            class |= SPACE;
+        }
+        if b > b' ' && !matches!(b, b'<' | b'>' | b'"' | 0x7f) {
+            class |= URI;
+        }
+        if b > b' ' && !matches!(b, b'"' | b',' | b';' | 0x7f) {
+            class |= VALUE;
+        }
+        // Underscores are not in the grammar and yet are in the names of many private networks.
+        if b.is_ascii_alphanumeric() || matches!(b, b'-' | b'.' | b'_') {
+            class |= HOST;
+        }
+        table[byte] = class;
         byte += 1;
     }
     table
 };
 
+/// `token` (RFC 3261 §25.1).
+const TOKEN: u8 = 1;
+/// White space between words.
+const SPACE: u8 = 2;
+/// All but what delimits a URI in a message and what can't be seen. More than the grammar allows passes, such as
+/// `#` in users and UTF-8: there are phones that send it.
+pub(crate) const URI: u8 = 4;
+/// `gen-value = token / host / quoted-string`, unquoted, and octets that senders are known to leave unquoted.
+const VALUE: u8 = 8;
+/// Host names.
+pub(crate) const HOST: u8 = 16;
+
+/// Whether all octets are of the class.
+#[inline]
+pub(crate) fn all(text: &str, class: u8) -> bool {
+    text.bytes().all(|byte| CLASS[byte as usize] & class != 0)
+}
+
+/// Where the first octet from `from` on stands that is not of the class.
+#[inline]
+fn skip(bytes: &[u8], from: usize, class: u8) -> usize {
+    let mut at = from;
+    while bytes.get(at).is_some_and(|&byte| CLASS[byte as usize] & class != 0) {
+        at += 1;
+    }
+    at
+}
+
 /// Whether the octet may stand in a `token`.
 #[inline]
 pub fn is_token_byte(byte: u8) -> bool {
-    TOKEN[byte as usize]
+    CLASS[byte as usize] & TOKEN != 0
 }
 
 /// Whether the text is a `token`: one or more token octets.
 pub fn is_token(text: &str) -> bool {
-    !text.is_empty() && text.bytes().all(is_token_byte)
+    !text.is_empty() && all(text, TOKEN)
 }
 
 /// Whether the octet is white space between words: SP, HTAB, and the CR and LF of a folded line.
 #[inline]
 pub fn is_space(byte: u8) -> bool {
-    matches!(byte, b' ' | b'\t' | b'\r' | b'\n')
+    CLASS[byte as usize] & SPACE != 0
 }
 
 /// The text without the white space (folds included) around it.
 #[inline]
 pub fn trim(text: &str) -> &str {
-    trim_start(text).trim_end_matches([' ', '\t', '\r', '\n'])
+    let text = trim_start(text);
+    let mut end = text.len();
+    while end > 0 && is_space(text.as_bytes()[end - 1]) {
+        end -= 1;
+    }
+    &text[..end]
 }
 
 /// The text without the white space in front of it.
 #[inline]
 pub fn trim_start(text: &str) -> &str {
-    text.trim_start_matches([' ', '\t', '\r', '\n'])
+    &text[skip(text.as_bytes(), 0, SPACE)..]
 }
 
 /// `1*DIGIT` without sign; `None` also where it exceeds 32 bits.
@@ -62,7 +113,7 @@ pub fn decimal(text: &str) -> Option<u32> {
 
 /// The token that the text starts with, and what follows it. `None` where it starts otherwise.
 pub fn split_token(text: &str) -> Option<(&str, &str)> {
-    let end = text.bytes().position(|byte| !is_token_byte(byte)).unwrap_or(text.len());
+    let end = skip(text.as_bytes(), 0, TOKEN);
     if end == 0 { None } else { Some(text.split_at(end)) }
 }
 
@@ -119,21 +170,15 @@ impl<'a> Iterator for List<'a> {
 pub fn find_outside(text: &str, separator: u8) -> usize {
     let bytes = text.as_bytes();
     let mut at = 0;
-    while let Some(&byte) = bytes.get(at) {
-        if byte == separator {
-            return at;
-        }
-        at = match byte {
-            b'"' => match end_of_quoted(text, at) {
-                Some(end) => end,
-                None => return bytes.len(),
-            },
-            b'<' => match memchr::memchr(b'>', &bytes[at..]) {
-                Some(length) => at + length + 1,
-                None => return bytes.len(),
-            },
-            _ => at + 1,
+    while let Some(found) = memchr::memchr3(separator, b'"', b'<', &bytes[at..]) {
+        at += found;
+        let behind = match bytes[at] {
+            b'"' => end_of_quoted(text, at),
+            b'<' => memchr::memchr(b'>', &bytes[at..]).map(|length| at + length + 1),
+            _ => return at,
         };
+        let Some(behind) = behind else { break };
+        at = behind;
     }
     bytes.len()
 }
@@ -183,32 +228,32 @@ impl<'a> Params<'a> {
     /// Whether all of it is `*( SEMI generic-param )`: names are tokens, values are tokens, hosts or closed
     /// quoted strings, and no semicolon stands for nothing.
     pub fn is_valid(self) -> bool {
-        let mut rest = trim(self.0);
-        while !rest.is_empty() {
-            let Some(behind) = rest.strip_prefix(';') else { return false };
-            let end = find_outside(behind, b';');
-            if !is_generic_param(trim(&behind[..end])) {
+        let (text, bytes) = (self.0, self.0.as_bytes());
+        let mut at = skip(bytes, 0, SPACE);
+        while at < bytes.len() {
+            if bytes[at] != b';' {
                 return false;
             }
-            rest = &behind[end..];
+            let name = skip(bytes, at + 1, SPACE);
+            let name_end = skip(bytes, name, TOKEN);
+            if name == name_end {
+                return false;
+            }
+            at = skip(bytes, name_end, SPACE);
+            if bytes.get(at) == Some(&b'=') {
+                let value = skip(bytes, at + 1, SPACE);
+                let value_end = match bytes.get(value) {
+                    Some(b'"') => end_of_quoted(text, value).unwrap_or(value),
+                    _ => skip(bytes, value, VALUE),
+                };
+                if value == value_end {
+                    return false;
+                }
+                at = skip(bytes, value_end, SPACE);
+            }
         }
         true
     }
-}
-
-fn is_generic_param(text: &str) -> bool {
-    match text.split_once('=') {
-        None => is_token(text),
-        Some((name, value)) => is_token(trim(name)) && is_generic_value(trim(value)),
-    }
-}
-
-/// `gen-value = token / host / quoted-string`, and octets that senders are known to leave unquoted.
-fn is_generic_value(value: &str) -> bool {
-    if value.starts_with('"') {
-        return end_of_quoted(value, 0) == Some(value.len());
-    }
-    !value.is_empty() && value.bytes().all(|b| b > b' ' && b != 0x7f && !matches!(b, b'"' | b',' | b';'))
 }
 
 /// See [`Params::iter`].
@@ -221,20 +266,38 @@ impl<'a> Iterator for ParamsIter<'a> {
     type Item = (&'a str, Option<&'a str>);
 
     fn next(&mut self) -> Option<Self::Item> {
-        while !self.rest.is_empty() {
-            let text = self.rest.strip_prefix(';').unwrap_or(self.rest);
-            let end = find_outside(text, b';');
-            self.rest = &text[end..];
-            let param = trim(&text[..end]);
-            let (name, value) = match memchr::memchr(b'=', param.as_bytes()) {
-                None => (param, None),
-                Some(equals) => (trim(&param[..equals]), Some(trim(&param[equals + 1..]))),
-            };
+        let bytes = self.rest.as_bytes();
+        let mut at = 0;
+        loop {
+            while matches!(bytes.get(at), Some(b';' | b' ' | b'\t' | b'\r' | b'\n')) {
+                at += 1;
+            }
+            let name = at;
+            while !matches!(bytes.get(at), None | Some(b';' | b'=')) {
+                at += 1;
+            }
+            let name = trim(&self.rest[name..at]);
+            let mut value = None;
+            if bytes.get(at) == Some(&b'=') {
+                let start = skip(bytes, at + 1, SPACE);
+                at = match bytes.get(start) {
+                    Some(b'"') => end_of_quoted(self.rest, start).unwrap_or(bytes.len()),
+                    _ => start,
+                };
+                while !matches!(bytes.get(at), None | Some(b';')) {
+                    at += 1;
+                }
+                value = Some(trim(&self.rest[start..at]));
+            }
             if !name.is_empty() {
+                self.rest = &self.rest[at..];
                 return Some((name, value));
             }
+            if at >= bytes.len() {
+                self.rest = "";
+                return None;
+            }
         }
-        None
     }
 }
 

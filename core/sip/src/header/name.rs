@@ -138,8 +138,8 @@ impl HeaderName {
         }
         let (Some(&first), Some(&last)) = (bytes.first(), bytes.last()) else { return Self::Other };
         let mut slot = slot_of(bytes.len(), first, last);
-        while let Some(variant) = SLOTS[slot] {
-            if variant.as_str().as_bytes().eq_ignore_ascii_case(bytes) {
+        while let Some((known, variant)) = SLOTS[slot] {
+            if known == bytes || known.eq_ignore_ascii_case(bytes) {
                 return variant;
             }
             slot = (slot + 1) % SLOT_COUNT;
@@ -172,7 +172,7 @@ const fn slot_of(length: usize, first: u8, last: u8) -> usize {
     (length * 37 + (first | 0x20) as usize * 11 + (last | 0x20) as usize * 101) % SLOT_COUNT
 }
 
-static SLOTS: [Option<HeaderName>; SLOT_COUNT] = {
+static SLOTS: [Option<(&[u8], HeaderName)>; SLOT_COUNT] = {
     let mut slots = [None; SLOT_COUNT];
     let mut row = 0;
     while row < ROWS.len() {
@@ -181,7 +181,7 @@ static SLOTS: [Option<HeaderName>; SLOT_COUNT] = {
         while slots[slot].is_some() {
             slot = (slot + 1) % SLOT_COUNT;
         }
-        slots[slot] = Some(ROWS[row].variant);
+        slots[slot] = Some((name, ROWS[row].variant));
         row += 1;
     }
     slots
@@ -255,7 +255,9 @@ mod tests {
         for row in &ROWS {
             let name = row.name.as_bytes();
             let first = slot_of(name.len(), name[0], name[name.len() - 1]);
-            let found = (0..SLOT_COUNT).find(|step| SLOTS[(first + step) % SLOT_COUNT] == Some(row.variant)).unwrap();
+            let found = (0..SLOT_COUNT)
+                .find(|step| SLOTS[(first + step) % SLOT_COUNT].is_some_and(|(_, variant)| variant == row.variant))
+                .unwrap();
             assert!(found < 4, "{} takes {found}", row.name);
         }
     }

@@ -97,7 +97,15 @@ impl ParseError {
         if !request.is_request() || *request.method() == Method::Ack || request.value(HeaderName::Via).is_none() {
             return None;
         }
-        Some(request.reply(self.problem.status(), &self.problem.reason()))
+        let mut reply = request.reply(self.problem.status(), &self.problem.reason());
+        // What stands there several times can't be copied: a response with two Call-IDs is none.
+        for name in [HeaderName::From, HeaderName::To, HeaderName::CallId, HeaderName::CSeq] {
+            if reply.values(name).count() > 1 {
+                let first = reply.value(name).unwrap_or_default().to_owned();
+                reply.set(name, &first);
+            }
+        }
+        Some(reply)
     }
 }
 

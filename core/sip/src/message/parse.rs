@@ -85,7 +85,12 @@ pub(crate) fn parse_head(input: &[u8]) -> Result<Head, ParseError> {
         Message { text, lines, body: Bytes::new(), start, kind, method, looks: Looks::NONE, carries_octets };
     match start_problem.or(problem).map_or_else(|| check(&mut message), Err) {
         Ok(content_length) => Ok(Head { message, length, content_length }),
-        Err(problem) => Err(ParseError::new(problem, Some(message))),
+        Err(problem) => {
+            for name in [HeaderName::From, HeaderName::To, HeaderName::CSeq] {
+                message.refresh(name);
+            }
+            Err(ParseError::new(problem, Some(message)))
+        }
     }
 }
 
@@ -111,25 +116,27 @@ impl Scan {
             problem: None,
         };
         let mut line_start = 0;
-        let mut ends = memchr::memchr2_iter(b'\r', b'\n', bytes);
-        while let Some(end) = ends.next() {
-            let mut next = end + 1;
-            if bytes[end] == b'\r' {
-                if bytes.get(next) != Some(&b'\n') {
-                    scan.note(Problem::LineEnd);
-                    continue;
-                }
-                ends.next();
-                next += 1;
-            }
+        let mut carriage_returns = 0;
+        while let Some(length) = memchr::memchr(b'\n', &bytes[line_start..]) {
+            let next = line_start + length + 1;
+            let has_return = length > 0 && bytes[next - 2] == b'\r';
+            let end = next - 1 - usize::from(has_return);
+            carriage_returns += usize::from(has_return);
             if end == line_start {
                 scan.length = next;
-                return scan;
+                break;
             }
             scan.line(bytes, line_start, end, next);
             line_start = next;
         }
-        scan.note(if input.len() > MAX_HEAD { Problem::HeadTooLarge } else { Problem::Unfinished });
+        if scan.length == usize::MAX {
+            scan.length = bytes.len();
+            scan.note(if input.len() > MAX_HEAD { Problem::HeadTooLarge } else { Problem::Unfinished });
+        }
+        // A carriage return alone is a line end to some: what they would take for a header must not pass here.
+        if memchr::memchr_iter(b'\r', &bytes[..scan.length]).count() != carriage_returns {
+            scan.note(Problem::LineEnd);
+        }
         scan
     }
 
@@ -312,7 +319,8 @@ fn check(message: &mut Message) -> Result<Option<usize>, Problem> {
 
 /// Number and method of a CSeq value.
 pub(super) fn cseq(value: &str) -> Option<(u32, Method)> {
-    let (number, method) = value.split_once([' ', '\t'])?;
+    let space = value.bytes().position(lex::is_space)?;
+    let (number, method) = value.split_at(space);
     let number = lex::decimal(number).filter(|number| *number <= MAX_CSEQ)?;
     Some((number, Method::parse(lex::trim(method))?))
 }

@@ -95,7 +95,9 @@ impl Message {
 
     /// The value of the first line of this name.
     pub fn value(&self, name: HeaderName) -> Option<&str> {
-        self.values(name).next()
+        // Names are compared alone: this is the most frequent look of all.
+        let line = self.lines.iter().find(|line| line.name == name && name != HeaderName::Other)?;
+        Some(self.text_of(line.value_span()))
     }
 
     /// The same by any name.

@@ -30,8 +30,7 @@ impl<'a> Host<'a> {
             }
             _ => {}
         }
-        // Underscores are not in the grammar and yet are in the names of many private networks.
-        if bytes.is_empty() || !bytes.iter().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'.' | b'_')) {
+        if bytes.is_empty() || !lex::all(text, lex::HOST) {
             return Err(UriError::Host);
         }
         Ok(Self::Name(text))

@@ -5,7 +5,7 @@ use std::fmt;
 
 use super::escape;
 use super::{HostPort, escape::unescape};
-use crate::lex::Params;
+use crate::lex::{self, Params};
 
 /// What a URI's scheme means here.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -80,7 +80,7 @@ impl<'a> Uri<'a> {
         if !is_scheme(scheme_text) {
             return Err(UriError::Scheme);
         }
-        if !rest.bytes().all(may_stand_in_uri) {
+        if !lex::all(rest, lex::URI) {
             return Err(UriError::Character);
         }
         let scheme = Scheme::of(scheme_text);
@@ -178,12 +178,6 @@ impl<'a> Uri<'a> {
 fn is_scheme(text: &str) -> bool {
     text.as_bytes().first().is_some_and(u8::is_ascii_alphabetic)
         && text.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'+' | b'-' | b'.'))
-}
-
-/// Excluded are what delimits a URI in a message and what can't be seen. More than the grammar allows passes,
-/// such as `#` in users and UTF-8: there are phones that send it.
-fn may_stand_in_uri(byte: u8) -> bool {
-    byte > b' ' && !matches!(byte, b'<' | b'>' | b'"' | 0x7f)
 }
 
 impl fmt::Display for Uri<'_> {
