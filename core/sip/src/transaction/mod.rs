@@ -11,6 +11,7 @@
 //! | [`client`] | every other request, sending side | RFC 3261 figure 6 |
 //! | [`invite_server`] | INVITE, receiving side | RFC 6026 figure 7 |
 //! | [`server`] | every other request, receiving side | RFC 3261 figure 8, RFC 4320 |
+//! | [`key`] | which transaction a request belongs to | RFC 3261 §17.2.3 |
 //! | [`timer`] | the timers A to M and their lengths | RFC 3261 table 4 |
 //! | [`actions`] | what a machine asks its owner to do | |
 //!
@@ -20,6 +21,7 @@ pub mod actions;
 pub mod client;
 pub mod invite_client;
 pub mod invite_server;
+pub mod key;
 pub mod server;
 pub mod timer;
 
@@ -30,5 +32,6 @@ pub use actions::{Actions, Ended, Send};
 pub use client::ClientTransaction;
 pub use invite_client::InviteClient;
 pub use invite_server::InviteServer;
+pub use key::{TransactionKey, TransactionKeys};
 pub use server::ServerTransaction;
 pub use timer::{Timer, Timers};
