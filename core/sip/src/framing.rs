@@ -160,3 +160,99 @@ impl Framer {
         Some(Ok(Frame::Message(message.with_body(body))))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::message::Problem;
+
+    const HEAD: &str = "MESSAGE sip:b@x SIP/2.0\r\nVia: SIP/2.0/TCP a\r\nFrom: <sip:a@x>;tag=f\r\nTo: <sip:b@x>\r\nCall-ID: i\r\n\
+        CSeq: 1 MESSAGE\r\n";
+
+    fn message(body: &str) -> String {
+        format!("{HEAD}Content-Length: {}\r\n\r\n{body}", body.len())
+    }
+
+    /// What the frames are, in short.
+    fn drain(framer: &mut Framer) -> Vec<String> {
+        std::iter::from_fn(|| framer.next())
+            .map(|frame| match frame {
+                Ok(Frame::Message(message)) => String::from_utf8(message.body().to_vec()).unwrap(),
+                Ok(Frame::Ping) => "ping".to_owned(),
+                Ok(Frame::Pong) => "pong".to_owned(),
+                Err(error) => format!("{:?}", error.0.problem),
+            })
+            .collect()
+    }
+
+    fn frames(stream: &[u8]) -> Vec<String> {
+        let mut framer = Framer::new();
+        framer.push(stream);
+        drain(&mut framer)
+    }
+
+    #[test]
+    fn messages_and_keep_alives_come_one_by_one() {
+        let stream =
+            [&message("one"), "\r\n\r\n", &message("\r\n\r\ntwo"), "\r\n", &message(""), "\r\n\r\n\r\n"].concat();
+        let expected = ["one", "pong", "ping", "\r\n\r\ntwo", "pong", "", "pong", "ping", "pong"];
+        assert_eq!(frames(stream.as_bytes()), expected);
+    }
+
+    #[test]
+    fn after_an_error_nothing_more_is_read() {
+        let stream = format!("{HEAD}\r\n{}", message("lost"));
+        let mut framer = Framer::new();
+        framer.push(stream.as_bytes());
+        let error = framer.next().unwrap().unwrap_err();
+        assert_eq!(error.0.problem, Problem::NoContentLength);
+        assert_eq!(error.reply().map(|reply| reply.status()), Some(400));
+        framer.push(message("lost too").as_bytes());
+        assert!(framer.next().is_none() && framer.pending() == 0);
+    }
+
+    #[test]
+    fn limits_hold_before_the_whole_has_come() {
+        let endless = format!("{HEAD}X: {}", "y".repeat(MAX_HEAD));
+        assert_eq!(frames(endless.as_bytes()), ["HeadTooLarge"]);
+        assert_eq!(frames("z".repeat(MAX_HEAD + 1).as_bytes()), ["StartLine"]);
+        let large = format!("{HEAD}l: {}\r\n\r\n", MAX_BODY + 1);
+        assert_eq!(frames(large.as_bytes()), ["BodyTooLarge"]);
+        let fits = format!("{HEAD}l: {MAX_BODY}\r\n\r\n{}", "z".repeat(MAX_BODY));
+        assert_eq!(frames(fits.as_bytes())[0].len(), MAX_BODY);
+    }
+
+    #[test]
+    fn garbage_is_an_error() {
+        assert_eq!(frames(b"\x00\x01\x02\r\n\r\n"), ["StartLine"]);
+        assert_eq!(frames(b"\rx\r\n\r\n"), ["StartLine"]);
+    }
+
+    proptest! {
+        #[test]
+        fn the_cut_of_the_reads_makes_no_difference(
+            parts in prop::collection::vec(prop_oneof![
+                "[a-z\r\n]{0,20}".prop_map(|body| message(&body)),
+                Just("\r\n".to_owned()),
+                Just("\r\n\r\n".to_owned()),
+                Just(message("x").replace("\r\n", "\n")),
+                Just("\r\r\n\n".to_owned()),
+            ], 0..6),
+            cuts in prop::collection::vec(any::<prop::sample::Index>(), 0..10),
+        ) {
+            let stream = parts.concat().into_bytes();
+            let mut cuts: Vec<_> = cuts.iter().map(|cut| cut.index(stream.len() + 1)).collect();
+            cuts.extend([0, stream.len()]);
+            cuts.sort_unstable();
+            let mut framer = Framer::new();
+            let mut got = Vec::new();
+            for pair in cuts.windows(2) {
+                framer.push(&stream[pair[0]..pair[1]]);
+                got.extend(drain(&mut framer));
+            }
+            prop_assert_eq!(got, frames(&stream));
+        }
+    }
+}

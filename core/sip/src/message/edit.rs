@@ -288,3 +288,108 @@ fn push_line_text(value: &str, text: &mut String) {
         text.extend(value.chars().map(|c| if matches!(c, '\r' | '\n') { ' ' } else { c }));
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::method::Method;
+
+    const TEXT: &str = "MESSAGE sip:b@x SIP/2.0\r\nv: SIP/2.0/UDP a;branch=z9hG4bK1, SIP/2.0/UDP b\r\nFrom: <sip:a@x>;tag=f\r\n\
+        To: <sip:b@x>\r\nCall-ID: i@a\r\nCSeq: 7 MESSAGE\r\nX-Two: 1\r\nVia: SIP/2.0/UDP c\r\nx-two: 2\r\nContent-Length: 0\r\n\r\n";
+
+    fn message() -> Message {
+        Message::parse(TEXT.as_bytes()).unwrap()
+    }
+
+    fn print(message: &Message) -> String {
+        String::from_utf8(message.to_bytes()).unwrap()
+    }
+
+    #[test]
+    fn the_request_uri_is_replaced_in_the_start_line() {
+        let mut message = message();
+        message.set_request_uri("sip:c@y z");
+        assert_eq!(message.request_uri(), "sip:c@y%20z");
+        assert_eq!(print(&message), TEXT.replace("sip:b@x SIP", "sip:c@y%20z SIP"));
+    }
+
+    #[test]
+    fn set_keeps_the_place_of_the_first_line_and_removes_the_others() {
+        let mut message = message();
+        message.set_of("X-TWO", "3").unwrap();
+        message.set(HeaderName::MaxForwards, "70");
+        let expected = TEXT.replace("x-two: 2\r\n", "").replace("X-Two: 1", "X-TWO: 3");
+        assert_eq!(print(&message), expected.replace("Length: 0\r\n", "Length: 0\r\nMax-Forwards: 70\r\n"));
+    }
+
+    #[test]
+    fn push_goes_last_and_prepend_before_the_first_of_its_name() {
+        let mut message = message();
+        message.push(HeaderName::Route, "<sip:r>");
+        message.prepend(HeaderName::Route, "<sip:q>");
+        message.prepend(HeaderName::Via, "SIP/2.0/UDP me");
+        message.prepend_of("X-New", "1").unwrap();
+        assert_eq!(message.items(HeaderName::Route).collect::<Vec<_>>(), ["<sip:q>", "<sip:r>"]);
+        assert_eq!(message.items(HeaderName::Via).next(), Some("SIP/2.0/UDP me"));
+        assert_eq!(message.lines().next(), Some(("X-New", "1")));
+        assert_eq!(message.lines().last(), Some(("Route", "<sip:r>")));
+    }
+
+    #[test]
+    fn the_top_item_is_removed_or_replaced_in_a_list() {
+        let mut message = message();
+        assert!(message.replace_first_item(HeaderName::Via, "SIP/2.0/UDP z"));
+        let vias = |message: &Message| message.items(HeaderName::Via).map(str::to_owned).collect::<Vec<_>>();
+        assert_eq!(vias(&message), ["SIP/2.0/UDP z", "SIP/2.0/UDP b", "SIP/2.0/UDP c"]);
+        for left in [2, 1, 0] {
+            assert!(message.remove_first_item(HeaderName::Via));
+            assert_eq!(vias(&message).len(), left);
+        }
+        assert!(!message.remove_first_item(HeaderName::Via));
+        assert!(!message.replace_first_item(HeaderName::Route, "<sip:r>"));
+    }
+
+    #[test]
+    fn removing_says_how_many_lines_there_were() {
+        let mut message = message();
+        assert_eq!((message.remove_of("x-two"), message.remove_of("x-two")), (2, 0));
+        assert_eq!(message.remove(HeaderName::Via), 2);
+        assert_eq!(message.remove(HeaderName::Other), 0);
+    }
+
+    #[test]
+    fn no_value_can_start_another_line() {
+        let mut message = message();
+        message.push(HeaderName::Subject, "a\r\nRoute: <sip:evil>");
+        message.set_body(Some("text/plain\n\nx"), Bytes::new());
+        let again = Message::parse(&message.to_bytes()).unwrap();
+        assert_eq!(again.value(HeaderName::Subject), Some("a  Route: <sip:evil>"));
+        assert_eq!(again.value(HeaderName::Route), None);
+        assert!(message.push_of("a: b\r\nc", "d").is_err());
+        let mut response = Message::response(200, "OK\r\nRoute: x");
+        response.set_status(404, "Not\nFound");
+        assert_eq!(print(&response), "SIP/2.0 404 Not Found\r\nContent-Length: 0\r\n\r\n");
+    }
+
+    #[test]
+    fn quick_looks_follow_edits() {
+        let mut message = message();
+        message.set_to_tag("t");
+        message.set_to_tag("ignored");
+        assert_eq!((message.to_tag(), message.value(HeaderName::To)), (Some("t"), Some("<sip:b@x>;tag=t")));
+        message.set(HeaderName::From, "<sip:z@x>");
+        message.set(HeaderName::CSeq, "8 MESSAGE");
+        assert_eq!((message.from_tag(), message.cseq()), (None, 8));
+        let mut response = Message::response(200, "OK");
+        response.push(HeaderName::CSeq, "3 NOTIFY");
+        assert_eq!((response.cseq(), response.method()), (3, &Method::Notify));
+    }
+
+    #[test]
+    fn an_empty_value_is_a_line_without_one() {
+        let mut message = message();
+        message.set(HeaderName::Supported, "  ");
+        assert_eq!(message.value(HeaderName::Supported), Some(""));
+        assert!(print(&message).contains("\r\nSupported:\r\n"));
+    }
+}

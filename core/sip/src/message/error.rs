@@ -116,3 +116,53 @@ impl fmt::Display for ParseError {
 }
 
 impl std::error::Error for ParseError {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn reply_to(message: &str) -> Option<Message> {
+        Message::parse(message.as_bytes()).unwrap_err().reply()
+    }
+
+    #[test]
+    fn the_answer_copies_what_was_there() {
+        // RFC 4475 §3.3.1
+        let reply = reply_to("INVITE sip:b@x SIP/2.0\r\nCSeq: 1 INVITE\r\nVia: SIP/2.0/UDP a;branch=z\r\nl: 0\r\n\r\n")
+            .unwrap();
+        assert_eq!((reply.status(), reply.reason()), (400, "Bad Request (missing From header field)"));
+        let names: Vec<_> = reply.lines().map(|(name, _)| name).collect();
+        assert_eq!(names, ["CSeq", "Via"]);
+    }
+
+    #[test]
+    fn another_version_is_answered_with_505() {
+        // RFC 4475 §3.1.2.16
+        let reply = reply_to(
+            "OPTIONS sip:b@x SIP/7.0\r\nVia: SIP/7.0/UDP c;branch=z\r\nFrom: <sip:a@x>;tag=1\r\nTo: <sip:b@x>\r\n\
+             Call-ID: i\r\nCSeq: 1 OPTIONS\r\n\r\n",
+        );
+        assert_eq!(reply.map(|reply| (reply.status(), reply.cseq())), Some((505, 1)));
+    }
+
+    #[test]
+    fn of_repeated_headers_the_first_is_copied() {
+        // RFC 4475 §3.3.8
+        let reply = reply_to(
+            "INVITE sip:b@x SIP/2.0\r\nVia: SIP/2.0/UDP c\r\nCSeq: 5 INVITE\r\nCall-ID: 1\r\nCSeq: 59 INVITE\r\n\
+             Call-ID: 2\r\nFrom: <sip:a@x>;tag=1\r\nTo: <sip:b@x>\r\n\r\n",
+        )
+        .unwrap();
+        assert_eq!(reply.values(HeaderName::CSeq).collect::<Vec<_>>(), ["5 INVITE"]);
+        assert_eq!(reply.values(HeaderName::CallId).collect::<Vec<_>>(), ["1"]);
+        assert!(Message::parse(&reply.to_bytes()).is_ok());
+    }
+
+    #[test]
+    fn responses_acks_and_messages_without_via_are_not_answered() {
+        assert!(reply_to("SIP/2.0 200 OK\r\nVia: SIP/2.0/UDP c\r\n\r\n").is_none());
+        assert!(reply_to("ACK sip:b@x SIP/2.0\r\nVia: SIP/2.0/UDP c\r\n\r\n").is_none());
+        assert!(reply_to("INVITE sip:b@x SIP/2.0\r\nCSeq: 1 INVITE\r\n\r\n").is_none());
+        assert!(reply_to("\u{0}\u{1}\r\nVia: SIP/2.0/UDP c\r\n\r\n").is_none());
+    }
+}

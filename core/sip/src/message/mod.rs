@@ -13,6 +13,8 @@ mod line;
 mod octets;
 mod parse;
 mod print;
+#[cfg(test)]
+mod properties;
 mod reply;
 mod view;
 

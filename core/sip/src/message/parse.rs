@@ -64,7 +64,7 @@ pub(crate) fn parse_head(input: &[u8]) -> Result<Head, ParseError> {
     let length = skipped + scan.length;
     let head = &bytes[..scan.length];
     let (text, scan) = match str::from_utf8(head) {
-        Ok(text) if !scan.folded => {
+        Ok(text) if !scan.folded && !octets::may_carry(text) => {
             let mut owned = String::with_capacity(text.len() + ROOM);
             owned.push_str(text);
             (owned, scan)
@@ -108,13 +108,8 @@ struct Scan {
 impl Scan {
     fn of(input: &[u8]) -> Self {
         let bytes = &input[..input.len().min(MAX_HEAD)];
-        let mut scan = Self {
-            start: Span::NONE,
-            lines: Vec::with_capacity(24),
-            length: bytes.len(),
-            folded: false,
-            problem: None,
-        };
+        let mut scan =
+            Self { start: Span::NONE, lines: Vec::with_capacity(24), length: usize::MAX, folded: false, problem: None };
         let mut line_start = 0;
         let mut carriage_returns = 0;
         while let Some(length) = memchr::memchr(b'\n', &bytes[line_start..]) {
@@ -323,4 +318,146 @@ pub(super) fn cseq(value: &str) -> Option<(u32, Method)> {
     let (number, method) = value.split_at(space);
     let number = lex::decimal(number).filter(|number| *number <= MAX_CSEQ)?;
     Some((number, Method::parse(lex::trim(method))?))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const HEAD: &str = "MESSAGE sip:b@x SIP/2.0\r\nVia: SIP/2.0/UDP a:5062;branch=z9hG4bK1\r\nFrom: <sip:a@x>;tag=f\r\n\
+        To: <sip:b@x>\r\nCall-ID: i@a\r\nCSeq: 7 MESSAGE\r\n";
+
+    fn parse(extra: &str, body: &str) -> Result<Message, ParseError> {
+        Message::parse(format!("{HEAD}{extra}\r\n{body}").as_bytes())
+    }
+
+    fn problem(message: &str) -> Problem {
+        Message::parse(message.as_bytes()).unwrap_err().problem
+    }
+
+    #[test]
+    fn a_request_is_read() {
+        let message = parse("Content-Length: 2\r\n", "hi").unwrap();
+        assert_eq!((message.method(), message.request_uri(), message.status()), (&Method::Message, "sip:b@x", 0));
+        assert_eq!((message.call_id(), message.cseq()), ("i@a", 7));
+        assert_eq!((message.from_tag(), message.to_tag()), (Some("f"), None));
+        assert_eq!(message.top_via().unwrap().branch(), Some("z9hG4bK1"));
+        assert_eq!(&message.body()[..], b"hi");
+    }
+
+    #[test]
+    fn a_response_has_the_method_of_its_cseq() {
+        let text = HEAD.replace("MESSAGE sip:b@x SIP/2.0", "SIP/2.0 200 All is well");
+        let message = Message::parse(format!("{text}\r\n").as_bytes()).unwrap();
+        assert_eq!((message.status(), message.reason(), message.method()), (200, "All is well", &Method::Message));
+        for line in ["SIP/2.0 200 ", "SIP/2.0 200"] {
+            let text = HEAD.replace("MESSAGE sip:b@x SIP/2.0", line);
+            assert_eq!(Message::parse(format!("{text}\r\n").as_bytes()).unwrap().reason(), "");
+        }
+    }
+
+    #[test]
+    fn folds_compact_names_bare_line_feeds_and_spaces_before_colons_are_understood() {
+        let text = "\r\n\r\nMESSAGE sip:b@x SIP/2.0\nv:  SIP/2.0/UDP\r\n  a;branch=z9hG4bK1 , SIP/2.0/TCP b\r\n\
+            f :<sip:a@x>\r\n\t;tag=f\nt: <sip:b@x>\ni:i\nCSEQ\t: 007\r\n  MESSAGE\r\nl: 0\r\n\r\n";
+        let message = Message::parse(text.as_bytes()).unwrap();
+        assert_eq!(message.from_tag(), Some("f"));
+        assert_eq!((message.cseq(), message.call_id()), (7, "i"));
+        assert_eq!(message.items(HeaderName::Via).count(), 2);
+        assert_eq!(message.items(HeaderName::Via).nth(1), Some("SIP/2.0/TCP b"));
+    }
+
+    #[test]
+    fn octets_that_are_not_utf8_come_out_as_they_came_in() {
+        let mut bytes = format!("{HEAD}Subject: ").into_bytes();
+        bytes.extend_from_slice(b"\xe9t\xe9 \xf4\x8f\xbf\xbf\r\nContent-Length: 1\r\n\r\n\xff");
+        let message = Message::parse(&bytes).unwrap();
+        assert_eq!(message.to_bytes(), bytes);
+        let reply = message.reply(200, "OK");
+        assert_eq!(Message::parse(&reply.to_bytes()).unwrap().call_id(), "i@a");
+    }
+
+    #[test]
+    fn a_datagram_ends_where_content_length_says() {
+        assert_eq!(&parse("Content-Length: 2\r\n", "hi and more").unwrap().body()[..], b"hi");
+        assert_eq!(&parse("", "all of it").unwrap().body()[..], b"all of it");
+        assert_eq!(parse("Content-Length: 3\r\n", "hi").unwrap_err().problem, Problem::BodyTooShort);
+        assert_eq!(&parse("l: 2\r\nContent-Length: 2\r\n", "hi").unwrap().body()[..], b"hi");
+        assert_eq!(parse("l: 2\r\nContent-Length: 1\r\n", "hi").unwrap_err().problem, Problem::ContentLengthsDiffer);
+        for bad in ["-1", "x", "1 2", "", "99999999999"] {
+            assert_eq!(parse(&format!("l: {bad}\r\n"), "hi").unwrap_err().problem, Problem::ContentLength, "{bad}");
+        }
+    }
+
+    #[test]
+    fn start_lines_are_checked() {
+        for (line, expected) in [
+            // RFC 4475 §3.1.2.7 to §3.1.2.10, §3.1.2.16
+            ("MESSAGE <sip:b@x> SIP/2.0", Problem::RequestUri(crate::uri::UriError::Scheme)),
+            ("MESSAGE sip:b@x; lr SIP/2.0", Problem::StartLine),
+            ("MESSAGE  sip:b@x  SIP/2.0", Problem::StartLine),
+            ("MESSAGE sip:b@x SIP/2.0  ", Problem::StartLine),
+            ("MESSAGE sip:b@x SIP/7.0", Problem::Version),
+            ("MESSAGE sip:b@x HTTP/1.1", Problem::StartLine),
+            ("MESSAGE sip:b@x", Problem::StartLine),
+            ("MESSAGE", Problem::StartLine),
+            ("MESS/AGE sip:b@x SIP/2.0", Problem::StartLine),
+            ("SIP/2.0 4294967301 better not", Problem::Status),
+            ("SIP/2.0 099 x", Problem::Status),
+            ("SIP/2.0 +20 x", Problem::Status),
+            ("SIP/3.0 200 OK", Problem::Version),
+        ] {
+            let text = HEAD.replace("MESSAGE sip:b@x SIP/2.0", line);
+            assert_eq!(problem(&format!("{text}\r\n")), expected, "{line}");
+        }
+    }
+
+    #[test]
+    fn the_five_base_headers_must_be_there_once_and_well_formed() {
+        for (name, broken) in [
+            (HeaderName::Via, "Via: SIP/2.0/UDP a;;"),
+            (HeaderName::From, "From: Bell, A <sip:a@x>"),
+            (HeaderName::To, "To: \"open <sip:b@x>"),
+            (HeaderName::CallId, "Call-ID: a b"),
+            (HeaderName::CSeq, "CSeq: 36893488147419103232 MESSAGE"),
+        ] {
+            let line = HEAD.lines().find(|line| line.starts_with(name.as_str())).unwrap();
+            assert_eq!(problem(&format!("{}\r\n", HEAD.replace(&format!("{line}\r\n"), ""))), Problem::Missing(name));
+            let error = problem(&format!("{}\r\n", HEAD.replace(line, broken)));
+            assert!(
+                matches!(error, Problem::Header(HeaderError { name: n, .. }) | Problem::Address(n, _) if n == name)
+            );
+            if name != HeaderName::Via {
+                assert_eq!(problem(&format!("{HEAD}{line}\r\n\r\n")), Problem::Repeated(name));
+            }
+        }
+        assert_eq!(problem(&format!("{}\r\n", HEAD.replace("7 MESSAGE", "7 INVITE"))), Problem::CSeqMethod);
+    }
+
+    #[test]
+    fn other_headers_may_be_broken() {
+        let message = parse("Date: whenever\r\nContact: ;;,\r\nMax-Forwards: x\r\nX:\r\n", "").unwrap();
+        assert_eq!(message.value(HeaderName::Date), Some("whenever"));
+        assert_eq!(message.value_of("x"), Some(""));
+    }
+
+    #[test]
+    fn what_is_no_message_is_refused() {
+        assert_eq!(problem("\r\n\r\n"), Problem::Empty);
+        assert_eq!(problem(""), Problem::Empty);
+        assert_eq!(problem(HEAD), Problem::Unfinished);
+        assert_eq!(problem(&format!("{HEAD}no colon\r\n\r\n")), Problem::HeaderLine);
+        assert_eq!(problem(&format!("{HEAD}: no name\r\n\r\n")), Problem::HeaderLine);
+        assert_eq!(problem(&format!("{HEAD}Subject: a\rVia: b\r\n\r\n")), Problem::LineEnd);
+        assert_eq!(problem(&format!("{HEAD}{}\r\n", "X: y\r\n".repeat(MAX_HEADERS))), Problem::TooManyHeaders);
+        assert_eq!(problem(&format!("{HEAD}X: {}\r\n\r\n", "y".repeat(MAX_HEAD))), Problem::HeadTooLarge);
+        assert_eq!(parse("", &"y".repeat(MAX_BODY + 1)).unwrap_err().problem, Problem::BodyTooLarge);
+    }
+
+    #[test]
+    fn unknown_methods_and_schemes_are_taken() {
+        let text = HEAD.replace("MESSAGE sip:b@x", "NEW%45 urn:service:sos").replace("7 MESSAGE", "7 NEW%45");
+        let message = Message::parse(format!("{text}\r\n").as_bytes()).unwrap();
+        assert_eq!((message.method().as_str(), message.request_uri()), ("NEW%45", "urn:service:sos"));
+    }
 }

@@ -84,3 +84,41 @@ fn write_decimal(mut number: usize, out: &mut Vec<u8>) {
     }
     out.extend_from_slice(&digits[at..]);
 }
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+
+    use super::*;
+
+    const HEAD: &str = "SIP/2.0 200 OK\r\nVia: SIP/2.0/UDP a\r\nf: <sip:a@x>;tag=f\r\nTo: <sip:b@x>;tag=t\r\nCall-ID: i\r\nCSeq: 1 INVITE\r\n";
+
+    fn printed(text: &str) -> String {
+        String::from_utf8(Message::parse(text.as_bytes()).unwrap().to_bytes()).unwrap()
+    }
+
+    #[test]
+    fn an_untouched_message_prints_as_it_came() {
+        let text = format!("{HEAD}Content-Length: 2\r\nX-Last :  a\r\n\r\nhi");
+        assert_eq!(printed(&text), text);
+    }
+
+    #[test]
+    fn line_ends_become_crlf_and_trailing_spaces_go() {
+        let text = format!("{}Subject: x  \n\n", HEAD.replace("\r\n", "\n"));
+        assert_eq!(printed(&text), format!("{HEAD}Subject: x\r\nContent-Length: 0\r\n\r\n"));
+    }
+
+    #[test]
+    fn content_length_is_always_right() {
+        let text = format!("{HEAD}Content-Length: 2\r\n\r\nhi");
+        let mut message = Message::parse(text.as_bytes()).unwrap();
+        message.set_body(None, Bytes::from_static(b"hello"));
+        let expected = format!("{HEAD}Content-Length: 5\r\n\r\nhello");
+        assert_eq!(String::from_utf8(message.to_bytes()).unwrap(), expected);
+        message.set(HeaderName::ContentLength, "77");
+        assert_eq!(String::from_utf8(message.to_bytes()).unwrap(), expected);
+        assert_eq!(printed(&format!("{HEAD}l: 2\r\nl: 2\r\n\r\nhi!")), format!("{HEAD}Content-Length: 2\r\n\r\nhi"));
+        assert_eq!(printed(&format!("{HEAD}\r\n0123456789")), format!("{HEAD}Content-Length: 10\r\n\r\n0123456789"));
+    }
+}

@@ -66,3 +66,35 @@ impl Message {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const REQUEST: &str = "INVITE sip:b@x SIP/2.0\r\nVia: SIP/2.0/UDP a\nFrom: <sip:a@x>;tag=f\r\nTo: <sip:b@x>\r\nTimestamp: 54\r\n\
+        Call-ID: i\r\nContact: <sip:a@a>\r\nCSeq: 1 INVITE\r\nv: SIP/2.0/UDP b\r\nContent-Length: 2\r\n\r\nhi";
+
+    #[test]
+    fn a_reply_carries_what_identifies_the_request() {
+        let mut reply = Message::parse(REQUEST.as_bytes()).unwrap().reply(404, "Not Found");
+        reply.set_to_tag("t");
+        let expected = "SIP/2.0 404 Not Found\r\nVia: SIP/2.0/UDP a\r\nFrom: <sip:a@x>;tag=f\r\nTo: <sip:b@x>;tag=t\r\nCall-ID: i\r\n\
+            CSeq: 1 INVITE\r\nv: SIP/2.0/UDP b\r\nContent-Length: 0\r\n\r\n";
+        assert_eq!(String::from_utf8(reply.to_bytes()).unwrap(), expected);
+        assert_eq!((reply.method(), reply.cseq(), reply.from_tag()), (&Method::Invite, 1, Some("f")));
+    }
+
+    #[test]
+    fn a_trying_carries_the_timestamp_too() {
+        let reply = Message::parse(REQUEST.as_bytes()).unwrap().reply(100, "Trying");
+        assert_eq!(reply.value(HeaderName::Timestamp), Some("54"));
+    }
+
+    #[test]
+    fn a_new_request_prints_with_what_was_added() {
+        let mut request = Message::request(&Method::Options, "sip:b@x");
+        request.push(HeaderName::MaxForwards, "70");
+        let expected = "OPTIONS sip:b@x SIP/2.0\r\nMax-Forwards: 70\r\nContent-Length: 0\r\n\r\n";
+        assert_eq!(String::from_utf8(request.to_bytes()).unwrap(), expected);
+    }
+}

@@ -237,3 +237,33 @@ impl<'a> Iterator for Items<'a> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const TEXT: &str = "SUBSCRIBE sip:b@x SIP/2.0\r\nVia: SIP/2.0/UDP a, SIP/2.0/UDP b;;\r\nf: <sip:a@x>;tag=f\r\nTo: <sip:b@x>\r\n\
+        Call-ID: i\r\nCSeq: 1 SUBSCRIBE\r\nX-A: 1, 2\r\nDate: Sat, 13 Nov 2010 23:29:00 GMT\r\nv: SIP/2.0/TCP c\r\nx-a: 3\r\n\r\n";
+
+    #[test]
+    fn lists_are_read_over_all_lines_item_by_item() {
+        let message = Message::parse(TEXT.as_bytes()).unwrap();
+        let transports: Vec<_> = message.headers::<Via<'_>>().map(|via| via.map(|via| via.transport)).collect();
+        assert_eq!(transports.len(), 3);
+        assert_eq!((transports[0], transports[2]), (Ok("UDP"), Ok("TCP")));
+        assert!(transports[1].is_err());
+        assert_eq!(message.values(HeaderName::Via).count(), 2);
+    }
+
+    #[test]
+    fn headers_are_found_by_any_name() {
+        let message = Message::parse(TEXT.as_bytes()).unwrap();
+        assert_eq!(message.items_of("X-a").collect::<Vec<_>>(), ["1", "2", "3"]);
+        assert_eq!(message.values_of("X-A").collect::<Vec<_>>(), ["1, 2", "3"]);
+        assert_eq!(message.value_of("F"), message.value(HeaderName::From));
+        assert_eq!(message.value(HeaderName::Date), Some("Sat, 13 Nov 2010 23:29:00 GMT"));
+        assert_eq!((message.value(HeaderName::Other), message.values(HeaderName::Other).count()), (None, 0));
+        assert_eq!(message.lines().nth(1), Some(("f", "<sip:a@x>;tag=f")));
+        assert!(message.has(HeaderName::Via) && !message.has(HeaderName::Route));
+    }
+}

@@ -10,10 +10,13 @@ use super::{Host, Scheme, Uri};
 /// An address of record in canonical form (RFC 3261 §10.3 step 5): `sip:user@host`, or `tel:number`.
 ///
 /// Parameters, headers and password are gone, escapes are resolved where they can be, the host is in lower
-/// case, a port stands only where it is not the scheme's default. `sips:` becomes `sip:` (§19.1: the same
+/// case, a port stands only where it is neither default. `sips:` becomes `sip:` (§19.1: the same
 /// resource, reached securely), and so do `pres:` and `im:` (RFC 3856 §5, RFC 3428 §5).
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Aor(Arc<str>);
+
+/// Of `sip:` and `sips:`, which are the same here (§19.1.2).
+const DEFAULT_PORTS: [u16; 2] = [5060, 5061];
 
 impl Aor {
     /// `None` where the URI has neither host nor number, such as `urn:`.
@@ -38,8 +41,7 @@ impl Aor {
             text.push('@');
         }
         push_host(&host.host, &mut text);
-        let default = if uri.scheme == Scheme::Sips { 5061 } else { 5060 };
-        if let Some(port) = host.port.filter(|port| *port != default) {
+        if let Some(port) = host.port.filter(|port| !DEFAULT_PORTS.contains(port)) {
             text.push(':');
             text.push_str(&port.to_string());
         }
@@ -64,7 +66,7 @@ impl Aor {
         }
     }
 
-    /// The host in lower case, with the port where it is not the default. Empty for `tel:`.
+    /// The host in lower case, with the port where it is no default. Empty for `tel:`.
     pub fn host(&self) -> &str {
         match self.0.strip_prefix("sip:") {
             Some(address) => address.rsplit_once('@').map_or(address, |(_, host)| host),

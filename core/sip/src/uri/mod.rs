@@ -7,6 +7,8 @@ mod escape;
 mod host;
 mod name_addr;
 mod parse;
+#[cfg(test)]
+mod properties;
 
 pub use aor::Aor;
 pub use escape::{escape_user, unescape};
