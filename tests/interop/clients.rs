@@ -1,0 +1,40 @@
+//! Two baresip clients that register, see each other and exchange messages.
+
+use crate::support::baresip::{self, Baresip};
+use crate::support::server::{Server, Subject, subject};
+
+#[test]
+fn two_clients_register_see_each_other_and_exchange_messages() {
+    let Some(place) = baresip::place() else { return };
+    let _server = Server::start(&place);
+    let alice = Baresip::start(&place, ("alice", "bob"), 1, true);
+    let bob = Baresip::start(&place, ("bob", "alice"), 2, true);
+    alice.sees(&place, "Online");
+    bob.sees(&place, "Online");
+    alice.says(&place, "hello bob");
+    bob.hears("hello bob");
+    bob.says(&place, "hello alice");
+    alice.hears("hello alice");
+    bob.quits(&place);
+    alice.sees(&place, "Offline");
+}
+
+#[test]
+fn registrations_and_subscriptions_outlive_a_killed_server() {
+    if subject() != Subject::Signalbox {
+        return;
+    }
+    let Some(place) = baresip::place() else { return };
+    let server = Server::start(&place);
+    let alice = Baresip::start(&place, ("alice", "bob"), 1, false);
+    let bob = Baresip::start(&place, ("bob", "alice"), 2, false);
+    alice.sees(&place, "Online");
+    bob.sees(&place, "Online");
+    server.kill();
+    let _server = Server::start_again(&place);
+    // Both refresh no sooner than in minutes: whatever works now was remembered.
+    alice.says(&place, "still there?");
+    bob.hears("still there?");
+    bob.quits(&place);
+    alice.sees(&place, "Offline");
+}

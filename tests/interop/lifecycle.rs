@@ -1,0 +1,121 @@
+//! The signalbox command: checking settings, loading modules, reloading the script, stopping.
+
+use std::fs;
+
+use crate::support::place::Place;
+use crate::support::process::Signal;
+use crate::support::server::{self, Server, run_signalbox, target_folder};
+use crate::support::wait::wait_for;
+
+/// Answers everything with 200 and the given reason.
+fn script(reason: &str) -> String {
+    format!("function route(msg)\n  sl_send_reply(200, \"{reason}\")\nend\n")
+}
+
+fn write_settings(place: &Place, modules: &[String]) {
+    let server = place.server();
+    let mut text = format!("listen {{ \"udp:{server}\", \"tcp:{server}\" }}\n");
+    for module in modules {
+        text.push_str(&format!("loadmodule \"{module}\"\n"));
+    }
+    text.push_str("route_script \"route.lua\"\n");
+    server::write_settings(place, &text);
+}
+
+#[test]
+fn every_built_module_loads_from_its_library() {
+    let place = Place::on_loopback();
+    let modules = built_modules();
+    for known in ["auth", "im_auth", "pa", "registrar"] {
+        assert!(modules.iter().any(|module| module == known), "{known} is not among {modules:?}");
+    }
+    write_settings(&place, &modules);
+    place.write("route.lua", &script("Loaded"));
+    let server = Server::start_again(&place);
+    assert_eq!(server.reason_of_options().as_deref(), Some("Loaded"));
+    for module in &modules {
+        assert!(server.process.output().contains(module.as_str()), "{module}:\n{}", server.process.output());
+    }
+}
+
+/// The names of all modules that were built beside this test.
+fn built_modules() -> Vec<String> {
+    let folder = target_folder();
+    let entries = fs::read_dir(&folder).expect("target folder").filter_map(Result::ok);
+    let names = entries.filter_map(|entry| entry.file_name().into_string().ok());
+    let mut modules: Vec<_> =
+        names.filter_map(|name| Some(name.strip_prefix("libsignalbox_")?.strip_suffix(".so")?.to_owned())).collect();
+    modules.sort();
+    modules
+}
+
+#[test]
+fn good_settings_pass_the_check() {
+    let place = Place::on_loopback();
+    server::write_settings(&place, &server::settings(&place));
+    let output = run_signalbox(&place, &["check", "settings.lua"]);
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+}
+
+#[test]
+fn a_misspelt_parameter_is_refused_with_file_line_and_the_nearest_name() {
+    let place = Place::on_loopback();
+    place.write("route.lua", &script("OK"));
+    server::write_settings(
+        &place,
+        &format!(
+            "listen {{ \"udp:{}\" }}\nloadmodule \"registrar\"\nmodparam(\"registrar\", \"max_expire\", 60)\nroute_script \"route.lua\"\n",
+            place.server()
+        ),
+    );
+    let complaint = complaint_of_check(&place);
+    assert!(complaint.contains("settings.lua:3"), "{complaint}");
+    assert!(complaint.contains("max_expires"), "{complaint}");
+}
+
+#[test]
+fn a_script_with_an_error_is_refused_with_file_and_line() {
+    let place = Place::on_loopback();
+    write_settings(&place, &[]);
+    place.write("route.lua", "function route(msg)\n  sl_send_reply(200 \"OK\")\nend\n");
+    let complaint = complaint_of_check(&place);
+    assert!(complaint.contains("route.lua:2"), "{complaint}");
+}
+
+#[track_caller]
+fn complaint_of_check(place: &Place) -> String {
+    let output = run_signalbox(place, &["check", "settings.lua"]);
+    assert!(!output.status.success(), "{}", String::from_utf8_lossy(&output.stdout));
+    String::from_utf8_lossy(&output.stderr).into_owned()
+}
+
+#[test]
+fn a_hangup_reloads_the_script_and_keeps_the_old_one_when_the_new_one_is_wrong() {
+    let place = Place::on_loopback();
+    write_settings(&place, &[]);
+    place.write("route.lua", &script("First"));
+    let mut server = Server::start_again(&place);
+    assert_eq!(server.reason_of_options().as_deref(), Some("First"));
+
+    place.write("route.lua", "function route(msg)\n  sl_send_reply(200, \"Broken\"\nend\n");
+    server.process.signal(Signal::Hangup);
+    server.process.printed("route.lua:");
+    assert_eq!(server.reason_of_options().as_deref(), Some("First"));
+
+    place.write("route.lua", &script("Second"));
+    server.process.signal(Signal::Hangup);
+    wait_for("the new script answers", || (server.reason_of_options()? == "Second").then_some(()));
+}
+
+#[test]
+fn it_stops_when_it_is_terminated_or_interrupted() {
+    for signal in [Signal::Terminate, Signal::Interrupt] {
+        let place = Place::on_loopback();
+        write_settings(&place, &[]);
+        place.write("route.lua", &script("OK"));
+        let mut server = Server::start_again(&place);
+        server.process.signal(signal);
+        let status = server.process.ended();
+        assert!(status.success(), "{signal:?}: {status}\n{}", server.process.output());
+    }
+}

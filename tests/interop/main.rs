@@ -1,0 +1,10 @@
+//! Interop: real programs (SIPp, baresip, sipsak) against the real signalbox binary over real sockets. Each test has an
+//! address and a folder of its own and starts and ends everything it needs; tests/README.md says how to run one.
+
+mod calls;
+mod clients;
+mod lifecycle;
+mod messages;
+mod presence;
+mod registration;
+mod support;

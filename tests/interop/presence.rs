@@ -1,0 +1,33 @@
+//! SUBSCRIBE, PUBLISH and NOTIFY, by SIPp.
+
+use crate::support::place::Place;
+use crate::support::server::{Server, Subject, subject};
+use crate::support::sipp::{self, Sipp};
+
+#[test]
+fn a_watcher_sees_a_publication_come_and_go() {
+    if !sipp::is_installed() {
+        return;
+    }
+    let place = Place::on_loopback();
+    let _server = Server::start(&place);
+    let mut watcher = Sipp::new(&place, "watch", "alice", 5070).with("to", "bob").start();
+    watcher.logged("subscribed");
+    Sipp::new(&place, "publish", "bob", 5071).play();
+    watcher.succeeds();
+}
+
+#[test]
+fn a_subscription_outlives_a_killed_server() {
+    if subject() != Subject::Signalbox || !sipp::is_installed() {
+        return;
+    }
+    let place = Place::on_loopback();
+    let server = Server::start(&place);
+    let mut watcher = Sipp::new(&place, "watch", "alice", 5070).with("to", "bob").start();
+    watcher.logged("subscribed");
+    server.kill();
+    let _server = Server::start_again(&place);
+    Sipp::new(&place, "publish", "bob", 5071).play();
+    watcher.succeeds();
+}

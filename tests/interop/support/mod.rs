@@ -1,0 +1,9 @@
+//! What every interop test stands on: a private address and folder, real programs as child processes, the server.
+
+pub(crate) mod baresip;
+pub(crate) mod peers;
+pub(crate) mod place;
+pub(crate) mod process;
+pub(crate) mod server;
+pub(crate) mod sipp;
+pub(crate) mod wait;
