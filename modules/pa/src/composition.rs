@@ -77,8 +77,8 @@ pub fn union<'p>(entity: &str, parts: impl Iterator<Item = &'p Part> + Clone) ->
     out
 }
 
-/// FNV-1a: the id of a contact's tuple must be the same after a restart.
-fn fingerprint(text: &str) -> u64 {
+/// FNV-1a: a hash that is the same after a restart.
+pub fn fingerprint(text: &str) -> u64 {
     text.bytes().fold(0xcbf2_9ce4_8422_2325, |hash, b| (hash ^ u64::from(b)).wrapping_mul(0x0100_0000_01b3))
 }
 

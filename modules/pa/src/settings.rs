@@ -51,6 +51,10 @@ pub struct Settings {
     pub closed_grace: Duration,
     /// A NOTIFY that isn't answered in time leaves the subscription alone.
     pub ignore_notify_timeout: bool,
+    /// Least time between two NOTIFYs to one watcher about changes.
+    pub notify_min_interval: Duration,
+    /// There is a database that subscriptions and publications are committed to.
+    pub durable: bool,
 }
 
 impl Default for Settings {
@@ -63,6 +67,8 @@ impl Default for Settings {
             use_callbacks: true,
             closed_grace: Duration::from_secs(20),
             ignore_notify_timeout: false,
+            notify_min_interval: Duration::ZERO,
+            durable: false,
         }
     }
 }

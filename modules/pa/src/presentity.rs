@@ -1,0 +1,237 @@
+//! A presentity: who publishes about it, where it is registered, who watches it, and the documents made of that.
+
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+
+use crate::composition::{self, Part};
+use crate::document::DocumentType;
+use crate::package::PackageId;
+use crate::publication::Publications;
+
+/// Contacts of one presentity that are shown; the registrar's own limit is lower.
+const MAX_CONTACTS: usize = 64;
+
+/// Whose module feeds the contacts of a presentity: the argument `domain` of the script functions.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Domain {
+    Registrar,
+    Jabber,
+}
+
+impl Domain {
+    pub fn parse(name: &str) -> Option<Self> {
+        [Self::Registrar, Self::Jabber].into_iter().find(|domain| domain.as_str() == name)
+    }
+
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Registrar => "registrar",
+            Self::Jabber => "jabber",
+        }
+    }
+}
+
+/// What a presentity is found by.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Key {
+    pub package: PackageId,
+    pub domain: Domain,
+    /// The unique id of the user: `avp.uid`, else the address of record.
+    pub uid: Box<str>,
+}
+
+/// One presentity under one package.
+#[derive(Debug)]
+pub struct Presentity {
+    pub key: Key,
+    /// The address of record: `sip:alice@example.com`.
+    pub aor: Box<str>,
+    pub publications: Publications,
+    /// Places of its subscriptions in the shard.
+    pub watchers: Vec<u32>,
+    /// The earliest deadline that the shard has queued for it.
+    pub scheduled: Option<Instant>,
+    contacts: Vec<ContactState>,
+    /// The composed document in each type that was asked for since the last change.
+    bodies: [Option<Bytes>; DocumentType::COUNT],
+}
+
+/// A registered contact, or one that was until a moment ago.
+#[derive(Debug)]
+struct ContactState {
+    uri: Box<str>,
+    q: u16,
+    /// When a contact that is gone vanishes from the document.
+    closed_until: Option<Instant>,
+    part: Part,
+}
+
+impl Presentity {
+    pub fn new(key: Key, aor: &str) -> Self {
+        Self {
+            key,
+            aor: aor.into(),
+            publications: Publications::default(),
+            watchers: Vec::new(),
+            scheduled: None,
+            contacts: Vec::new(),
+            bodies: [const { None }; DocumentType::COUNT],
+        }
+    }
+
+    /// A contact is registered. True when that changes the document.
+    pub fn contact_open(&mut self, uri: &str, q: u16) -> bool {
+        let known = self.contacts.iter().position(|contact| *contact.uri == *uri);
+        match known.map(|at| &self.contacts[at]) {
+            Some(contact) if contact.closed_until.is_none() && contact.q == q => return false,
+            None if self.contacts.len() >= MAX_CONTACTS => return false,
+            _ => {}
+        }
+        let open = ContactState { uri: uri.into(), q, closed_until: None, part: Part::of_contact(uri, q, true) };
+        match known {
+            Some(at) => self.contacts[at] = open,
+            None => self.contacts.push(open),
+        }
+        self.changed();
+        true
+    }
+
+    /// A contact is no longer registered: it is shown closed for a while, so that watchers see it go. True when that
+    /// changes the document.
+    pub fn contact_closed(&mut self, uri: &str, now: Instant, grace: Duration) -> bool {
+        let open = |contact: &ContactState| *contact.uri == *uri && contact.closed_until.is_none();
+        let Some(at) = self.contacts.iter().position(open) else {
+            return false;
+        };
+        if grace.is_zero() {
+            self.contacts.remove(at);
+        } else {
+            let contact = &mut self.contacts[at];
+            contact.closed_until = Some(now + grace);
+            contact.part = Part::of_contact(uri, contact.q, false);
+        }
+        self.changed();
+        true
+    }
+
+    /// Drops publications and closed contacts whose time is over. Gives whether the document changed, and the ids of the
+    /// publications.
+    pub fn expire(&mut self, now: Instant) -> (bool, Vec<u64>) {
+        let publications = self.publications.expire(now);
+        let before = self.contacts.len();
+        self.contacts.retain(|contact| contact.closed_until.is_none_or(|until| until > now));
+        let changed = !publications.is_empty() || self.contacts.len() != before;
+        if changed {
+            self.changed();
+        }
+        (changed, publications)
+    }
+
+    /// When [`Self::expire`] has something to do next.
+    pub fn next_deadline(&self) -> Option<Instant> {
+        let contacts = self.contacts.iter().filter_map(|contact| contact.closed_until);
+        contacts.chain(self.publications.next_deadline()).min()
+    }
+
+    /// The composed documents are no longer right.
+    pub fn changed(&mut self) {
+        self.bodies.fill(None);
+    }
+
+    /// The composed document. It is made once and shared by all who may see the same.
+    pub fn body(&mut self, document: DocumentType) -> Bytes {
+        if let Some(body) = &self.bodies[document as usize] {
+            return body.clone();
+        }
+        let body = Bytes::from(composition::union(&self.entity(), self.parts()));
+        self.bodies[document as usize] = Some(body.clone());
+        body
+    }
+
+    fn parts(&self) -> impl Iterator<Item = &Part> + Clone {
+        let publications = self.publications.iter().map(|publication| &*publication.part);
+        self.contacts.iter().map(|contact| &contact.part).chain(publications)
+    }
+
+    /// The presentity's `pres:` URI, where it has one (RFC 3856 §5, RFC 3863 §4.1.1).
+    pub fn entity(&self) -> String {
+        match self.aor.split_once(':') {
+            Some(("sip" | "sips", rest)) => format!("pres:{rest}"),
+            _ => self.aor.to_string(),
+        }
+    }
+
+    /// Whether something says that it can be reached.
+    pub fn is_online(&self) -> bool {
+        self.parts().any(Part::is_open)
+    }
+
+    /// Nobody watches it and nobody says anything about it.
+    pub fn is_idle(&self) -> bool {
+        self.watchers.is_empty() && self.publications.is_empty()
+    }
+
+    /// URIs of the contacts, with whether each is registered.
+    pub fn contacts(&self) -> impl Iterator<Item = (&str, bool)> {
+        self.contacts.iter().map(|contact| (&*contact.uri, contact.closed_until.is_none()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::package::PRESENCE;
+
+    fn presentity() -> Presentity {
+        let key = Key { package: PRESENCE, domain: Domain::Registrar, uid: "alice".into() };
+        Presentity::new(key, "sip:alice@example.com")
+    }
+
+    fn text(presentity: &mut Presentity) -> String {
+        String::from_utf8(presentity.body(DocumentType::Pidf).to_vec()).unwrap()
+    }
+
+    #[test]
+    fn a_contact_that_goes_away_is_closed_for_a_while_and_then_gone() {
+        let (mut alice, now, grace) = (presentity(), Instant::now(), Duration::from_secs(20));
+        assert!(alice.contact_open("sip:a@1.2.3.4", 500));
+        assert!(!alice.contact_open("sip:a@1.2.3.4", 500), "a refresh changes nothing");
+        assert!(
+            text(&mut alice).contains("<basic>open</basic></status><contact priority=\"0.5\">sip:a@1.2.3.4</contact>")
+        );
+        assert!(alice.contact_closed("sip:a@1.2.3.4", now, grace));
+        assert!(!alice.contact_closed("sip:a@1.2.3.4", now, grace));
+        assert!(text(&mut alice).contains("<basic>closed</basic></status><contact priority=\"0.5\">"));
+        assert!(!alice.is_online());
+        assert_eq!(alice.next_deadline(), Some(now + grace));
+        assert_eq!(alice.expire(now + grace), (true, vec![]));
+        assert!(text(&mut alice).contains("<tuple id=\"none\">"));
+        assert_eq!(alice.next_deadline(), None);
+    }
+
+    #[test]
+    fn a_contact_that_comes_back_in_time_is_open_again() {
+        let (mut alice, now, grace) = (presentity(), Instant::now(), Duration::from_secs(20));
+        alice.contact_open("sip:a@1.2.3.4", 500);
+        alice.contact_closed("sip:a@1.2.3.4", now, grace);
+        assert!(alice.contact_open("sip:a@1.2.3.4", 500));
+        assert!(alice.is_online());
+        assert_eq!(alice.expire(now + grace), (false, vec![]));
+    }
+
+    #[test]
+    fn the_composed_document_is_made_once_until_something_changes() {
+        let mut alice = presentity();
+        let first = alice.body(DocumentType::Pidf);
+        assert_eq!(first.as_ptr(), alice.body(DocumentType::Pidf).as_ptr());
+        alice.contact_open("sip:a@1.2.3.4", 1000);
+        assert_ne!(first, alice.body(DocumentType::Pidf));
+    }
+
+    #[test]
+    fn the_entity_is_a_pres_uri() {
+        assert_eq!(presentity().entity(), "pres:alice@example.com");
+        assert_eq!(Presentity::new(presentity().key, "tel:+123").entity(), "tel:+123");
+    }
+}

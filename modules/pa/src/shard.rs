@@ -1,0 +1,258 @@
+//! A part of the agent's state under one lock: presentities, their subscriptions, and when something is due.
+
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
+use std::time::Instant;
+
+use hashbrown::{Equivalent, HashMap};
+use signalbox_sip::dialog::notifier::Policy;
+use slab::Slab;
+
+use crate::package::PackageId;
+use crate::presentity::{Domain, Key, Presentity};
+use crate::token::Token;
+use crate::watcher::{Notify, Step, Subscription};
+
+/// What has to be done after the state changed, outside of the lock.
+#[derive(Debug)]
+pub struct Effects<W> {
+    pub notifies: Vec<Notify<W>>,
+    pub records: Vec<Record>,
+}
+
+/// A change that the database is to learn of without anybody waiting for it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Record {
+    SubscriptionGone(Token),
+    PublicationGone(u64),
+    /// CSeq numbers up to `mark` are wanted: see [`crate::agent::Agent::reserved`].
+    Reserve {
+        id: Token,
+        mark: u32,
+    },
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Due {
+    Subscription(u32),
+    Presentity(u32),
+}
+
+#[derive(Debug)]
+pub(crate) struct Shard<W> {
+    index: HashMap<Key, u32>,
+    presentities: Slab<Presentity>,
+    by_id: HashMap<Token, u32>,
+    subscriptions: Slab<Subscription<W>>,
+    /// One entry for each that has a deadline, at its deadline or before: refreshing moves nothing, an entry that comes too early is
+    /// put back.
+    deadlines: BinaryHeap<Reverse<(Instant, Due)>>,
+}
+
+/// A key to look a presentity up by, without an allocation.
+#[derive(Debug, Clone, Copy, Hash)]
+pub(crate) struct KeyRef<'a> {
+    pub(crate) package: PackageId,
+    pub(crate) domain: Domain,
+    pub(crate) uid: &'a str,
+}
+
+impl Equivalent<Key> for KeyRef<'_> {
+    fn equivalent(&self, key: &Key) -> bool {
+        self.package == key.package && self.domain == key.domain && *self.uid == *key.uid
+    }
+}
+
+impl<W> Default for Effects<W> {
+    fn default() -> Self {
+        Self { notifies: Vec::new(), records: Vec::new() }
+    }
+}
+
+impl<W> Default for Shard<W> {
+    fn default() -> Self {
+        Self {
+            index: HashMap::new(),
+            presentities: Slab::new(),
+            by_id: HashMap::new(),
+            subscriptions: Slab::new(),
+            deadlines: BinaryHeap::new(),
+        }
+    }
+}
+
+impl<W> Shard<W> {
+    pub(crate) fn find(&self, key: KeyRef<'_>) -> Option<u32> {
+        self.index.get(&key).copied()
+    }
+
+    pub(crate) fn presentity(&mut self, at: u32) -> Option<&mut Presentity> {
+        self.presentities.get_mut(at as usize)
+    }
+
+    pub(crate) fn presentity_at(&self, at: u32) -> Option<&Presentity> {
+        self.presentities.get(at as usize)
+    }
+
+    pub(crate) fn subscription(&mut self, id: Token) -> Option<&mut Subscription<W>> {
+        let at = *self.by_id.get(&id)?;
+        self.subscriptions.get_mut(at as usize)
+    }
+
+    pub(crate) fn presentities(&self) -> impl Iterator<Item = &Presentity> {
+        self.presentities.iter().map(|(_, presentity)| presentity)
+    }
+
+    pub(crate) fn watchers_of(&self, presentity: &Presentity) -> impl Iterator<Item = &Subscription<W>> {
+        presentity.watchers.iter().filter_map(|&at| self.subscriptions.get(at as usize))
+    }
+
+    /// The presentity of that key, made by `fill` where there is none.
+    pub(crate) fn find_or_add(&mut self, key: KeyRef<'_>, make: impl FnOnce(Key) -> Presentity) -> u32 {
+        if let Some(at) = self.find(key) {
+            return at;
+        }
+        let owned = Key { package: key.package, domain: key.domain, uid: key.uid.into() };
+        let at = self.presentities.insert(make(owned.clone())) as u32;
+        self.index.insert(owned, at);
+        at
+    }
+
+    pub(crate) fn add_subscription(&mut self, subscription: Subscription<W>) {
+        let (id, presentity) = (subscription.id, subscription.presentity);
+        let at = self.subscriptions.insert(subscription) as u32;
+        self.by_id.insert(id, at);
+        if let Some(presentity) = self.presentity(presentity) {
+            presentity.watchers.push(at);
+        }
+    }
+
+    pub(crate) fn remove_subscription(&mut self, id: Token) {
+        let Some(at) = self.by_id.remove(&id) else {
+            return;
+        };
+        let subscription = self.subscriptions.remove(at as usize);
+        if let Some(presentity) = self.presentity(subscription.presentity) {
+            presentity.watchers.retain(|&watcher| watcher != at);
+        }
+        self.remove_if_idle(subscription.presentity);
+    }
+
+    pub(crate) fn remove_if_idle(&mut self, at: u32) {
+        if self.presentity(at).is_some_and(|presentity| presentity.is_idle()) {
+            let presentity = self.presentities.remove(at as usize);
+            self.index.remove(&presentity.key);
+        }
+    }
+
+    /// Tells the watchers of a presentity that it changed.
+    pub(crate) fn tell_watchers(&mut self, at: u32, policy: &Policy, now: Instant, effects: &mut Effects<W>) {
+        let Some(presentity) = self.presentities.get_mut(at as usize) else {
+            return;
+        };
+        let watchers = std::mem::take(&mut presentity.watchers);
+        for &watcher in &watchers {
+            if let Some(subscription) = self.subscriptions.get_mut(watcher as usize) {
+                subscription.presentity_changed();
+            }
+            self.advance_at(watcher, policy, now, effects);
+        }
+        if let Some(presentity) = self.presentity(at) {
+            presentity.watchers = watchers;
+        }
+    }
+
+    /// Does what is due for a subscription.
+    pub(crate) fn advance(&mut self, id: Token, policy: &Policy, now: Instant, effects: &mut Effects<W>) {
+        if let Some(&at) = self.by_id.get(&id) {
+            self.advance_at(at, policy, now, effects);
+        }
+        if self.subscription(id).is_some_and(|subscription| subscription.is_over()) {
+            self.remove_subscription(id);
+        }
+    }
+
+    fn advance_at(&mut self, at: u32, policy: &Policy, now: Instant, effects: &mut Effects<W>) {
+        let Some(subscription) = self.subscriptions.get_mut(at as usize) else {
+            return;
+        };
+        let Some(presentity) = self.presentities.get_mut(subscription.presentity as usize) else {
+            return;
+        };
+        loop {
+            match subscription.step(policy, now, |document| presentity.body(document)) {
+                Step::Nothing => break,
+                Step::Send(notify) => {
+                    if notify.notification.state.is_terminated() {
+                        effects.records.push(Record::SubscriptionGone(subscription.id));
+                    }
+                    effects.notifies.push(notify);
+                }
+                Step::Reserve(mark) => effects.records.push(Record::Reserve { id: subscription.id, mark }),
+            }
+        }
+        schedule(&mut self.deadlines, subscription.deadline(), &mut subscription.scheduled, Due::Subscription(at));
+    }
+
+    /// Queues the next deadline of a presentity.
+    pub(crate) fn schedule_presentity(&mut self, at: u32) {
+        if let Some(presentity) = self.presentities.get_mut(at as usize) {
+            schedule(&mut self.deadlines, presentity.next_deadline(), &mut presentity.scheduled, Due::Presentity(at));
+        }
+    }
+
+    /// Does all whose time has come.
+    pub(crate) fn tick(&mut self, policy: &Policy, now: Instant, effects: &mut Effects<W>) {
+        while let Some(Reverse((at, due))) = self.deadlines.peek().copied() {
+            if at > now {
+                return;
+            }
+            self.deadlines.pop();
+            match due {
+                Due::Subscription(at) => {
+                    let Some(subscription) = self.subscriptions.get_mut(at as usize) else {
+                        continue;
+                    };
+                    subscription.scheduled = None;
+                    let id = subscription.id;
+                    self.advance(id, policy, now, effects);
+                }
+                Due::Presentity(at) => self.expire_presentity(at, policy, now, effects),
+            }
+        }
+    }
+
+    fn expire_presentity(&mut self, at: u32, policy: &Policy, now: Instant, effects: &mut Effects<W>) {
+        let Some(presentity) = self.presentity(at) else {
+            return;
+        };
+        presentity.scheduled = None;
+        let (changed, publications) = presentity.expire(now);
+        effects.records.extend(publications.into_iter().map(Record::PublicationGone));
+        if changed {
+            self.tell_watchers(at, policy, now, effects);
+        }
+        self.schedule_presentity(at);
+        self.remove_if_idle(at);
+    }
+
+    /// The earliest entry of the queue.
+    pub(crate) fn next_deadline(&self) -> Option<Instant> {
+        self.deadlines.peek().map(|Reverse((at, _))| *at)
+    }
+}
+
+fn schedule(
+    deadlines: &mut BinaryHeap<Reverse<(Instant, Due)>>,
+    deadline: Option<Instant>,
+    scheduled: &mut Option<Instant>,
+    due: Due,
+) {
+    let Some(deadline) = deadline else {
+        return;
+    };
+    if scheduled.is_none_or(|scheduled| deadline < scheduled) {
+        *scheduled = Some(deadline);
+        deadlines.push(Reverse((deadline, due)));
+    }
+}

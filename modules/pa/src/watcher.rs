@@ -1,0 +1,351 @@
+//! One subscription as its notifier keeps it: RFC 6665's state machine ([`Notifier`]) with the dialog's CSeq numbers and what the
+//! watcher may see.
+//!
+//! Invariant: of one subscription at most one NOTIFY is on its way. What changes meanwhile is told by the next one, so
+//! that notifications never overtake each other.
+//!
+//! Invariant: no CSeq above the committed mark is used, and after a restart numbering goes on above it.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use signalbox_sip::dialog::notifier::{Delivery, Notification, Policy};
+use signalbox_sip::dialog::subscription::{Reason, State};
+use signalbox_sip::dialog::{Notifier, Sequence};
+
+use crate::document::DocumentType;
+use crate::token::Token;
+
+/// CSeq numbers that are reserved at a time.
+pub const CSEQ_BLOCK: u32 = 256;
+/// With so many left the next block is asked for, so that nobody has to wait for it.
+const CSEQ_LOW: u32 = 64;
+
+/// A NOTIFY to be sent now.
+#[derive(Debug, Clone)]
+pub struct Notify<W> {
+    /// The subscription, to report the answer with.
+    pub id: Token,
+    pub cseq: u32,
+    pub notification: Notification,
+    /// Content type and body; nothing for watchers who may not see anything yet.
+    pub body: Option<(&'static str, Bytes)>,
+    /// How to get to the watcher.
+    pub way: Arc<W>,
+}
+
+/// A subscription. `W` is how to get to its watcher, which the logic doesn't look into.
+#[derive(Debug)]
+pub struct Subscription<W> {
+    /// Also the local tag of its dialog.
+    pub id: Token,
+    /// The place of its presentity in the shard.
+    pub presentity: u32,
+    pub document: DocumentType,
+    pub way: Arc<W>,
+    /// Dialog and Event of the subscription, as a keyed hash.
+    pub fingerprint: u64,
+    /// The CSeq of the last SUBSCRIBE.
+    pub remote_cseq: u32,
+    /// The earliest deadline that the shard has queued for it.
+    pub scheduled: Option<Instant>,
+    notifier: Notifier,
+    sequence: Sequence,
+    /// The watcher was allowed to see the presentity's state when that was last decided.
+    visible: bool,
+    /// The 2xx to the SUBSCRIBE is out: NOTIFYs may follow.
+    answered: bool,
+    reserving: bool,
+}
+
+/// What a subscription starts with.
+#[derive(Debug)]
+pub struct Start<W> {
+    pub id: Token,
+    pub presentity: u32,
+    pub document: DocumentType,
+    pub way: Arc<W>,
+    pub fingerprint: u64,
+    pub remote_cseq: u32,
+    /// Active or pending.
+    pub status: Status,
+    pub expires: Duration,
+}
+
+/// What the presentity's user has decided about a watcher, before anything ends (RFC 6665 §4.1.2).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Status {
+    Active,
+    Pending,
+}
+
+/// What to do about a subscription after something happened to it.
+#[derive(Debug)]
+pub enum Step<W> {
+    Nothing,
+    Send(Notify<W>),
+    /// CSeq numbers up to this one must be committed.
+    Reserve(u32),
+}
+
+impl<W> Subscription<W> {
+    /// An accepted one whose SUBSCRIBE isn't answered yet.
+    pub fn new(start: Start<W>, sequence: Sequence, now: Instant) -> Self {
+        let notifier = Notifier::new(start.status.state(), start.expires, now);
+        Self { notifier, answered: false, ..Self::restored(start, sequence, now) }
+    }
+
+    /// One from the database, with `expires` as what is left of it. Nothing is to be told.
+    pub fn restored(start: Start<W>, sequence: Sequence, now: Instant) -> Self {
+        let Start { id, presentity, document, way, fingerprint, remote_cseq, status, expires } = start;
+        Self {
+            id,
+            presentity,
+            document,
+            way,
+            fingerprint,
+            remote_cseq,
+            scheduled: None,
+            notifier: Notifier::restored(status.state(), now + expires),
+            sequence,
+            visible: status == Status::Active,
+            answered: true,
+            reserving: false,
+        }
+    }
+
+    /// The 2xx is out.
+    pub fn answered(&mut self) {
+        self.answered = true;
+    }
+
+    pub fn is_answered(&self) -> bool {
+        self.answered
+    }
+
+    pub fn state(&self) -> State {
+        self.notifier.state()
+    }
+
+    pub fn expires_at(&self) -> Instant {
+        self.notifier.expires()
+    }
+
+    /// Nothing more will be sent.
+    pub fn is_over(&self) -> bool {
+        self.notifier.is_over()
+    }
+
+    /// When [`Self::step`] has something to do, if nothing happens before.
+    pub fn deadline(&self) -> Option<Instant> {
+        self.notifier.deadline().filter(|_| self.answered)
+    }
+
+    /// A SUBSCRIBE within the dialog was accepted; false when the subscription has ended meanwhile.
+    #[must_use]
+    pub fn refresh(&mut self, expires: Duration, now: Instant) -> bool {
+        self.notifier.on_subscribe(expires, now)
+    }
+
+    /// The presentity's state changed. Who may see nothing of it isn't told.
+    pub fn presentity_changed(&mut self) {
+        if self.state() == State::Active {
+            self.notifier.on_change();
+        }
+    }
+
+    /// The presentity's user allowed the watcher, or took that back.
+    pub fn set_status(&mut self, status: Status) {
+        self.visible = status == Status::Active;
+        self.notifier.set_state(status.state());
+    }
+
+    pub fn status(&self) -> Status {
+        if self.visible { Status::Active } else { Status::Pending }
+    }
+
+    /// Ends the subscription with a last NOTIFY. Who is turned away sees nothing more.
+    pub fn terminate(&mut self, reason: Reason, retry_after: Option<Duration>) {
+        self.visible &= !matches!(reason, Reason::Rejected | Reason::GiveUp);
+        self.notifier.terminate(reason, retry_after);
+    }
+
+    /// The NOTIFY on its way was answered with this status and Retry-After, or by nobody.
+    pub fn notified(&mut self, answer: Option<(u16, Option<Duration>)>, policy: &Policy, now: Instant) -> Delivery {
+        match answer {
+            Some((status, retry_after)) => self.notifier.on_response(status, retry_after, policy, now),
+            None => self.notifier.on_timeout(policy),
+        }
+    }
+
+    /// CSeq numbers up to `mark` are committed.
+    pub fn reserve(&mut self, mark: u32) {
+        self.sequence.reserve(mark);
+        self.reserving = false;
+    }
+
+    /// The reservation failed; it is asked for again when it is needed.
+    pub fn not_reserved(&mut self) {
+        self.reserving = false;
+    }
+
+    /// The mark that goes with the next commit of the subscription.
+    pub fn next_mark(&self) -> u32 {
+        if self.sequence.remaining() > CSEQ_LOW { self.sequence.mark() } else { self.sequence.next_mark(CSEQ_BLOCK) }
+    }
+
+    /// What is to be done now. To be called until it says nothing. `body` gives the presentity's document.
+    pub fn step(&mut self, policy: &Policy, now: Instant, body: impl FnOnce(DocumentType) -> Bytes) -> Step<W> {
+        if !self.answered || self.is_over() {
+            return Step::Nothing;
+        }
+        if self.sequence.remaining() == 0 {
+            let mut ahead = self.notifier; // A copy: to see whether a NOTIFY is due without taking it.
+            return if ahead.poll(policy, now).is_some() { self.reserve_ahead() } else { Step::Nothing };
+        }
+        let Some(notification) = self.notifier.poll(policy, now) else {
+            return self.reserve_ahead();
+        };
+        let Some(cseq) = self.sequence.take() else {
+            return Step::Nothing;
+        };
+        // RFC 6665 §4.2.1.4: the last NOTIFY may carry the state too.
+        let body = self.visible.then(|| (self.document.content_type(), body(self.document)));
+        Step::Send(Notify { id: self.id, cseq, notification, body, way: self.way.clone() })
+    }
+
+    fn reserve_ahead(&mut self) -> Step<W> {
+        let mark = self.sequence.next_mark(CSEQ_BLOCK);
+        if self.reserving || self.sequence.remaining() > CSEQ_LOW || mark == self.sequence.mark() {
+            return Step::Nothing;
+        }
+        self.reserving = true;
+        Step::Reserve(mark)
+    }
+}
+
+impl Status {
+    pub fn state(self) -> State {
+        match self {
+            Self::Active => State::Active,
+            Self::Pending => State::Pending,
+        }
+    }
+
+    /// As in Subscription-State and `avp.subscription_status`.
+    pub fn as_str(self) -> &'static str {
+        self.state().as_str()
+    }
+
+    /// Reads what [`Self::as_str`] gave.
+    pub fn parse(name: &str) -> Option<Self> {
+        [Self::Active, Self::Pending].into_iter().find(|status| status.as_str() == name)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const POLICY: Policy = Policy { min_interval: Duration::ZERO, keep_on_timeout: false };
+
+    fn start(status: Status) -> Start<()> {
+        let expires = Duration::from_secs(100);
+        Start {
+            id: Token(1),
+            presentity: 0,
+            document: DocumentType::Pidf,
+            way: Arc::new(()),
+            fingerprint: 0,
+            remote_cseq: 1,
+            status,
+            expires,
+        }
+    }
+
+    fn subscription(status: Status, block: u32) -> (Subscription<()>, Instant) {
+        let (now, mut sequence) = (Instant::now(), Sequence::stored(0));
+        sequence.reserve(block);
+        (Subscription::new(start(status), sequence, now), now)
+    }
+
+    fn step(subscription: &mut Subscription<()>, now: Instant) -> Step<()> {
+        subscription.step(&POLICY, now, |_| Bytes::from_static(b"x"))
+    }
+
+    fn sent(subscription: &mut Subscription<()>, now: Instant) -> Option<Notify<()>> {
+        match step(subscription, now) {
+            Step::Send(notify) => Some(notify),
+            _ => None,
+        }
+    }
+
+    #[test]
+    fn nothing_is_sent_before_the_subscribe_is_answered() {
+        let (mut subscription, now) = subscription(Status::Active, CSEQ_BLOCK);
+        assert!(sent(&mut subscription, now).is_none());
+        assert_eq!(subscription.deadline(), None);
+        subscription.answered();
+        let notify = sent(&mut subscription, now).unwrap();
+        assert_eq!((notify.cseq, notify.notification.to_string()), (1, "active;expires=100".to_owned()));
+        assert_eq!(notify.body, Some(("application/pidf+xml", Bytes::from_static(b"x"))));
+    }
+
+    #[test]
+    fn numbers_are_reserved_ahead_and_none_is_used_beyond_the_mark() {
+        let (mut subscription, now) = subscription(Status::Active, CSEQ_LOW + 1);
+        subscription.answered();
+        assert_eq!(sent(&mut subscription, now).unwrap().cseq, 1);
+        let Step::Reserve(mark) = step(&mut subscription, now) else { panic!("nothing is reserved") };
+        assert_eq!(mark, CSEQ_LOW + 1 + CSEQ_BLOCK);
+        let change = |subscription: &mut Subscription<()>| {
+            let _ = subscription.notified(Some((200, None)), &POLICY, now);
+            subscription.presentity_changed();
+            sent(subscription, now).map(|notify| notify.cseq)
+        };
+        for cseq in 2..=CSEQ_LOW + 1 {
+            assert_eq!(change(&mut subscription), Some(cseq));
+        }
+        assert_eq!(change(&mut subscription), None, "the mark is reached and the reservation under way");
+        subscription.reserve(mark);
+        assert_eq!(sent(&mut subscription, now).unwrap().cseq, CSEQ_LOW + 2);
+    }
+
+    #[test]
+    fn who_is_pending_sees_nothing_not_even_at_the_end() {
+        let (mut subscription, now) = subscription(Status::Pending, CSEQ_BLOCK);
+        subscription.answered();
+        assert_eq!(sent(&mut subscription, now).unwrap().body, None);
+        let _ = subscription.notified(Some((200, None)), &POLICY, now);
+        subscription.presentity_changed();
+        assert!(sent(&mut subscription, now).is_none());
+        let last = sent(&mut subscription, now + Duration::from_secs(100)).unwrap();
+        assert_eq!((last.body, last.notification.to_string()), (None, "terminated;reason=timeout".to_owned()));
+    }
+
+    #[test]
+    fn who_is_let_in_is_told_at_once_and_who_is_turned_away_sees_nothing_more() {
+        let (mut subscription, now) = subscription(Status::Pending, CSEQ_BLOCK);
+        subscription.answered();
+        let _ = sent(&mut subscription, now);
+        let _ = subscription.notified(Some((200, None)), &POLICY, now);
+        subscription.set_status(Status::Active);
+        assert!(sent(&mut subscription, now).unwrap().body.is_some());
+        let _ = subscription.notified(Some((200, None)), &POLICY, now);
+        subscription.terminate(Reason::Rejected, None);
+        let last = sent(&mut subscription, now).unwrap();
+        assert_eq!((last.body, last.notification.to_string()), (None, "terminated;reason=rejected".to_owned()));
+    }
+
+    #[test]
+    fn a_restored_one_goes_on_above_its_mark_and_says_nothing_by_itself() {
+        let now = Instant::now();
+        let mut sequence = Sequence::stored(256);
+        sequence.reserve(512);
+        let mut subscription = Subscription::restored(start(Status::Active), sequence, now);
+        assert!(sent(&mut subscription, now).is_none());
+        assert!(subscription.refresh(Duration::from_secs(60), now));
+        assert_eq!(sent(&mut subscription, now).unwrap().cseq, 257);
+    }
+}
