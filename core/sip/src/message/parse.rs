@@ -10,7 +10,7 @@ use super::{Message, ParseError, Problem, octets};
 use crate::header::{Header, HeaderError, HeaderName, Via};
 use crate::lex;
 use crate::method::Method;
-use crate::uri::{NameAddr, Uri};
+use crate::uri::{NameAddr, Uri, UriError};
 
 /// How many octets the start line and headers may take together.
 pub const MAX_HEAD: usize = 64 * 1024;
@@ -226,7 +226,12 @@ impl StartLine {
         if uri.is_empty() || uri.bytes().any(lex::is_space) {
             return (request(lex::trim(uri)), Some(Problem::StartLine));
         }
-        let problem = Uri::parse(uri).err().map(Problem::RequestUri);
+        let problem = match Uri::parse(uri) {
+            Err(error) => Some(Problem::RequestUri(error)),
+            // §19.1.1, table 1: headers have no place in a Request-URI. RFC 4475 §3.1.2.11: they must never go further.
+            Ok(uri) if !uri.headers.is_empty() => Some(Problem::RequestUri(UriError::Headers)),
+            Ok(_) => None,
+        };
         (Some(Self { kind: Kind::Request { uri: Span::of(uri, text) }, method }), problem)
     }
 

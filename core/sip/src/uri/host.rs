@@ -21,7 +21,7 @@ impl<'a> Host<'a> {
         match bytes.first() {
             Some(b'[') => {
                 let inner = text[1..].strip_suffix(']').ok_or(UriError::Host)?;
-                return inner.parse().map(Self::V6).map_err(|_| UriError::Host);
+                return parse_v6(inner).map(Self::V6).ok_or(UriError::Host);
             }
             Some(b'0'..=b'9') => {
                 if let Ok(address) = text.parse() {
@@ -44,6 +44,16 @@ impl<'a> Host<'a> {
             Self::V6(address) => Some(IpAddr::V6(address)),
         }
     }
+}
+
+/// An IPv6 address without brackets. RFC 5118 §4.10: RFC 3261's grammar asks for a third colon between `::` and an IPv4
+/// address, so some senders write one.
+fn parse_v6(text: &str) -> Option<Ipv6Addr> {
+    text.parse().ok().or_else(|| {
+        let (front, v4) = text.split_once(":::")?;
+        let _: Ipv4Addr = v4.parse().ok()?;
+        [front, "::", v4].concat().parse().ok()
+    })
 }
 
 impl PartialEq for Host<'_> {

@@ -51,6 +51,8 @@ pub enum UriError {
     Port,
     #[error("nothing behind the scheme")]
     Empty,
+    #[error("headers, which are not allowed here")]
+    Headers,
 }
 
 /// A URI, its parts borrowed from the text.
