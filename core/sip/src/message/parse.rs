@@ -398,7 +398,7 @@ mod tests {
     fn start_lines_are_checked() {
         for (line, expected) in [
             // RFC 4475 §3.1.2.7 to §3.1.2.10, §3.1.2.16
-            ("MESSAGE <sip:b@x> SIP/2.0", Problem::RequestUri(crate::uri::UriError::Scheme)),
+            ("MESSAGE <sip:b@x> SIP/2.0", Problem::RequestUri(UriError::Scheme)),
             ("MESSAGE sip:b@x; lr SIP/2.0", Problem::StartLine),
             ("MESSAGE  sip:b@x  SIP/2.0", Problem::StartLine),
             ("MESSAGE sip:b@x SIP/2.0  ", Problem::StartLine),
