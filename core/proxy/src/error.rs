@@ -1,1 +1,69 @@
-//! Being built.
+//! What can go wrong while a message is routed, and the response that each failure is answered with.
+
+use signalbox_sip::message::ParseError;
+
+use crate::transport::SendError;
+
+/// A failure of a routing step. [`Error::status`] says how a request that met it is answered.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    #[error("the message cannot be parsed: {0}")]
+    Parse(#[from] ParseError),
+    #[error("{header} is malformed: {problem}")]
+    BadHeader { header: &'static str, problem: String },
+    #[error("the URI {uri:?} is malformed")]
+    BadUri { uri: String },
+    #[error("no address can be found for {host:?}")]
+    Unresolvable { host: String },
+    #[error("the scheme of {uri:?} is not routed here")]
+    UnsupportedScheme { uri: String },
+    #[error("the transport {transport:?} is not spoken here")]
+    UnsupportedTransport { transport: String },
+    #[error("Max-Forwards has reached 0")]
+    TooManyHops,
+    #[error("the request has been here before and would go the same way")]
+    LoopDetected,
+    #[error("Proxy-Require asks for {tags}, which is not supported")]
+    BadExtension { tags: String },
+    #[error("there is nowhere to send the request")]
+    NoTarget,
+    #[error("the request was answered already")]
+    AlreadyAnswered,
+    #[error("an ACK is never answered")]
+    AckNotAnswered,
+    #[error("this can only be done for a request")]
+    NotARequest,
+    #[error("the request has more than {limit} targets")]
+    TooManyTargets { limit: usize },
+    #[error("the status code {status} is not one that a final or provisional response can have")]
+    BadStatus { status: u16 },
+    #[error("too many transactions are under way")]
+    Overloaded,
+    #[error("the script has no {kind} named {name:?}")]
+    NoSuchRoute { kind: &'static str, name: String },
+    #[error(transparent)]
+    Send(#[from] SendError),
+}
+
+impl Error {
+    /// The status code and reason phrase that tell the sender of the request about this failure.
+    pub fn status(&self) -> (u16, &'static str) {
+        match self {
+            Self::Parse(_) | Self::BadHeader { .. } | Self::BadUri { .. } => (400, "Bad Request"),
+            Self::UnsupportedScheme { .. } => (416, "Unsupported URI Scheme"),
+            Self::BadExtension { .. } => (420, "Bad Extension"),
+            Self::NoTarget => (480, "Temporarily Unavailable"),
+            Self::Unresolvable { .. } => (478, "Unresolvable Destination"),
+            Self::LoopDetected => (482, "Loop Detected"),
+            Self::TooManyHops => (483, "Too Many Hops"),
+            Self::Overloaded => (503, "Service Unavailable"),
+            Self::Send(_) | Self::UnsupportedTransport { .. } => (477, "Send Failed"),
+            Self::AlreadyAnswered
+            | Self::AckNotAnswered
+            | Self::NotARequest
+            | Self::TooManyTargets { .. }
+            | Self::BadStatus { .. }
+            | Self::NoSuchRoute { .. } => (500, "Server Internal Error"),
+        }
+    }
+}

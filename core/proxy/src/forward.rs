@@ -1,1 +1,227 @@
-//! Being built.
+//! The steps of RFC 3261 §16.6 that depend on the message alone: where a request goes next, what its Route, Max-Forwards
+//! and Record-Route become, and whether it runs in a circle.
+
+use std::borrow::Cow;
+use std::fmt::Write;
+use std::hash::Hasher;
+use std::net::{IpAddr, SocketAddr};
+
+use signalbox_sip::header::HeaderName;
+use signalbox_sip::header::Via;
+use signalbox_sip::message::Message;
+use signalbox_sip::uri::{Host, NameAddr, Scheme, Uri};
+use siphasher::sip::SipHasher13;
+
+use crate::error::Error;
+use crate::transactions::branch::BranchToken;
+use crate::transport::{Flow, Protocol};
+
+/// Where a request goes next, before its host is looked up (RFC 3261 §16.6 steps 6 and 7, RFC 3263 §4.1).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NextHop {
+    pub host: NextHost,
+    pub port: u16,
+    pub protocol: Protocol,
+    /// The URI names its transport, so that size must not change it (RFC 3261 §18.1.1).
+    pub explicit: bool,
+}
+
+/// The host of a next hop.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum NextHost {
+    Address(IpAddr),
+    Name(String),
+}
+
+/// The URI that decides where `message` goes: its topmost Route, else its Request-URI (§16.6 step 7).
+pub fn next_hop(message: &Message) -> Result<NextHop, Error> {
+    match message.items(HeaderName::Route).next() {
+        Some(route) => {
+            let address = NameAddr::parse(route).map_err(|_| Error::BadUri { uri: route.to_owned() })?;
+            next_hop_of(address.uri)
+        }
+        None => next_hop_of(message.request_uri()),
+    }
+}
+
+/// Where requests for `uri` go.
+pub fn next_hop_of(uri: &str) -> Result<NextHop, Error> {
+    let bad = || Error::BadUri { uri: uri.to_owned() };
+    let parsed = Uri::parse(uri).map_err(|_| bad())?;
+    if !matches!(parsed.scheme, Scheme::Sip | Scheme::Pres | Scheme::Im) {
+        return Err(Error::UnsupportedScheme { uri: uri.to_owned() });
+    }
+    let address = parsed.host.ok_or_else(bad)?;
+    let transport = parsed.transport();
+    let protocol = match transport {
+        None => Protocol::Udp,
+        Some(name) => {
+            Protocol::parse(name).ok_or_else(|| Error::UnsupportedTransport { transport: name.to_owned() })?
+        }
+    };
+    let host = match parsed.params.value("maddr").map(Host::parse) {
+        // §19.1.1: maddr overrides the host.
+        Some(Ok(maddr)) => maddr,
+        Some(Err(_)) => return Err(bad()),
+        None => address.host,
+    };
+    let host = match host {
+        Host::V4(address) => NextHost::Address(address.into()),
+        Host::V6(address) => NextHost::Address(address.into()),
+        Host::Name(name) => NextHost::Name(name.to_owned()),
+    };
+    let port = address.port.unwrap_or_else(|| protocol.default_port());
+    Ok(NextHop { host, port, protocol, explicit: transport.is_some() })
+}
+
+/// §16.6 step 6: a topmost Route without `lr` belongs to a strict router: it becomes the Request-URI and the
+/// Request-URI the last Route.
+pub fn adapt_to_strict_router(message: &mut Message) -> Result<(), Error> {
+    let Some(route) = message.items(HeaderName::Route).next() else { return Ok(()) };
+    let address = NameAddr::parse(route).map_err(|_| Error::BadUri { uri: route.to_owned() })?;
+    let uri = address.uri().map_err(|_| Error::BadUri { uri: route.to_owned() })?;
+    if uri.params.flag("lr") {
+        return Ok(());
+    }
+    let next = address.uri.to_owned();
+    let last = format!("<{}>", message.request_uri());
+    message.remove_first_item(HeaderName::Route);
+    message.push(HeaderName::Route, &last);
+    message.set_request_uri(&next);
+    Ok(())
+}
+
+/// §16.3 step 3 and §16.6 step 3: one hop less, 70 where there was none.
+pub fn count_hop(message: &mut Message, limit: u32) -> Result<(), Error> {
+    let Some(value) = message.value(HeaderName::MaxForwards) else {
+        message.push(HeaderName::MaxForwards, &limit.to_string());
+        return Ok(());
+    };
+    let hops: u32 = value.trim().parse().map_err(|_| Error::BadHeader {
+        header: "Max-Forwards",
+        problem: format!("{value:?} is not a number from 0 to 255"),
+    })?;
+    match hops {
+        0 => Err(Error::TooManyHops),
+        // A header that asks for more hops than this server allows is cut to its limit.
+        _ => {
+            message.set(HeaderName::MaxForwards, itoa(hops.saturating_sub(1).min(limit)).as_str());
+            Ok(())
+        }
+    }
+}
+
+/// The part of a branch by which a request that comes back is recognised: a digest of everything that decides its way
+/// (RFC 5393 §4.2.1: Request-URI, Route, and what tells this request from others).
+pub fn loop_hash(message: &Message, keys: (u64, u64)) -> u32 {
+    let mut hasher = SipHasher13::new_with_keys(keys.0, keys.1);
+    hasher.write(message.request_uri().as_bytes());
+    for name in [HeaderName::Route, HeaderName::ProxyRequire, HeaderName::From, HeaderName::CallId] {
+        for value in message.values(name) {
+            hasher.write(value.as_bytes());
+            hasher.write_u8(0);
+        }
+    }
+    hasher.write_u32(message.cseq());
+    let digest = hasher.finish();
+    u32::try_from(digest >> 32).unwrap_or_default()
+}
+
+/// §16.3 step 4 as corrected by RFC 5393 §4.2.1: one of the Via values is ours, and the request would go the same way as
+/// it went then.
+pub fn is_looped(message: &Message, is_ours: impl Fn(&Via<'_>) -> bool, loop_hash: u32) -> bool {
+    message.headers::<Via<'_>>().skip(1).filter_map(Result::ok).any(|via| {
+        is_ours(&via) && via.branch().and_then(BranchToken::parse).is_some_and(|branch| branch.loop_hash == loop_hash)
+    })
+}
+
+/// Notes in the topmost Via where the request came from (§18.2.1, RFC 3581 §4), and says where its responses go
+/// (§18.2.2).
+pub fn receive_via(message: &mut Message, source: &Flow) -> Result<Flow, Error> {
+    let problem = |problem: &dyn std::fmt::Display| Error::BadHeader { header: "Via", problem: problem.to_string() };
+    let via = message.top_via().map_err(|error| problem(&error))?;
+    let same_host = match via.sent_by.host {
+        Host::V4(address) => source.remote.ip() == address,
+        Host::V6(address) => source.remote.ip() == address,
+        Host::Name(_) => false,
+    };
+    let rport = via.rport().is_some();
+    let port = match (source.protocol, rport) {
+        (Protocol::Udp, false) => via.sent_by.port.unwrap_or_else(|| Protocol::Udp.default_port()),
+        _ => source.remote.port(),
+    };
+    let reply_to = Flow { remote: SocketAddr::new(source.remote.ip(), port), ..*source };
+    if same_host && !rport && via.received().is_none() {
+        return Ok(reply_to);
+    }
+    let mut text = String::with_capacity(160);
+    let _ = write!(text, "SIP/2.0/{} {}", via.transport, via.sent_by);
+    for (name, value) in via.params.iter() {
+        if name.eq_ignore_ascii_case("received") || name.eq_ignore_ascii_case("rport") {
+            continue;
+        }
+        text.push(';');
+        text.push_str(name);
+        if let Some(value) = value {
+            text.push('=');
+            text.push_str(value);
+        }
+    }
+    // RFC 3581 §4: with rport, received is given even where the host is right.
+    let _ = write!(text, ";received={}", source.remote.ip());
+    if rport {
+        let _ = write!(text, ";rport={}", source.remote.port());
+    }
+    message.replace_first_item(HeaderName::Via, &text);
+    Ok(reply_to)
+}
+
+/// The Via that is put on top of a request sent by `protocol` from `sent_by`.
+pub(crate) fn via_text(protocol: Protocol, sent_by: &str, branch: &BranchToken) -> String {
+    let mut text = String::with_capacity(96);
+    text.push_str("SIP/2.0/");
+    text.push_str(protocol.as_str());
+    text.push(' ');
+    text.push_str(sent_by);
+    text.push_str(";branch=");
+    branch.write(&mut text);
+    text
+}
+
+/// The Record-Route values for a request that came in at `incoming` and leaves from `outgoing` (both `host:port` with
+/// protocol), topmost first: one where they are the same, two where they differ, so that each side finds the address and
+/// transport that it can reach (§16.6 step 4, RFC 5658).
+pub(crate) fn record_route_values(
+    incoming: (&str, Protocol),
+    outgoing: (&str, Protocol),
+    parameters: &str,
+) -> (String, Option<String>) {
+    let value = |(sent_by, protocol): (&str, Protocol), double: bool| {
+        let transport = match protocol {
+            Protocol::Udp => Cow::Borrowed(""),
+            other => Cow::Owned(format!(";transport={}", other.parameter())),
+        };
+        let double = if double { ";r2=on" } else { "" };
+        format!("<sip:{sent_by}{transport};lr{double}{parameters}>")
+    };
+    if incoming == outgoing {
+        return (value(outgoing, false), None);
+    }
+    (value(outgoing, true), Some(value(incoming, true)))
+}
+
+/// A number as text without the formatting machinery.
+fn itoa(number: u32) -> String {
+    let mut digits = [0u8; 10];
+    let mut at = digits.len();
+    let mut rest = number;
+    loop {
+        at -= 1;
+        digits[at] = b'0' + u8::try_from(rest % 10).unwrap_or_default();
+        rest /= 10;
+        if rest == 0 {
+            break;
+        }
+    }
+    String::from_utf8_lossy(&digits[at..]).into_owned()
+}

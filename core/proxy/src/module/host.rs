@@ -3,9 +3,12 @@
 use std::any::{Any, TypeId};
 use std::collections::{BTreeMap, HashMap};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, OnceLock, PoisonError, RwLock};
 
 use tokio::runtime::Handle;
+
+use crate::transactions::OutgoingRequest;
+use crate::worker::Workers;
 
 use crate::storage::Storage;
 
@@ -18,6 +21,7 @@ struct Inner {
     storage: Storage,
     services: RwLock<HashMap<TypeId, Box<dyn Any + Send + Sync>>>,
     counters: RwLock<BTreeMap<&'static str, Counter>>,
+    workers: OnceLock<Workers>,
 }
 
 /// A number that only grows. Keep the handle: looking it up by name takes a lock.
@@ -33,7 +37,13 @@ impl Host {
 
     /// As [`new`](Self::new), with databases opened in another way than usual.
     pub fn with_storage(runtime: Handle, storage: Storage) -> Self {
-        Self(Arc::new(Inner { runtime, storage, services: RwLock::default(), counters: RwLock::default() }))
+        Self(Arc::new(Inner {
+            runtime,
+            storage,
+            services: RwLock::default(),
+            counters: RwLock::default(),
+            workers: OnceLock::new(),
+        }))
     }
 
     /// The databases of the process, one per URL.
@@ -56,6 +66,24 @@ impl Host {
     /// The background runtime: database and HTTP work goes here, never onto a worker.
     pub fn runtime(&self) -> &Handle {
         &self.0.runtime
+    }
+
+    /// Sends a request of the server's own, from any thread. Requests of one dialog leave in the order of these calls.
+    /// Dropped, with a call of nobody, before the workers have started.
+    pub fn request(&self, request: OutgoingRequest) {
+        if let Some(workers) = self.0.workers.get() {
+            workers.request(request);
+        }
+    }
+
+    /// The workers, once they have started.
+    pub fn workers(&self) -> Option<&Workers> {
+        self.0.workers.get()
+    }
+
+    pub(crate) fn set_workers(&self, workers: Workers) {
+        // A host serves one server: the first one.
+        let _ = self.0.workers.set(workers);
     }
 
     /// The counter of this name, such as `registrar_rejected`; made at first use.

@@ -180,6 +180,11 @@ impl ScriptEngine {
         self.routes.timers.iter().map(|(interval, _)| *interval)
     }
 
+    /// Memory of the Lua state, in bytes.
+    pub fn memory(&self) -> usize {
+        self.lua.used_memory()
+    }
+
     /// Whether the script defines this route.
     pub fn has(&self, route: Route<'_>) -> bool {
         match route {

@@ -1,1 +1,18 @@
-//! Being built.
+//! Flows: how bytes come in and go out.
+//!
+//! | module | what |
+//! |---|---|
+//! | [`flow`] | where a message came from and where one goes |
+//! | [`udp`] | datagram sockets, one a worker and listening address |
+//! | [`tcp`] | listeners and connections: reuse, limits, time-outs |
+//! | [`resolve`] | from the host of a URI to addresses |
+//! | [`network`] | what a worker sends through: real sockets or a test's virtual network |
+
+pub mod flow;
+pub mod network;
+pub mod resolve;
+pub mod tcp;
+pub mod udp;
+
+pub use flow::{ConnectionId, Flow, Listener, Protocol};
+pub use network::{Network, SendError};

@@ -1,5 +1,0 @@
-//! Being built.
-
-/// The message being routed.
-#[derive(Clone)]
-pub struct Context;

@@ -1,0 +1,210 @@
+//! The message being routed, and what may be done with it.
+//!
+//! A [`Context`] is what every exported function is called with. It is a handle: clones speak of the same message, and
+//! one may be kept across an `await`. It lives on the thread of one worker.
+//!
+//! | file | what |
+//! |---|---|
+//! | [`target`] | where a request is to go: the targets that `append_branch` and `lookup` add |
+//! | [`reply`] | answering: through the transaction where there is one, else without |
+//! | [`relay`] | sending on: `t_relay`, `forward`, routes armed for branches, replies and failures |
+//! | [`routing`] | Max-Forwards, Record-Route, loose routing, `is_myself` |
+
+use std::cell::{Cell, Ref, RefCell, RefMut};
+use std::collections::BTreeMap;
+use std::rc::Rc;
+use std::time::Instant;
+
+use signalbox_sip::message::Message;
+use signalbox_sip::method::Method;
+use signalbox_sip::transaction::TransactionKey;
+
+use crate::module::{Host, Routes, Value};
+use crate::transactions::ServerId;
+use crate::transport::Flow;
+use crate::worker::Worker;
+
+pub mod relay;
+pub mod reply;
+pub mod routing;
+pub mod target;
+
+pub use reply::Reply;
+pub use target::{Target, TargetSet};
+
+/// A handle to the message being routed; see the [module](self).
+#[derive(Clone)]
+pub struct Context {
+    routing: Rc<Routing>,
+    kind: Routes,
+    /// What this route looks at other than the request: a response, or the branch's own copy of the request.
+    message: Option<Rc<RefCell<Message>>>,
+}
+
+/// All that is known of one request while it is routed. It lives until the last final response is sent.
+pub(crate) struct Routing {
+    pub(crate) worker: Worker,
+    pub(crate) request: RefCell<Message>,
+    /// The key of its server transaction, whether that exists or not (RFC 3261 §17.2.3).
+    pub(crate) key: TransactionKey,
+    pub(crate) source: Flow,
+    /// Where responses go (RFC 3261 §18.2.2, RFC 3581 §4).
+    pub(crate) reply_to: Cell<Flow>,
+    pub(crate) server: Cell<Option<ServerId>>,
+    /// A response was sent without a transaction.
+    pub(crate) answered: Cell<bool>,
+    /// `mf_process_maxfwd_header` was called, so that relaying leaves Max-Forwards alone.
+    pub(crate) max_forwards_done: Cell<bool>,
+    pub(crate) state: RefCell<State>,
+}
+
+/// What a script arms and collects on the way.
+#[derive(Default)]
+pub(crate) struct State {
+    pub(crate) targets: TargetSet,
+    pub(crate) avp: BTreeMap<String, Value>,
+    /// Header lines for the next response made here, each ended by CRLF.
+    pub(crate) reply_headers: String,
+    /// `record_route` was called; its extra parameters, each with its semicolon.
+    pub(crate) record_route: Option<String>,
+    pub(crate) on_failure: Option<Rc<str>>,
+    pub(crate) on_reply: Option<Rc<str>>,
+    pub(crate) on_branch: Option<Rc<str>>,
+    /// Status and reason of the last step that failed, for `sl_reply_error`.
+    pub(crate) last_error: Option<(u16, &'static str)>,
+}
+
+impl Context {
+    /// A request that has just come in.
+    pub(crate) fn for_request(
+        worker: &Worker,
+        request: Message,
+        source: Flow,
+        reply_to: Flow,
+        key: TransactionKey,
+    ) -> Self {
+        let routing = Routing {
+            worker: worker.clone(),
+            request: RefCell::new(request),
+            key,
+            source,
+            reply_to: Cell::new(reply_to),
+            server: Cell::new(None),
+            answered: Cell::new(false),
+            max_forwards_done: Cell::new(false),
+            state: RefCell::default(),
+        };
+        Self { routing: Rc::new(routing), kind: Routes::REQUEST, message: None }
+    }
+
+    /// A route that has no request: a timer, an event, the start. Functions that need a request are not allowed there.
+    pub fn without_request(worker: &Worker, kind: Routes, local: Flow) -> Self {
+        let none = Message::request(&Method::Options, "sip:localhost");
+        let mut context = Self::for_request(worker, none, local, local, TransactionKey(0));
+        context.kind = kind;
+        context
+    }
+
+    /// The same request in another kind of route, with the response or branch that the route looks at.
+    pub(crate) fn in_route(routing: &Rc<Routing>, kind: Routes, message: Option<Rc<RefCell<Message>>>) -> Self {
+        Self { routing: routing.clone(), kind, message }
+    }
+
+    pub(crate) fn routing(&self) -> &Rc<Routing> {
+        &self.routing
+    }
+
+    /// The kind of route that runs.
+    pub fn kind(&self) -> Routes {
+        self.kind
+    }
+
+    /// The request: in a branch route the copy that this branch is about to send.
+    pub fn request(&self) -> Ref<'_, Message> {
+        match &self.message {
+            Some(branch) if self.kind == Routes::BRANCH => branch.borrow(),
+            _ => self.routing.request.borrow(),
+        }
+    }
+
+    /// The request, to be changed: what is sent on carries the changes.
+    pub fn request_mut(&self) -> RefMut<'_, Message> {
+        match &self.message {
+            Some(branch) if self.kind == Routes::BRANCH => branch.borrow_mut(),
+            _ => self.routing.request.borrow_mut(),
+        }
+    }
+
+    /// In a reply route the response that came, in a failure route the best one.
+    pub fn response(&self) -> Option<Ref<'_, Message>> {
+        self.message.as_ref().filter(|_| self.kind != Routes::BRANCH).map(|message| message.borrow())
+    }
+
+    /// The response, to be changed before it is passed on.
+    pub fn response_mut(&self) -> Option<RefMut<'_, Message>> {
+        self.message.as_ref().filter(|_| self.kind != Routes::BRANCH).map(|message| message.borrow_mut())
+    }
+
+    /// The message that the route looks at: the response in a reply route, else the request.
+    pub fn message(&self) -> Ref<'_, Message> {
+        match &self.message {
+            Some(message) if self.kind != Routes::FAILURE => message.borrow(),
+            _ => self.routing.request.borrow(),
+        }
+    }
+
+    /// See [`Context::message`].
+    pub fn message_mut(&self) -> RefMut<'_, Message> {
+        match &self.message {
+            Some(message) if self.kind != Routes::FAILURE => message.borrow_mut(),
+            _ => self.routing.request.borrow_mut(),
+        }
+    }
+
+    /// The way that the request came.
+    pub fn source(&self) -> &Flow {
+        &self.routing.source
+    }
+
+    /// The targets that were added to the request's own URI.
+    pub fn targets(&self) -> RefMut<'_, TargetSet> {
+        RefMut::map(self.routing.state.borrow_mut(), |state| &mut state.targets)
+    }
+
+    /// Values that the script and functions leave for each other, by name; they live as long as the request.
+    pub fn avp(&self) -> RefMut<'_, BTreeMap<String, Value>> {
+        RefMut::map(self.routing.state.borrow_mut(), |state| &mut state.avp)
+    }
+
+    /// The worker that routes the request.
+    pub fn worker(&self) -> &Worker {
+        &self.routing.worker
+    }
+
+    /// What modules get from the core.
+    pub fn host(&self) -> &Host {
+        self.routing.worker.host()
+    }
+
+    pub fn now(&self) -> Instant {
+        self.routing.worker.now()
+    }
+
+    /// Whether a server transaction exists for the request.
+    pub fn has_transaction(&self) -> bool {
+        self.routing.server.get().is_some()
+    }
+
+    /// Status and reason phrase of the last step that failed.
+    pub fn last_error(&self) -> Option<(u16, &'static str)> {
+        self.routing.state.borrow().last_error
+    }
+
+    /// Keeps the response of a failed step for `sl_reply_error`.
+    pub(crate) fn note<T>(&self, result: Result<T, crate::error::Error>) -> Result<T, crate::error::Error> {
+        if let Err(error) = &result {
+            self.routing.state.borrow_mut().last_error = Some(error.status());
+        }
+        result
+    }
+}

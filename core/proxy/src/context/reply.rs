@@ -1,0 +1,148 @@
+//! Answering a request.
+
+use std::borrow::Cow;
+
+use bytes::Bytes;
+use signalbox_sip::header::HeaderName;
+use signalbox_sip::message::Message;
+use signalbox_sip::method::Method;
+use signalbox_sip::status;
+
+use super::Context;
+use crate::error::Error;
+
+/// A response to be sent by [`Context::send_reply`].
+#[derive(Clone, Debug)]
+pub struct Reply<'a> {
+    status: u16,
+    reason: Cow<'a, str>,
+    to_tag: Option<Cow<'a, str>>,
+    headers: Vec<(HeaderName, Cow<'a, str>)>,
+    record_route: bool,
+    body: Option<(Cow<'a, str>, Bytes)>,
+}
+
+impl<'a> Reply<'a> {
+    /// A response with the standard's reason phrase for its status, 100 to 699.
+    pub fn new(status: u16) -> Self {
+        Self {
+            status,
+            reason: Cow::Borrowed(status::reason(status)),
+            to_tag: None,
+            headers: Vec::new(),
+            record_route: false,
+            body: None,
+        }
+    }
+
+    /// Another reason phrase.
+    pub fn reason(mut self, reason: impl Into<Cow<'a, str>>) -> Self {
+        self.reason = reason.into();
+        self
+    }
+
+    /// The tag that names our side of a dialog; without this call a tag is made up where To has none.
+    pub fn to_tag(mut self, tag: impl Into<Cow<'a, str>>) -> Self {
+        self.to_tag = Some(tag.into());
+        self
+    }
+
+    /// Adds a header line.
+    pub fn header(mut self, name: HeaderName, value: impl Into<Cow<'a, str>>) -> Self {
+        self.headers.push((name, value.into()));
+        self
+    }
+
+    /// Copies the Record-Route lines of the request, as a response that makes a dialog must (RFC 3261 §12.1.1).
+    pub fn with_record_route(mut self) -> Self {
+        self.record_route = true;
+        self
+    }
+
+    pub fn body(mut self, content_type: impl Into<Cow<'a, str>>, body: impl Into<Bytes>) -> Self {
+        self.body = Some((content_type.into(), body.into()));
+        self
+    }
+
+    fn message(&self, request: &Message, default_tag: impl FnOnce() -> String) -> Message {
+        let mut response = request.reply(self.status, &self.reason);
+        if self.status > 100 && request.to_tag().is_none() {
+            let tag = self.to_tag.as_deref().map_or_else(|| Cow::Owned(default_tag()), Cow::Borrowed);
+            response.set_to_tag(&tag);
+        }
+        if self.record_route {
+            for value in request.values(HeaderName::RecordRoute) {
+                response.push(HeaderName::RecordRoute, value);
+            }
+        }
+        for (name, value) in &self.headers {
+            response.push(*name, value);
+        }
+        if let Some((content_type, body)) = &self.body {
+            response.set_body(Some(content_type), body.clone());
+        }
+        response
+    }
+}
+
+impl Context {
+    /// Answers the request: through its transaction where there is one, else without (RFC 3261 §16.11).
+    pub fn send_reply(&self, reply: &Reply<'_>) -> Result<(), Error> {
+        let result = self.try_send_reply(reply);
+        self.note(result)
+    }
+
+    fn try_send_reply(&self, reply: &Reply<'_>) -> Result<(), Error> {
+        if !(100..700).contains(&reply.status) {
+            return Err(Error::BadStatus { status: reply.status });
+        }
+        let routing = self.routing();
+        let mut response = {
+            let request = routing.request.borrow();
+            if *request.method() == Method::Ack {
+                return Err(Error::AckNotAnswered);
+            }
+            reply.message(&request, || routing.worker.local_tag(&request))
+        };
+        self.take_reply_headers(&mut response);
+        match routing.server.get() {
+            Some(server) => routing.worker.respond(server, &response),
+            None if routing.answered.get() => Err(Error::AlreadyAnswered),
+            None => {
+                routing.answered.set(reply.status >= 200);
+                Ok(routing.worker.send_response(&response, &routing.reply_to.get())?)
+            }
+        }
+    }
+
+    fn take_reply_headers(&self, response: &mut Message) {
+        let mut state = self.routing().state.borrow_mut();
+        for line in state.reply_headers.lines() {
+            // Checked by `append_to_reply`, which takes only lines with a colon.
+            if let Some((name, value)) = line.split_once(':') {
+                let _ = response.push_of(name.trim_end(), value.trim());
+            }
+        }
+        state.reply_headers.clear();
+    }
+
+    /// Adds header lines to the next response that is made here. Fails for a line that is not `Name: value`.
+    pub fn append_to_reply(&self, lines: &str) -> Result<(), Error> {
+        let mut state = self.routing().state.borrow_mut();
+        for line in lines.lines().filter(|line| !line.trim().is_empty()) {
+            if !line.split_once(':').is_some_and(|(name, _)| signalbox_sip::lex::is_token(name.trim_end())) {
+                let problem = format!("{line:?} is not of the form Name: value");
+                return Err(Error::BadHeader { header: "the header to append", problem });
+            }
+            state.reply_headers.push_str(line.trim());
+            state.reply_headers.push_str("\r\n");
+        }
+        Ok(())
+    }
+
+    /// Answers with the status of the step that failed last, 500 if none has.
+    pub fn reply_error(&self) -> Result<(), Error> {
+        let (status, reason) = self.last_error().unwrap_or((500, "Server Internal Error"));
+        self.send_reply(&Reply::new(status).reason(reason))
+    }
+}

@@ -1,0 +1,118 @@
+//! Max-Forwards, Record-Route, loose routing, `is_myself`.
+
+use signalbox_sip::header::HeaderName;
+use signalbox_sip::uri::{HostPort, NameAddr, Uri};
+
+use super::Context;
+use crate::error::Error;
+use crate::forward;
+
+/// Max-Forwards of requests that came without (RFC 3261 §16.6 step 3).
+pub(crate) const DEFAULT_MAX_FORWARDS: u32 = 70;
+
+impl Context {
+    /// Takes one hop off Max-Forwards, which becomes `limit` where there was none.
+    ///
+    /// # Errors
+    /// [`Error::TooManyHops`] when no hop is left: the request is to be answered 483.
+    pub fn process_max_forwards(&self, limit: u32) -> Result<(), Error> {
+        if self.routing().max_forwards_done.get() {
+            return Ok(());
+        }
+        let result = forward::count_hop(&mut self.request_mut(), limit);
+        self.routing().max_forwards_done.set(result.is_ok());
+        self.note(result)
+    }
+
+    /// Has the server stay on the way of the dialog that this request makes (§16.6 step 4): each branch gets a
+    /// Record-Route with the address and transport that it uses. `parameters` such as `;nat=yes` are added to it.
+    pub fn record_route(&self, parameters: &str) {
+        let mut state = self.routing().state.borrow_mut();
+        state.record_route.get_or_insert_default().push_str(parameters);
+    }
+
+    /// Routes by the Route header, as §16.4 says: takes Routes that name this server off the top, and undoes strict
+    /// routing. True when the request is to be relayed as it is: it has a Route to follow, or had one that led here and
+    /// carries a To tag.
+    ///
+    /// # Errors
+    /// A Route or Request-URI that cannot be read.
+    pub fn loose_route(&self) -> Result<bool, Error> {
+        let result = self.try_loose_route();
+        self.note(result)
+    }
+
+    fn try_loose_route(&self) -> Result<bool, Error> {
+        let mut request = self.request_mut();
+        // §16.4: "The proxy MUST inspect the Request-URI of the request. If the Request-URI of the request contains
+        // a value this proxy previously placed into a Record-Route header field […]", a strict router sent it: the
+        // last Route is the real Request-URI.
+        let strict = Uri::parse(request.request_uri())
+            .is_ok_and(|uri| uri.user.is_none() && uri.params.flag("lr") && self.names_us(&uri));
+        if strict {
+            let last = request.items(HeaderName::Route).last().map(str::to_owned);
+            if let Some(last) = last {
+                let uri = route_uri(&last)?.to_owned();
+                request.set_request_uri(&uri);
+                let routes: Vec<String> = request.items(HeaderName::Route).map(str::to_owned).collect();
+                request.remove(HeaderName::Route);
+                for route in &routes[..routes.len() - 1] {
+                    request.push(HeaderName::Route, route);
+                }
+            }
+        }
+        let mut taken = 0;
+        while let Some(route) = request.items(HeaderName::Route).next() {
+            let uri = route_uri(route)?;
+            let ours = Uri::parse(uri).is_ok_and(|uri| self.names_us(&uri));
+            if !ours {
+                return Ok(true);
+            }
+            request.remove_first_item(HeaderName::Route);
+            taken += 1;
+        }
+        Ok((taken > 0 || strict) && request.to_tag().is_some())
+    }
+
+    /// Whether a URI, a `host` or a `host:port` names this server: one of its addresses or aliases.
+    pub fn is_myself(&self, text: &str) -> bool {
+        match NameAddr::parse(text).ok().and_then(|address| address.uri().ok()) {
+            Some(uri) if uri.host.is_some() => self.names_us(&uri),
+            _ => HostPort::parse(text).is_ok_and(|host| self.is_own_host(&host)),
+        }
+    }
+
+    fn names_us(&self, uri: &Uri<'_>) -> bool {
+        uri.host.as_ref().is_some_and(|host| self.is_own_host(host))
+    }
+
+    fn is_own_host(&self, host: &HostPort<'_>) -> bool {
+        let worker = self.worker();
+        let options = worker.options();
+        let matches = |own: &str| {
+            HostPort::parse(own).is_ok_and(|own| {
+                own.host == host.host && host.port.is_none_or(|port| own.port.is_none_or(|own| own == port))
+            })
+        };
+        options.aliases.iter().any(|alias| matches(alias))
+            || options.listeners.iter().any(|listener| {
+                let address = listener.address;
+                let same = host.host.address().is_some_and(|host| {
+                    host == address.ip() || (address.ip().is_unspecified() && self.source().local.ip() == host)
+                });
+                (same && host.port.unwrap_or(5060) == address.port())
+                    || listener.advertise.as_deref().is_some_and(matches)
+            })
+    }
+
+    /// Has responses go back to where the request came from, as if its Via had asked for it by `rport` (RFC 3581).
+    pub fn force_rport(&self) {
+        let mut reply_to = self.routing().reply_to.get();
+        reply_to.remote = self.source().remote;
+        self.routing().reply_to.set(reply_to);
+    }
+}
+
+fn route_uri(route: &str) -> Result<&str, Error> {
+    NameAddr::parse(route).map(|address| address.uri).map_err(|_| Error::BadUri { uri: route.to_owned() })
+}

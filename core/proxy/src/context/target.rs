@@ -1,0 +1,69 @@
+//! Where a request is to go.
+
+use smallvec::SmallVec;
+
+use crate::error::Error;
+use crate::transport::Flow;
+
+/// Targets that one request can have: more would make a small request into a flood (RFC 5393 §3).
+pub const MAX_TARGETS: usize = 32;
+
+/// One member of the target set (RFC 3261 §16.5).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Target {
+    /// The new Request-URI.
+    pub uri: String,
+    /// Preference in thousandths, 0 to 1000: higher first, equal in parallel (§16.6, §20.10).
+    pub q: u16,
+    /// The flow to use, where the target can be reached by that one only.
+    pub flow: Option<Flow>,
+    /// Route values to put before all others, topmost first, as one comma-separated list: the Path of a registration
+    /// (RFC 3327 §5.4). Empty without.
+    pub path: String,
+}
+
+impl Target {
+    /// A target of the highest preference, reached by its URI.
+    pub fn new(uri: impl Into<String>) -> Self {
+        Self { uri: uri.into(), q: 1000, flow: None, path: String::new() }
+    }
+}
+
+/// The target set of a request; empty means that the request goes to its own Request-URI.
+#[derive(Clone, Debug, Default)]
+pub struct TargetSet(SmallVec<[Target; 1]>);
+
+impl TargetSet {
+    /// Adds a target, unless one with the same URI and flow is there already.
+    pub fn add(&mut self, target: Target) -> Result<(), Error> {
+        if self.0.iter().any(|known| known.uri == target.uri && known.flow == target.flow) {
+            return Ok(());
+        }
+        if self.0.len() >= MAX_TARGETS {
+            return Err(Error::TooManyTargets { limit: MAX_TARGETS });
+        }
+        self.0.push(target);
+        Ok(())
+    }
+
+    pub fn clear(&mut self) {
+        self.0.clear();
+    }
+
+    pub fn iter(&self) -> impl Iterator<Item = &Target> {
+        self.0.iter()
+    }
+
+    pub fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// Takes all targets out.
+    pub(crate) fn take(&mut self) -> SmallVec<[Target; 1]> {
+        std::mem::take(&mut self.0)
+    }
+}

@@ -1,0 +1,382 @@
+//! Requests that were sent out: responses to them, retransmission, ACK and CANCEL (RFC 3261 §17.1, §9.1).
+
+use signalbox_sip::header::HeaderName;
+use signalbox_sip::message::Message;
+use signalbox_sip::method::Method;
+use signalbox_sip::transaction::{Actions, ClientTransaction, Ended, InviteClient, Send, Timer};
+
+use super::branch::BranchToken;
+use super::table::{ClientMachine, Due, InviteExtras, Owner};
+use super::{ClientId, LocalOutcome};
+use crate::error::Error;
+use crate::transport::network::{MAX_UDP_REQUEST, listener_for};
+use crate::transport::{Flow, Protocol, SendError};
+use crate::worker::Worker;
+
+impl Worker {
+    /// Sends `request`, complete but for its Via, in a new client transaction.
+    pub(crate) fn start_client(
+        &self,
+        mut request: Message,
+        flow: Flow,
+        owner: Owner,
+        loop_hash: u32,
+    ) -> Result<ClientId, (Owner, Error)> {
+        let token = self.random_token();
+        let Some(id) = self.table().next_client(token) else { return Err((owner, Error::Overloaded)) };
+        let branch = BranchToken { worker: self.index(), client: Some(id), loop_hash };
+        let invite = *request.method() == Method::Invite;
+        request.prepend(HeaderName::Via, &self.via(&flow, &branch));
+        self.print(&request);
+        let (flow, fallback) = match self.flow_for_size(&flow) {
+            Some(stream) => {
+                request.replace_first_item(HeaderName::Via, &self.via(&stream, &branch));
+                self.print(&request);
+                (stream, Some(flow))
+            }
+            None => (flow, None),
+        };
+        let reliable = flow.protocol.is_reliable();
+        let (machine, actions) = if invite {
+            let mut machine = InviteClient::new(reliable);
+            let actions = machine.start(self.timers());
+            (ClientMachine::Invite(machine), actions)
+        } else {
+            let mut machine = ClientTransaction::new(reliable);
+            let actions = machine.start(self.timers());
+            (ClientMachine::Other(machine), actions)
+        };
+        {
+            let mut table = self.table();
+            table.add_client(token, machine, flow, owner);
+            // Invariant: `next_client` named the slot that `add_client` has just filled.
+            if let Some(client) = table.client(id) {
+                client.datagram_fallback = fallback;
+                if invite || !reliable || fallback.is_some() {
+                    client.request = Some(self.printed().as_slice().into());
+                }
+                client.extras = invite.then(Box::<InviteExtras>::default);
+            }
+        }
+        self.counters().requests_sent.increment();
+        let sent = self.transmit(&flow, &self.printed(), Some(id));
+        self.apply_client(id, &Actions { send: None, ..actions });
+        if let Err(error) = sent {
+            self.client_failed(id, &error);
+        }
+        Ok(id)
+    }
+
+    /// §18.1.1: a request that is too large for a datagram goes over a stream, if there is one to use.
+    fn flow_for_size(&self, flow: &Flow) -> Option<Flow> {
+        if flow.protocol != Protocol::Udp || self.printed().len() <= MAX_UDP_REQUEST {
+            return None;
+        }
+        let listener = listener_for(self.listeners(), Protocol::Tcp, flow.remote, None).ok()?;
+        Some(Flow { protocol: Protocol::Tcp, local: listener.address, connection: None, ..*flow })
+    }
+
+    /// A response came in.
+    pub(crate) fn receive_response(&self, mut response: Message, source: Flow) {
+        let branch = match response.top_via() {
+            Ok(via) => via.branch().and_then(BranchToken::parse),
+            Err(_) => None,
+        };
+        let Some(branch) = branch else { return self.counters().stray_responses.increment() };
+        if branch.worker != self.index() {
+            return self.hand_over(branch.worker, response, source);
+        }
+        let Some(id) = branch.client else {
+            response.remove_first_item(HeaderName::Via);
+            return self.forward_statelessly(response);
+        };
+        let status = response.status();
+        let cancelled = *response.method() == Method::Cancel;
+        let actions = {
+            let mut table = self.table();
+            let Some(client) = table.client(id) else {
+                drop(table);
+                return self.counters().stray_responses.increment();
+            };
+            match (&mut client.machine, cancelled) {
+                (ClientMachine::Invite(_), true) => {
+                    let cancel = client.extras.as_mut().and_then(|extras| extras.cancel.as_mut());
+                    if let Some((machine, _)) = cancel {
+                        let actions = machine.on_response(status, self.timers());
+                        drop(table);
+                        self.apply_cancel(id, &actions);
+                    }
+                    return;
+                }
+                (ClientMachine::Invite(machine), false) if *response.method() == Method::Invite => {
+                    machine.on_response(status, self.timers())
+                }
+                (ClientMachine::Other(machine), false) if *response.method() != Method::Invite => {
+                    machine.on_response(status, self.timers())
+                }
+                _ => {
+                    drop(table);
+                    return self.counters().stray_responses.increment();
+                }
+            }
+        };
+        if actions.send == Some(Send::Ack) {
+            self.acknowledge(id, &response);
+        }
+        let owner = if actions.deliver { self.owner_for(id, status) } else { Owner::Nobody };
+        self.apply_client(id, &Actions { send: actions.send.filter(|send| *send != Send::Ack), ..actions });
+        match owner {
+            Owner::Branch(server, index) => {
+                response.remove_first_item(HeaderName::Via);
+                self.branch_responded(server, index, response);
+            }
+            Owner::Local(on_final) => on_final(LocalOutcome::Response(Box::new(response))),
+            Owner::Nobody => {}
+        }
+    }
+
+    /// Who is told of a response: local owners only of the final one. What only retransmission needed is freed.
+    fn owner_for(&self, id: ClientId, status: u16) -> Owner {
+        let mut table = self.table();
+        let Some(client) = table.client(id) else { return Owner::Nobody };
+        if status >= 200 && client.extras.is_none() {
+            client.request = None;
+        }
+        match &client.owner {
+            Owner::Branch(server, index) => Owner::Branch(*server, *index),
+            Owner::Local(_) if status >= 200 => std::mem::replace(&mut client.owner, Owner::Nobody),
+            Owner::Local(_) | Owner::Nobody => Owner::Nobody,
+        }
+    }
+
+    /// The network reports that something could not be sent.
+    pub(crate) fn sending_failed(&self, clients: &[ClientId]) {
+        for id in clients {
+            let remote = self.table().client(*id).map(|client| client.flow.remote);
+            if let Some(remote) = remote {
+                self.client_failed(*id, &SendError::ConnectionGone { remote });
+            }
+        }
+        self.end_of_batch();
+    }
+
+    fn client_failed(&self, id: ClientId, error: &SendError) {
+        if self.fall_back_to_datagram(id) {
+            return;
+        }
+        let actions = {
+            let mut table = self.table();
+            let Some(client) = table.client(id) else { return };
+            match &mut client.machine {
+                ClientMachine::Invite(machine) => machine.on_transport_error(),
+                ClientMachine::Other(machine) => machine.on_transport_error(),
+            }
+        };
+        tracing::info!(%error, "a request could not be sent");
+        self.apply_client(id, &actions);
+    }
+
+    /// §18.1.1: "If an element sends a request over TCP because of these message size constraints, and that request
+    /// would have otherwise been sent over UDP, if the attempt to establish the connection generates either an ICMP
+    /// Protocol Not Supported, or results in a TCP reset, the element SHOULD retry the request, using UDP."
+    fn fall_back_to_datagram(&self, id: ClientId) -> bool {
+        let (datagram, request) = {
+            let mut table = self.table();
+            let Some(client) = table.client(id) else { return false };
+            match (client.datagram_fallback.take(), client.request.take()) {
+                (Some(flow), Some(request)) => (flow, request),
+                (_, request) => {
+                    client.request = request;
+                    return false;
+                }
+            }
+        };
+        let Ok(mut request) = Message::parse(&request) else { return false };
+        let Some(branch) = request.top_via().ok().and_then(|via| via.branch().and_then(BranchToken::parse)) else {
+            return false;
+        };
+        request.replace_first_item(HeaderName::Via, &self.via(&datagram, &branch));
+        self.print(&request);
+        let actions = {
+            let mut table = self.table();
+            let Some(client) = table.client(id) else { return false };
+            client.flow = datagram;
+            client.request = Some(self.printed().as_slice().into());
+            match &mut client.machine {
+                ClientMachine::Invite(machine) => {
+                    *machine = InviteClient::new(false);
+                    machine.start(self.timers())
+                }
+                ClientMachine::Other(machine) => {
+                    *machine = ClientTransaction::new(false);
+                    machine.start(self.timers())
+                }
+            }
+        };
+        self.apply_client(id, &actions);
+        true
+    }
+
+    /// Withdraws an INVITE branch (§9.1).
+    pub(crate) fn cancel_client(&self, id: ClientId) {
+        let actions = {
+            let mut table = self.table();
+            match table.client(id).map(|client| &mut client.machine) {
+                Some(ClientMachine::Invite(machine)) => machine.cancel(self.timers()),
+                _ => return,
+            }
+        };
+        self.apply_client(id, &actions);
+    }
+
+    /// Gives a client transaction up: timer C fired and nothing was heard (§16.8).
+    pub(crate) fn abandon_client(&self, id: ClientId) {
+        let mut table = self.table();
+        if let Some(client) = table.client(id) {
+            client.owner = Owner::Nobody;
+        }
+        let removed = table.remove_client(id);
+        drop(table);
+        drop(removed);
+    }
+
+    pub(crate) fn client_timer(&self, id: ClientId, timer: Timer) {
+        if timer == Timer::C {
+            return self.timer_c(id);
+        }
+        let actions = {
+            let mut table = self.table();
+            let Some(client) = table.client(id) else { return };
+            match &mut client.machine {
+                ClientMachine::Invite(machine) => machine.on_timer(timer, self.timers()),
+                ClientMachine::Other(machine) => machine.on_timer(timer, self.timers()),
+            }
+        };
+        self.apply_client(id, &actions);
+    }
+
+    /// Does what a client transaction asks for, except to acknowledge a response that has just come.
+    fn apply_client(&self, id: ClientId, actions: &Actions) {
+        match actions.send {
+            Some(Send::Original) => {
+                let sent = {
+                    let mut table = self.table();
+                    let Some(client) = table.client(id) else { return };
+                    self.counters().retransmissions.increment();
+                    let request = client.request.as_deref().unwrap_or_default();
+                    self.transmit(&client.flow, request, Some(id))
+                };
+                if let Err(error) = sent {
+                    return self.client_failed(id, &error);
+                }
+            }
+            Some(Send::Ack) => {
+                let mut table = self.table();
+                let Some(client) = table.client(id) else { return };
+                if let Some(ack) = client.extras.as_ref().and_then(|extras| extras.ack.as_deref()) {
+                    let _ = self.transmit(&client.flow, ack, None);
+                }
+            }
+            Some(Send::Cancel) => self.send_cancel(id),
+            Some(Send::Trying) | None => {}
+        }
+        for (timer, after) in actions.timers() {
+            self.set_timer(after, Due::Client(id, timer));
+        }
+        if let Some(ended) = actions.ended {
+            self.end_client(id, ended);
+        }
+    }
+
+    fn end_client(&self, id: ClientId, ended: Ended) {
+        let Some(client) = self.table().remove_client(id) else { return };
+        match (client.owner, ended) {
+            (_, Ended::Normal) | (Owner::Nobody, _) => {}
+            (Owner::Branch(server, index), Ended::Timeout) => self.branch_timed_out(server, index),
+            (Owner::Branch(server, index), Ended::TransportError) => self.branch_failed(server, index),
+            (Owner::Local(on_final), Ended::Timeout) => on_final(LocalOutcome::Timeout),
+            (Owner::Local(on_final), Ended::TransportError) => {
+                let error = SendError::ConnectionGone { remote: client.flow.remote };
+                on_final(LocalOutcome::NotSent(error.into()));
+            }
+        }
+    }
+
+    /// §17.1.1.3: the ACK for a failure has the INVITE's Request-URI, topmost Via, From, Call-ID, CSeq number and
+    /// Route, and the response's To.
+    fn acknowledge(&self, id: ClientId, response: &Message) {
+        let Some(mut ack) = self.derived_request(id, &Method::Ack) else { return };
+        if let Some(to) = response.value(HeaderName::To) {
+            ack.set(HeaderName::To, to);
+        }
+        self.print(&ack);
+        let mut table = self.table();
+        let Some(client) = table.client(id) else { return };
+        // A lost ACK is asked for again by a repeated response.
+        let _ = self.transmit(&client.flow, &self.printed(), None);
+        if let Some(extras) = &mut client.extras {
+            extras.ack = Some(self.printed().as_slice().into());
+        }
+    }
+
+    fn send_cancel(&self, id: ClientId) {
+        let Some(cancel) = self.derived_request(id, &Method::Cancel) else { return };
+        self.print(&cancel);
+        let (machine, actions) = {
+            let mut table = self.table();
+            let Some(client) = table.client(id) else { return };
+            let mut machine = ClientTransaction::new(client.flow.protocol.is_reliable());
+            let actions = machine.start(self.timers());
+            (machine, actions)
+        };
+        if let Some(extras) = self.table().client(id).and_then(|client| client.extras.as_mut()) {
+            extras.cancel = Some((machine, self.printed().as_slice().into()));
+        }
+        self.apply_cancel(id, &actions);
+    }
+
+    /// A request built from an INVITE that was sent: its ACK or CANCEL (§9.1, §17.1.1.3).
+    fn derived_request(&self, id: ClientId, method: &Method) -> Option<Message> {
+        let invite = {
+            let mut table = self.table();
+            Message::parse(table.client(id)?.request.as_deref()?).ok()?
+        };
+        let mut request = Message::request(method, invite.request_uri());
+        request.push(HeaderName::Via, invite.items(HeaderName::Via).next()?);
+        request.push(HeaderName::MaxForwards, "70");
+        for name in [HeaderName::Route, HeaderName::From, HeaderName::To, HeaderName::CallId] {
+            for value in invite.values(name) {
+                request.push(name, value);
+            }
+        }
+        request.push(HeaderName::CSeq, &format!("{} {method}", invite.cseq()));
+        Some(request)
+    }
+
+    pub(crate) fn cancel_timer(&self, id: ClientId, timer: Timer) {
+        let actions = {
+            let mut table = self.table();
+            let cancel = table.client(id).and_then(|client| client.extras.as_mut()?.cancel.as_mut());
+            let Some((machine, _)) = cancel else { return };
+            machine.on_timer(timer, self.timers())
+        };
+        self.apply_cancel(id, &actions);
+    }
+
+    fn apply_cancel(&self, id: ClientId, actions: &Actions) {
+        let mut table = self.table();
+        let Some(client) = table.client(id) else { return };
+        let flow = client.flow;
+        let Some(extras) = &mut client.extras else { return };
+        if let (Some(Send::Original), Some((_, bytes))) = (actions.send, &extras.cancel) {
+            let _ = self.transmit(&flow, bytes, None);
+        }
+        if actions.ended.is_some() {
+            extras.cancel = None;
+        }
+        drop(table);
+        for (timer, after) in actions.timers() {
+            self.set_timer(after, Due::Cancel(id, timer));
+        }
+    }
+}

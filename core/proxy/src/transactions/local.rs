@@ -1,0 +1,55 @@
+//! Requests that the server itself makes: a NOTIFY of the presence agent, a MESSAGE of a gateway.
+
+use signalbox_sip::message::Message;
+
+use super::table::Owner;
+use crate::error::Error;
+use crate::transport::Flow;
+use crate::worker::Worker;
+
+/// A request to be sent by the server.
+pub struct OutgoingRequest {
+    /// Complete but for Via; Max-Forwards is added where there is none. It goes where its topmost Route or its
+    /// Request-URI points.
+    pub message: Message,
+    /// The flow to send it on, where it must be that one: the connection that a subscription came in on.
+    pub flow: Option<Flow>,
+    /// Called once, on a worker's thread: it must be quick.
+    pub on_final: OnFinal,
+}
+
+/// See [`OutgoingRequest::on_final`].
+pub type OnFinal = Box<dyn FnOnce(LocalOutcome) + Send>;
+
+/// How a request of the server ended.
+#[derive(Debug)]
+pub enum LocalOutcome {
+    /// A final response came.
+    Response(Box<Message>),
+    /// None came in 64·T1 (RFC 3261 §17.1.2.2): counts as a 408.
+    Timeout,
+    /// It could not be sent: counts as a 503 (§8.1.3.1).
+    NotSent(Error),
+}
+
+impl LocalOutcome {
+    /// The status of the response, or the one that its absence counts as.
+    pub fn status(&self) -> u16 {
+        match self {
+            Self::Response(response) => response.status(),
+            Self::Timeout => 408,
+            Self::NotSent(_) => 503,
+        }
+    }
+}
+
+impl Worker {
+    /// Sends a request of the server's own, in a client transaction of this worker.
+    pub fn send_request(&self, request: OutgoingRequest) {
+        let OutgoingRequest { mut message, flow, on_final } = request;
+        if message.value(signalbox_sip::header::HeaderName::MaxForwards).is_none() {
+            message.push(signalbox_sip::header::HeaderName::MaxForwards, "70");
+        }
+        self.send_towards(message, flow, Owner::Local(on_final));
+    }
+}

@@ -1,0 +1,21 @@
+//! The transactions of one worker (RFC 3261 §17): which there are, what each has to repeat, and to whom its outcome
+//! matters. The state machines themselves are in `signalbox_sip::transaction`.
+//!
+//! | file | what |
+//! |---|---|
+//! | [`table`] | the tables: server transactions by key, client transactions by the slot in their branch |
+//! | [`branch`] | the branch parameter: worker, slot, token, loop hash |
+//! | [`server`] | requests that came in: repetition, CANCEL, ACK, responding |
+//! | [`client`] | requests sent out: matching responses, retransmission, ACK, CANCEL |
+//! | [`proxying`] | between the two: response contexts of relayed requests |
+//! | [`local`] | requests that the server itself makes |
+
+pub(crate) mod branch;
+mod client;
+mod local;
+pub(crate) mod proxying;
+mod server;
+pub(crate) mod table;
+
+pub use local::{LocalOutcome, OnFinal, OutgoingRequest};
+pub use table::{ClientId, MAX_TRANSACTIONS, ServerId};

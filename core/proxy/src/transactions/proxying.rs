@@ -1,0 +1,359 @@
+//! Relayed requests: the response context between one server transaction and the client transactions of its branches
+//! (RFC 3261 §16.6 to §16.10). What to do is decided by `signalbox_sip::fork`; here it is done.
+
+use std::cell::RefCell;
+use std::rc::Rc;
+use std::time::Instant;
+
+use signalbox_sip::fork::{BranchId, Fork, Outcome, Step, Steps};
+use signalbox_sip::header::HeaderName;
+use signalbox_sip::message::Message;
+use signalbox_sip::method::Method;
+use signalbox_sip::status;
+use signalbox_sip::transaction::Timer;
+use smallvec::SmallVec;
+
+use super::table::{Due, Owner, ServerMachine};
+use super::{ClientId, ServerId};
+use crate::context::{Context, Routing, Target};
+use crate::error::Error;
+use crate::forward;
+use crate::module::Routes;
+use crate::worker::{Route, Worker};
+
+/// The response context of one relayed request.
+pub(crate) struct Proxying {
+    routing: Rc<Routing>,
+    fork: Fork,
+    branches: SmallVec<[Branch; 1]>,
+    /// The best failure so far (§16.7 step 6).
+    best: Option<Message>,
+}
+
+struct Branch {
+    /// Until it is launched.
+    target: Option<Target>,
+    client: Option<ClientId>,
+    /// When timer C of an INVITE branch is over, as put off by provisional responses (§16.7 step 2).
+    timer_c: Option<Instant>,
+}
+
+impl Worker {
+    /// Sends the request of `routing` to its targets. In a failure route the targets are further ones.
+    pub(crate) fn relay(&self, routing: &Rc<Routing>) -> Result<(), Error> {
+        let id = self.new_server(routing)?;
+        let mut targets = routing.state.borrow_mut().targets.take();
+        if targets.is_empty() {
+            targets.push(Target::new(routing.request.borrow().request_uri()));
+        }
+        let steps = {
+            let mut table = self.table();
+            let server = table.server(id).ok_or(Error::AlreadyAnswered)?;
+            if server.routing.is_none() {
+                return Err(Error::AlreadyAnswered);
+            }
+            let invite = matches!(server.machine, ServerMachine::Invite(_));
+            let proxying = server.proxying.get_or_insert_with(|| {
+                let (branches, best) = (SmallVec::new(), None);
+                Box::new(Proxying { routing: routing.clone(), fork: Fork::new(invite), branches, best })
+            });
+            if !proxying.branches.is_empty() && !proxying.fork.reopen() {
+                return Err(Error::AlreadyAnswered);
+            }
+            for target in targets {
+                // The target set is smaller than what a fork can hold.
+                if proxying.fork.add(target.q).is_some() {
+                    proxying.branches.push(Branch { target: Some(target), client: None, timer_c: None });
+                }
+            }
+            proxying.fork.launch()
+        };
+        self.run_steps(id, steps, None);
+        Ok(())
+    }
+
+    /// Whether the request was relayed and its response context is what answers it.
+    pub(crate) fn is_relayed(&self, routing: &Routing) -> bool {
+        let mut table = self.table();
+        let server = routing.server.get().and_then(|id| table.server(id));
+        server.is_some_and(|server| server.proxying.is_some())
+    }
+
+    /// Whether the request has a transaction that nothing has answered and nothing is going to.
+    pub(crate) fn is_undecided(&self, routing: &Routing) -> bool {
+        let mut table = self.table();
+        let server = routing.server.get().and_then(|id| table.server(id));
+        server.is_some_and(|server| server.routing.is_some() && server.proxying.is_none())
+    }
+
+    /// The request was cancelled by its sender (§16.10).
+    pub(crate) fn cancel_branches(&self, id: ServerId) {
+        let steps = self.with_proxying(id, |proxying| proxying.fork.cancel());
+        self.run_steps(id, steps, None);
+    }
+
+    /// A response came on a branch; our Via is off it already.
+    pub(crate) fn branch_responded(&self, id: ServerId, branch: BranchId, response: Message) {
+        let reply_route = {
+            let mut table = self.table();
+            let Some(proxying) = table.server(id).and_then(|server| server.proxying.as_ref()) else { return };
+            let reply_route = proxying.routing.state.borrow().on_reply.clone();
+            reply_route.map(|name| (name, proxying.routing.clone()))
+        };
+        let Some((name, routing)) = reply_route else { return self.weigh_response(id, branch, response) };
+        let response = Rc::new(RefCell::new(response));
+        let context = Context::in_route(&routing, Routes::REPLY, Some(response.clone()));
+        self.run_route(Route::Reply(name), context, move |worker, _| {
+            let response = Rc::try_unwrap(response).map_or_else(|shared| shared.borrow().clone(), RefCell::into_inner);
+            worker.weigh_response(id, branch, response);
+        });
+    }
+
+    fn weigh_response(&self, id: ServerId, branch: BranchId, response: Message) {
+        let status = response.status();
+        let steps = self.with_proxying(id, |proxying| {
+            if (101..200).contains(&status)
+                && let Some(branch) = proxying.branches.get_mut(usize::from(branch.0))
+                && let Some(timer_c) = &mut branch.timer_c
+            {
+                *timer_c = self.now() + self.timers().c;
+            }
+            proxying.fork.on_response(branch, status)
+        });
+        self.run_steps(id, steps, Some(response));
+    }
+
+    /// No final response came on a branch (§16.8).
+    pub(crate) fn branch_timed_out(&self, id: ServerId, branch: BranchId) {
+        let steps = self.with_proxying(id, |proxying| proxying.fork.on_timeout(branch));
+        self.run_steps(id, steps, None);
+    }
+
+    /// The request could not be sent on a branch (§16.9).
+    pub(crate) fn branch_failed(&self, id: ServerId, branch: BranchId) {
+        let steps = self.with_proxying(id, |proxying| proxying.fork.on_transport_error(branch));
+        self.run_steps(id, steps, None);
+    }
+
+    /// Timer C of an INVITE branch fired, unless it was put off (§16.8).
+    pub(crate) fn timer_c(&self, client: ClientId) {
+        let owner = self.table().client(client).map(|client| match client.owner {
+            Owner::Branch(server, branch) => Some((server, branch)),
+            Owner::Local(_) | Owner::Nobody => None,
+        });
+        let Some(Some((id, branch))) = owner else { return };
+        let now = self.now();
+        let mut put_off = None;
+        let steps = self.with_proxying(id, |proxying| {
+            let until = proxying.branches.get(usize::from(branch.0)).and_then(|branch| branch.timer_c);
+            put_off = until.and_then(|until| until.checked_duration_since(now)).filter(|left| !left.is_zero());
+            if put_off.is_some() { Steps::new() } else { proxying.fork.on_timer_c(branch) }
+        });
+        match put_off {
+            Some(left) => self.set_timer(left, Due::Client(client, Timer::C)),
+            None => {
+                if !steps.iter().any(|step| matches!(step, Step::Cancel(_))) {
+                    self.abandon_client(client);
+                }
+                self.run_steps(id, steps, None);
+            }
+        }
+    }
+
+    fn with_proxying(&self, id: ServerId, event: impl FnOnce(&mut Proxying) -> Steps) -> Steps {
+        let mut table = self.table();
+        let proxying = table.server(id).and_then(|server| server.proxying.as_deref_mut());
+        proxying.map(event).unwrap_or_default()
+    }
+
+    fn run_steps(&self, id: ServerId, steps: Steps, mut response: Option<Message>) {
+        for step in steps {
+            match step {
+                Step::Launch(branch) => self.launch(id, branch),
+                Step::Forward(_) => {
+                    if let Some(response) = &response {
+                        // Answered in between by the script: then this response is one too many.
+                        let _ = self.respond(id, response);
+                    }
+                }
+                Step::Keep(_) => {
+                    if let Some(response) = response.take() {
+                        self.with_proxying(id, |proxying| {
+                            proxying.best = Some(response);
+                            Steps::new()
+                        });
+                    }
+                }
+                Step::Challenge(_) => {
+                    if let Some(response) = &response {
+                        self.add_challenges(id, response);
+                    }
+                }
+                Step::Cancel(branch) => {
+                    let mut table = self.table();
+                    let proxying = table.server(id).and_then(|server| server.proxying.as_ref());
+                    let client = proxying.and_then(|proxying| proxying.branches.get(usize::from(branch.0))?.client);
+                    drop(table);
+                    if let Some(client) = client {
+                        self.cancel_client(client);
+                    }
+                }
+                Step::Final(outcome) => self.conclude(id, outcome),
+                Step::Done => {}
+            }
+        }
+    }
+
+    /// §16.7 step 7: challenges of all branches go into the one response.
+    fn add_challenges(&self, id: ServerId, response: &Message) {
+        self.with_proxying(id, |proxying| {
+            if let Some(best) = &mut proxying.best {
+                for name in [HeaderName::WwwAuthenticate, HeaderName::ProxyAuthenticate] {
+                    for value in response.values(name) {
+                        best.push(name, value);
+                    }
+                }
+            }
+            Steps::new()
+        });
+    }
+
+    /// All branches failed: the failure route decides, if one is armed, else the sender is told.
+    fn conclude(&self, id: ServerId, outcome: Outcome) {
+        let armed = {
+            let mut table = self.table();
+            let Some(proxying) = table.server(id).and_then(|server| server.proxying.as_ref()) else { return };
+            // A request that its sender cancelled has no failure to be mended.
+            let name = match proxying.fork.is_cancelled() {
+                true => None,
+                false => proxying.routing.state.borrow_mut().on_failure.take(),
+            };
+            name.map(|name| (name, proxying.routing.clone(), proxying.best.clone()))
+        };
+        let Some((name, routing, best)) = armed else { return self.answer(id, outcome) };
+        let response = match (outcome, best) {
+            (Outcome::Kept(_), Some(best)) => best,
+            (Outcome::Own(status), _) => routing.request.borrow().reply(status, status::reason(status)),
+            (Outcome::Kept(_) | Outcome::Silence, _) => routing.request.borrow().reply(408, status::reason(408)),
+        };
+        let context = Context::in_route(&routing, Routes::FAILURE, Some(Rc::new(RefCell::new(response))));
+        self.run_route(Route::Failure(name), context, move |worker, _| {
+            let undecided = {
+                let mut table = worker.table();
+                let server = table.server(id).filter(|server| server.routing.is_some());
+                server.and_then(|server| server.proxying.as_ref()).is_some_and(|proxying| !proxying.fork.is_pending())
+            };
+            if undecided {
+                worker.answer(id, outcome);
+            }
+        });
+    }
+
+    fn answer(&self, id: ServerId, outcome: Outcome) {
+        let (routing, best) = {
+            let mut table = self.table();
+            let Some(proxying) = table.server(id).and_then(|server| server.proxying.as_mut()) else { return };
+            (proxying.routing.clone(), proxying.best.take())
+        };
+        let result = match (outcome, best) {
+            (Outcome::Kept(_), Some(best)) => self.respond(id, &best),
+            (Outcome::Silence, _) => return self.abandon_server(id),
+            (outcome, _) => {
+                let status = if let Outcome::Own(status) = outcome { status } else { 500 };
+                let request = routing.request.borrow();
+                let mut response = request.reply(status, status::reason(status));
+                self.tag(&mut response, &request);
+                drop(request);
+                self.respond(id, &response)
+            }
+        };
+        if let Err(error) = result {
+            tracing::debug!(%error, "the final response of a relayed request was not needed any more");
+        }
+    }
+
+    /// Sends the request to one target (§16.6).
+    fn launch(&self, id: ServerId, branch: BranchId) {
+        let (routing, target) = {
+            let mut table = self.table();
+            let Some(proxying) = table.server(id).and_then(|server| server.proxying.as_mut()) else { return };
+            let target = proxying.branches.get_mut(usize::from(branch.0)).and_then(|branch| branch.target.take());
+            let Some(target) = target else { return };
+            (proxying.routing.clone(), target)
+        };
+        let mut request = routing.request.borrow().clone();
+        if request.request_uri() != target.uri {
+            request.set_request_uri(&target.uri);
+        }
+        if !target.path.is_empty() {
+            request.prepend(HeaderName::Route, &target.path);
+        }
+        let branch_route = routing.state.borrow().on_branch.clone();
+        if let Some(name) = branch_route {
+            let shared = Rc::new(RefCell::new(request));
+            let context = Context::in_route(&routing, Routes::BRANCH, Some(shared.clone()));
+            let (worker, flow) = (self.clone(), target.flow);
+            return self.run_route(Route::Branch(name), context, move |_, _| {
+                let request = Rc::try_unwrap(shared).map_or_else(|shared| shared.borrow().clone(), RefCell::into_inner);
+                worker.send_branch(id, branch, &routing, request, flow);
+            });
+        }
+        self.send_branch(id, branch, &routing, request, target.flow);
+    }
+
+    fn send_branch(
+        &self,
+        id: ServerId,
+        branch: BranchId,
+        routing: &Rc<Routing>,
+        mut request: Message,
+        flow: Option<crate::transport::Flow>,
+    ) {
+        let hop = if routing.max_forwards_done.get() {
+            Ok(())
+        } else {
+            forward::count_hop(&mut request, crate::context::routing::DEFAULT_MAX_FORWARDS)
+        };
+        let checked = hop.and_then(|()| forward::adapt_to_strict_router(&mut request));
+        let loop_hash = self.loop_hash(&request);
+        let checked = checked.and_then(|()| match self.is_looped(&request, loop_hash) {
+            true => Err(Error::LoopDetected),
+            false => Ok(()),
+        });
+        if let Err(error) = checked {
+            return self.branch_refused(id, branch, &routing.request.borrow(), &error);
+        }
+        let owner = Owner::Branch(id, branch);
+        self.send_along(request, flow, owner, (Some(routing.clone()), loop_hash));
+    }
+
+    /// A branch that fails before anything is sent counts as answered with the status of the error.
+    pub(crate) fn branch_refused(&self, id: ServerId, branch: BranchId, request: &Message, error: &Error) {
+        tracing::info!(%error, call_id = request.call_id(), "a branch could not be sent");
+        let (status, reason) = error.status();
+        let mut response = request.reply(status, reason);
+        self.tag(&mut response, request);
+        self.weigh_response(id, branch, response);
+    }
+
+    /// Notes which client transaction a branch has.
+    pub(crate) fn branch_started(&self, id: ServerId, branch: BranchId, client: ClientId) {
+        let mut cancelled = false;
+        self.with_proxying(id, |proxying| {
+            let invite = *proxying.routing.request.borrow().method() == Method::Invite;
+            cancelled = proxying.fork.is_cancelled();
+            if let Some(branch) = proxying.branches.get_mut(usize::from(branch.0)) {
+                branch.client = Some(client);
+                branch.timer_c = invite.then(|| self.now() + self.timers().c);
+            }
+            if invite {
+                self.set_timer(self.timers().c, Due::Client(client, Timer::C));
+            }
+            Steps::new()
+        });
+        if cancelled {
+            // Cancelled while its address was being looked up.
+            self.cancel_client(client);
+        }
+    }
+}

@@ -1,0 +1,230 @@
+//! Requests that came in: repetitions, ACK and CANCEL, and the responses to them (RFC 3261 §17.2, §9.2).
+
+use std::rc::Rc;
+
+use signalbox_sip::message::Message;
+use signalbox_sip::method::Method;
+use signalbox_sip::transaction::{Actions, InviteServer, Send, ServerTransaction, Timer};
+
+use super::ServerId;
+use super::table::{Due, ServerMachine};
+use crate::context::Routing;
+use crate::error::Error;
+use crate::forward;
+use crate::transport::Flow;
+use crate::worker::Worker;
+
+impl Worker {
+    /// A request came in, whole and well-formed.
+    pub(crate) fn receive_request(&self, mut request: Message, source: Flow) {
+        let key = self.transaction_keys().of_request(&request);
+        let (key, reply_to) = match (key, forward::receive_via(&mut request, &source)) {
+            (Ok(key), Ok(reply_to)) => (key, reply_to),
+            (_, Err(error)) => return self.refuse(&request, &source, error.status()),
+            (Err(_), Ok(reply_to)) => return self.refuse(&request, &reply_to, (400, "Bad Request")),
+        };
+        let known = self.table().server_by_key(&key);
+        match (request.method(), known) {
+            (Method::Ack, Some(server)) => self.receive_ack(server, request, source, reply_to),
+            (Method::Ack, None) if self.is_own_tag(&request) => self.counters().absorbed_acks.increment(),
+            (Method::Cancel, _) => self.receive_cancel(request, source, reply_to),
+            (_, Some(server)) => self.repeat(server),
+            _ => self.route_request(request, source, reply_to, key),
+        }
+    }
+
+    /// Answers a request that cannot be routed at all.
+    pub(crate) fn refuse(&self, request: &Message, reply_to: &Flow, (status, reason): (u16, &str)) {
+        if *request.method() == Method::Ack {
+            return;
+        }
+        let mut response = request.reply(status, reason);
+        self.tag(&mut response, request);
+        // A response that cannot be sent is asked for again by a repeated request.
+        let _ = self.send_response(&response, reply_to);
+    }
+
+    fn repeat(&self, id: ServerId) {
+        let actions = {
+            let mut table = self.table();
+            let Some(server) = table.server(id) else { return };
+            match &mut server.machine {
+                ServerMachine::Invite(machine) => machine.on_request(),
+                ServerMachine::Other(machine) => machine.on_request(),
+            }
+        };
+        self.counters().repeated_requests.increment();
+        self.apply_server(id, &actions);
+    }
+
+    fn receive_ack(&self, id: ServerId, request: Message, source: Flow, reply_to: Flow) {
+        let (actions, key) = {
+            let mut table = self.table();
+            let Some(server) = table.server(id) else { return };
+            match &mut server.machine {
+                ServerMachine::Invite(machine) => (machine.on_ack(self.timers()), server.key),
+                ServerMachine::Other(_) => return,
+            }
+        };
+        self.apply_server(id, &actions);
+        if actions.deliver {
+            // RFC 6026 §7.1: the ACK of a 2xx is nothing of this transaction; it is routed like any request.
+            self.route_request(request, source, reply_to, key);
+        }
+    }
+
+    fn receive_cancel(&self, request: Message, source: Flow, reply_to: Flow) {
+        let invite = self.transaction_keys().of_cancel(&request).ok();
+        let invite = invite.and_then(|key| self.table().server_by_key(&key));
+        let Some(id) = invite else {
+            // §16.10: nothing is known of the request, so the CANCEL goes where the script sends it.
+            let Ok(key) = self.transaction_keys().of_request(&request) else { return };
+            if let Some(server) = self.table().server_by_key(&key) {
+                return self.repeat(server);
+            }
+            return self.route_request(request, source, reply_to, key);
+        };
+        // §9.2: whatever becomes of the request, the CANCEL itself gets 200, each time it comes.
+        self.refuse(&request, &reply_to, (200, "OK"));
+        let routing = {
+            let mut table = self.table();
+            let Some(server) = table.server(id) else { return };
+            if !matches!(server.machine, ServerMachine::Invite(_)) {
+                return;
+            }
+            if server.proxying.is_some() { None } else { server.routing.clone() }
+        };
+        match routing {
+            None => self.cancel_branches(id),
+            Some(routing) => {
+                let mut response = routing.request.borrow().reply(487, "Request Terminated");
+                self.tag(&mut response, &routing.request.borrow());
+                // It may have been answered in between, which is as good.
+                let _ = self.respond(id, &response);
+            }
+        }
+    }
+
+    /// Makes the server transaction of a request, so that its repetitions are absorbed from now on.
+    pub(crate) fn new_server(&self, routing: &Rc<Routing>) -> Result<ServerId, Error> {
+        if let Some(id) = routing.server.get() {
+            return Ok(id);
+        }
+        if routing.answered.get() {
+            return Err(Error::AlreadyAnswered);
+        }
+        let reliable = routing.source.protocol.is_reliable();
+        let (machine, actions) = match routing.request.borrow().method() {
+            Method::Ack => return Err(Error::AckNotAnswered),
+            Method::Invite => {
+                let mut machine = InviteServer::new(reliable);
+                let actions = machine.start(self.timers());
+                (ServerMachine::Invite(machine), actions)
+            }
+            _ => {
+                let mut machine = ServerTransaction::new(reliable);
+                let actions = machine.start(self.timers());
+                (ServerMachine::Other(machine), actions)
+            }
+        };
+        let added = self.table().add_server(routing.key, machine, routing.reply_to.get(), Some(routing.clone()));
+        let id = added.ok_or(Error::Overloaded)?;
+        routing.server.set(Some(id));
+        self.apply_server(id, &actions);
+        Ok(id)
+    }
+
+    /// Sends a response through a server transaction.
+    pub(crate) fn respond(&self, id: ServerId, response: &Message) -> Result<(), Error> {
+        let status = response.status();
+        let finished = {
+            let mut table = self.table();
+            let server = table.server(id).ok_or(Error::AlreadyAnswered)?;
+            let actions = match &mut server.machine {
+                ServerMachine::Invite(machine) => machine.respond(status, self.timers()),
+                ServerMachine::Other(machine) => machine.respond(status, self.timers()),
+            };
+            let finished = match (&server.machine, status) {
+                (_, ..200) => (None, None),
+                // More 2xx responses may follow to an INVITE.
+                (ServerMachine::Invite(_), _) => (server.routing.take(), None),
+                (ServerMachine::Other(_), _) => (server.routing.take(), server.proxying.take()),
+            };
+            if actions.send.is_none() && actions.ended.is_none() {
+                // RFC 4320 §4.1 forbids most provisional responses to non-INVITE requests: they are just not sent.
+                return if status >= 200 { Err(Error::AlreadyAnswered) } else { Ok(()) };
+            }
+            let reply_to = server.reply_to;
+            let sent = if actions.send.is_some() { self.print_and_send(response, &reply_to) } else { Ok(()) };
+            if actions.ended.is_none() {
+                server.response = Some(self.printed().as_slice().into());
+            }
+            drop(table);
+            self.apply_server(id, &Actions { send: None, ..actions });
+            if let Err(error) = sent {
+                tracing::info!(%error, call_id = response.call_id(), "a response could not be sent");
+            }
+            finished
+        };
+        // Dropped outside the borrow of the table: what the script kept may end transactions of its own.
+        drop(finished);
+        Ok(())
+    }
+
+    /// Lets a server transaction go without any answer (RFC 4320 §4.2).
+    pub(crate) fn abandon_server(&self, id: ServerId) {
+        let actions = {
+            let mut table = self.table();
+            let Some(server) = table.server(id) else { return };
+            match &mut server.machine {
+                ServerMachine::Invite(machine) => machine.abandon(),
+                ServerMachine::Other(machine) => machine.abandon(),
+            }
+        };
+        self.apply_server(id, &actions);
+    }
+
+    pub(crate) fn server_timer(&self, id: ServerId, timer: Timer) {
+        let actions = {
+            let mut table = self.table();
+            let Some(server) = table.server(id) else { return };
+            match &mut server.machine {
+                ServerMachine::Invite(machine) => machine.on_timer(timer, self.timers()),
+                ServerMachine::Other(machine) => machine.on_timer(timer),
+            }
+        };
+        self.apply_server(id, &actions);
+    }
+
+    fn apply_server(&self, id: ServerId, actions: &Actions) {
+        match actions.send {
+            Some(Send::Trying) => self.send_trying(id),
+            Some(_) => {
+                let mut table = self.table();
+                if let Some(server) = table.server(id)
+                    && let Some(response) = &server.response
+                {
+                    // Lost like any other packet: the next repetition asks again.
+                    let _ = self.transmit(&server.reply_to, response, None);
+                }
+            }
+            None => {}
+        }
+        for (timer, after) in actions.timers() {
+            self.set_timer(after, Due::Server(id, timer));
+        }
+        if actions.ended.is_some() {
+            let removed = self.table().remove_server(id);
+            drop(removed);
+        }
+    }
+
+    fn send_trying(&self, id: ServerId) {
+        let routing = self.table().server(id).and_then(|server| server.routing.clone());
+        if let Some(routing) = routing {
+            let response = routing.request.borrow().reply(100, "Trying");
+            // The machine has put itself into Proceeding and allows this response.
+            let _ = self.respond(id, &response);
+        }
+    }
+}

@@ -1,0 +1,96 @@
+//! Where a message came from and where one goes.
+
+use std::fmt;
+use std::net::SocketAddr;
+
+/// A transport protocol, by the name it has in a Via header (RFC 3261 §20.42).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Protocol {
+    Udp,
+    Tcp,
+}
+
+impl Protocol {
+    /// Whether messages arrive once and in order: transactions then retransmit nothing (RFC 3261 §17).
+    pub fn is_reliable(self) -> bool {
+        self != Self::Udp
+    }
+
+    /// As in Via: `UDP`.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Udp => "UDP",
+            Self::Tcp => "TCP",
+        }
+    }
+
+    /// As in the `transport` parameter of a URI: `udp`.
+    pub fn parameter(self) -> &'static str {
+        match self {
+            Self::Udp => "udp",
+            Self::Tcp => "tcp",
+        }
+    }
+
+    /// Any case; `None` for a transport that is not spoken here.
+    pub fn parse(name: &str) -> Option<Self> {
+        [Self::Udp, Self::Tcp].into_iter().find(|protocol| protocol.as_str().eq_ignore_ascii_case(name))
+    }
+
+    /// The port that is meant where a URI or Via names none (RFC 3261 §19.1.2).
+    pub fn default_port(self) -> u16 {
+        5060
+    }
+}
+
+impl fmt::Display for Protocol {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.parameter())
+    }
+}
+
+/// A connection of a worker: which worker holds it, and which of its connections it is. Never used twice.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct ConnectionId {
+    pub worker: u16,
+    pub serial: u32,
+}
+
+/// The way between a local and a remote address: a pair of addresses over UDP, a connection over TCP.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Flow {
+    pub protocol: Protocol,
+    /// The address that we listen on (UDP) or that the connection ends at here.
+    pub local: SocketAddr,
+    pub remote: SocketAddr,
+    /// The connection that is meant; `None` over TCP means any connection to `remote`, a new one if there is none.
+    pub connection: Option<ConnectionId>,
+}
+
+impl fmt::Display for Flow {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}", self.protocol, self.remote)
+    }
+}
+
+/// An address that the server listens on, and the name that it gives itself there.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Listener {
+    pub protocol: Protocol,
+    pub address: SocketAddr,
+    /// What to write into Via, Record-Route and Contact instead of `address`: the public side of a NAT.
+    pub advertise: Option<String>,
+}
+
+impl Listener {
+    /// `host:port` as others are told it: the advertised name, else the address.
+    pub fn sent_by(&self) -> String {
+        self.advertise.clone().unwrap_or_else(|| self.address.to_string())
+    }
+}
+
+impl fmt::Display for Listener {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}", self.protocol, self.address)
+    }
+}

@@ -1,0 +1,42 @@
+//! What workers count.
+
+use crate::module::Host;
+use crate::module::host::Counter;
+
+/// Counters that all workers of a server share, by the names under which `signalbox ctl core counters` shows them.
+#[derive(Clone)]
+pub struct Counters {
+    pub requests_received: Counter,
+    pub responses_received: Counter,
+    pub requests_sent: Counter,
+    pub responses_sent: Counter,
+    pub retransmissions: Counter,
+    pub repeated_requests: Counter,
+    pub absorbed_acks: Counter,
+    pub stray_responses: Counter,
+    pub unparsable: Counter,
+    pub overload_refused: Counter,
+    pub script_errors: Counter,
+    pub unanswered: Counter,
+    pub handed_over: Counter,
+}
+
+impl Counters {
+    pub(crate) fn of(host: &Host) -> Self {
+        Self {
+            requests_received: host.counter("requests_received"),
+            responses_received: host.counter("responses_received"),
+            requests_sent: host.counter("requests_sent"),
+            responses_sent: host.counter("responses_sent"),
+            retransmissions: host.counter("retransmissions"),
+            repeated_requests: host.counter("repeated_requests"),
+            absorbed_acks: host.counter("absorbed_acks"),
+            stray_responses: host.counter("stray_responses"),
+            unparsable: host.counter("unparsable"),
+            overload_refused: host.counter("overload_refused"),
+            script_errors: host.counter("script_errors"),
+            unanswered: host.counter("unanswered"),
+            handed_over: host.counter("handed_over"),
+        }
+    }
+}

@@ -1,0 +1,95 @@
+//! What reaches a worker from other threads. Mail is taken out in batches; a worker that is busy finds all of it at once.
+
+use std::hash::{BuildHasher, RandomState};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use signalbox_sip::message::Message;
+use tokio::sync::Notify;
+
+use super::Worker;
+use crate::transactions::{ClientId, OutgoingRequest};
+use crate::transport::Flow;
+
+/// One piece of mail.
+pub(crate) enum Mail {
+    /// A message that came in at another worker's socket.
+    Message(Message, Flow),
+    /// Bytes for a connection that this worker holds, and the client transaction of another worker to tell when they
+    /// cannot be sent.
+    Send(Flow, Vec<u8>, Option<(u16, ClientId)>),
+    /// What another worker was to send for this one could not be sent.
+    SendingFailed(ClientId),
+    /// A request of the server's own.
+    Request(OutgoingRequest),
+    /// Anything else that must run on the worker's thread.
+    Task(Box<dyn FnOnce(&Worker) + Send>),
+}
+
+/// The mailboxes of all workers: how other threads reach them.
+#[derive(Clone)]
+pub struct Workers(Arc<Inner>);
+
+struct Inner {
+    mailboxes: Box<[Mailbox]>,
+    hash: RandomState,
+}
+
+#[derive(Default)]
+struct Mailbox {
+    queue: Mutex<Vec<Mail>>,
+    bell: Notify,
+}
+
+impl Workers {
+    pub(crate) fn new(count: u16) -> Self {
+        let mailboxes = (0..count.max(1)).map(|_| Mailbox::default()).collect();
+        Self(Arc::new(Inner { mailboxes, hash: RandomState::new() }))
+    }
+
+    /// How many workers there are.
+    pub fn count(&self) -> u16 {
+        u16::try_from(self.0.mailboxes.len()).unwrap_or(u16::MAX)
+    }
+
+    /// Sends a request of the server's own. All requests of one dialog leave from one worker, in the order of these calls.
+    pub fn request(&self, request: OutgoingRequest) {
+        let held_by = request.flow.and_then(|flow| flow.connection).map(|connection| connection.worker);
+        let worker = held_by.unwrap_or_else(|| {
+            let hash = self.0.hash.hash_one(request.message.call_id());
+            u16::try_from(hash % u64::from(self.count())).unwrap_or_default()
+        });
+        self.post(worker, Mail::Request(request));
+    }
+
+    /// Runs `task` on a worker's thread.
+    pub fn run(&self, worker: u16, task: impl FnOnce(&Worker) + Send + 'static) {
+        self.post(worker, Mail::Task(Box::new(task)));
+    }
+
+    pub(crate) fn post(&self, worker: u16, mail: Mail) {
+        // Mail for a worker that does not exist can only come from a forged branch: it is nobody's.
+        let Some(mailbox) = self.0.mailboxes.get(usize::from(worker)) else { return };
+        let mut queue = mailbox.queue.lock().unwrap_or_else(PoisonError::into_inner);
+        queue.push(mail);
+        let first = queue.len() == 1;
+        drop(queue);
+        if first {
+            mailbox.bell.notify_one();
+        }
+    }
+
+    /// Waits until there is mail.
+    pub(crate) async fn wait(&self, worker: u16) {
+        match self.0.mailboxes.get(usize::from(worker)) {
+            Some(mailbox) => mailbox.bell.notified().await,
+            None => std::future::pending().await,
+        }
+    }
+
+    pub(crate) fn take(&self, worker: u16) -> Vec<Mail> {
+        match self.0.mailboxes.get(usize::from(worker)) {
+            Some(mailbox) => std::mem::take(&mut mailbox.queue.lock().unwrap_or_else(PoisonError::into_inner)),
+            None => Vec::new(),
+        }
+    }
+}

@@ -1,0 +1,29 @@
+//! Workers: one thread per core, each with its own sockets, transactions, timers and Lua state.
+//!
+//! | file | what |
+//! |---|---|
+//! | [`options`] | what of the settings a worker needs |
+//! | [`state`] | the worker itself: a handle to all that lives on its thread |
+//! | [`receive`] | messages in: parsing, overload, to the right transaction or the script |
+//! | [`transmit`] | messages out: Via, flows, looking up hosts |
+//! | [`route`] | running the script |
+//! | [`mailbox`] | what reaches a worker from other threads |
+//! | [`run`] | the event loop |
+//! | [`server`] | all workers of a server: start, reload, drain, stop |
+
+pub mod counters;
+pub mod mailbox;
+pub mod options;
+pub mod receive;
+pub mod route;
+pub mod run;
+pub mod server;
+pub mod state;
+pub mod transmit;
+
+pub use counters::Counters;
+pub use mailbox::Workers;
+pub use options::Options;
+pub use route::Route;
+pub use server::Server;
+pub use state::{WeakWorker, Worker};

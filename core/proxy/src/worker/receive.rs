@@ -1,0 +1,121 @@
+//! Messages in: from octets to the transaction or the script that they are for.
+
+use std::time::Instant;
+
+use signalbox_sip::framing::FrameError;
+use signalbox_sip::header::HeaderName;
+use signalbox_sip::message::{Message, Problem};
+use signalbox_sip::method::Method;
+use signalbox_sip::transaction::TransactionKey;
+
+use super::mailbox::Mail;
+use super::{Route, Worker};
+use crate::context::Context;
+use crate::forward;
+use crate::transport::Flow;
+
+/// What `Retry-After` tells senders whose requests are refused because of overload, in seconds.
+const RETRY_AFTER: &str = "5";
+
+impl Worker {
+    /// A datagram came in.
+    pub fn receive_datagram(&self, datagram: &[u8], flow: Flow) {
+        match Message::parse(datagram) {
+            Ok(message) => self.receive_message(message, flow),
+            // Keep-alives of NAT bindings (RFC 5626 §3.5.1) are line ends or zeroes and want no answer.
+            Err(error) if error.problem == Problem::Empty || datagram.iter().all(|byte| *byte == 0) => {}
+            Err(error) => {
+                self.counters().unparsable.increment();
+                tracing::info!(%flow, %error, "refused");
+                if let Some(reply) = error.reply() {
+                    self.answer_unparsable(reply, flow);
+                }
+            }
+        }
+    }
+
+    /// A connection sent something after which the next message cannot be found.
+    pub(crate) fn receive_broken(&self, error: &FrameError, flow: Flow) {
+        self.counters().unparsable.increment();
+        tracing::info!(%flow, %error, "connection given up");
+        if let Some(reply) = error.reply() {
+            self.answer_unparsable(reply, flow);
+        }
+    }
+
+    fn answer_unparsable(&self, mut reply: Message, flow: Flow) {
+        let reply_to = forward::receive_via(&mut reply, &flow).unwrap_or(flow);
+        // The sender asks again if this is lost.
+        let _ = self.send_response(&reply, &reply_to);
+    }
+
+    /// A whole message came in.
+    pub fn receive_message(&self, message: Message, flow: Flow) {
+        if message.is_request() {
+            self.counters().requests_received.increment();
+            self.receive_request(message, flow);
+        } else {
+            self.counters().responses_received.increment();
+            self.receive_response(message, flow);
+        }
+    }
+
+    /// A response that came in here belongs to another worker.
+    pub(crate) fn hand_over(&self, worker: u16, response: Message, flow: Flow) {
+        self.counters().handed_over.increment();
+        self.workers().post(worker, Mail::Message(response, flow));
+    }
+
+    /// A request that no transaction knows: the script decides.
+    pub(crate) fn route_request(&self, request: Message, source: Flow, reply_to: Flow, key: TransactionKey) {
+        if self.refuses_new_requests() && *request.method() != Method::Ack && request.to_tag().is_none() {
+            return self.refuse_overload(&request, &reply_to);
+        }
+        let context = Context::for_request(self, request, source, reply_to, key);
+        self.run_route(Route::Request, context, |_, context| context.end_of_route());
+    }
+
+    /// Whether requests that nobody waits for yet are to be refused: the worker has been busy for so long that they have
+    /// waited too long already, or the server is stopping.
+    fn refuses_new_requests(&self) -> bool {
+        let limit = self.options().overload_delay;
+        self.draining().get()
+            || self.busy_since().get().is_some_and(|since| self.now().saturating_duration_since(since) > limit)
+    }
+
+    fn refuse_overload(&self, request: &Message, reply_to: &Flow) {
+        self.counters().overload_refused.increment();
+        let mut response = request.reply(503, "Service Unavailable");
+        self.tag(&mut response, request);
+        response.push(HeaderName::RetryAfter, RETRY_AFTER);
+        // Not worth more effort: that is the point.
+        let _ = self.send_response(&response, reply_to);
+    }
+
+    /// The batch of events that is being handled is over: what was queued goes out.
+    pub fn end_of_batch(&self) {
+        self.network().flush();
+    }
+
+    /// Tells the worker since when its sockets have held more than it has taken out, for overload control.
+    pub fn set_busy_since(&self, since: Option<Instant>) {
+        self.busy_since().set(since);
+    }
+
+    /// Handles mail of other threads.
+    pub(crate) fn receive_mail(&self, mail: Mail) {
+        match mail {
+            Mail::Message(message, flow) => self.receive_message(message, flow),
+            Mail::Send(flow, bytes, client) => {
+                if self.network().send(&flow, &bytes, None).is_err()
+                    && let Some((worker, client)) = client
+                {
+                    self.workers().post(worker, Mail::SendingFailed(client));
+                }
+            }
+            Mail::SendingFailed(client) => self.sending_failed(&[client]),
+            Mail::Request(request) => self.send_request(request),
+            Mail::Task(task) => task(self),
+        }
+    }
+}

@@ -1,0 +1,75 @@
+//! Running the script.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::rc::Rc;
+
+use crate::context::Context;
+use crate::script::{self, Begun, ScriptError};
+
+use super::Worker;
+
+/// A route of the script.
+#[derive(Clone, Debug)]
+pub enum Route {
+    Request,
+    Failure(Rc<str>),
+    Reply(Rc<str>),
+    Branch(Rc<str>),
+    Timer(usize),
+    Start,
+}
+
+impl Route {
+    fn as_script(&self) -> script::Route<'_> {
+        match self {
+            Self::Request => script::Route::Request,
+            Self::Failure(name) => script::Route::Failure(name),
+            Self::Reply(name) => script::Route::Reply(name),
+            Self::Branch(name) => script::Route::Branch(name),
+            Self::Timer(index) => script::Route::Timer(*index),
+            Self::Start => script::Route::Start,
+        }
+    }
+}
+
+impl Worker {
+    /// Runs a route of the script, then `then`: at once where nothing in it waits, which is the usual case.
+    pub(crate) fn run_route(&self, route: Route, context: Context, then: impl FnOnce(&Self, &Context) + 'static) {
+        let Some(engine) = self.engine() else {
+            tracing::error!("no routing script is loaded");
+            return then(self, &context);
+        };
+        match engine.call(route.as_script(), context.clone()).begin() {
+            Begun::Ended(result) => {
+                self.script_ended(&context, result);
+                then(self, &context);
+            }
+            Begun::Waits(run) => {
+                // Repetitions of the request must not run the script again while this run waits.
+                context.absorb_repetitions();
+                let worker = self.clone();
+                tokio::task::spawn_local(async move {
+                    let result = run.await;
+                    worker.script_ended(&context, result);
+                    then(&worker, &context);
+                    worker.end_of_batch();
+                });
+            }
+        }
+    }
+
+    fn script_ended(&self, context: &Context, result: Result<(), ScriptError>) {
+        if let Err(error) = result {
+            self.counters().script_errors.increment();
+            tracing::error!(call_id = context.request().call_id(), "{error}");
+            context.answer_script_error();
+        }
+    }
+
+    /// Runs `task` so that a panic in it ends only this.
+    pub(crate) fn guarded(&self, task: impl FnOnce(&Self)) {
+        if catch_unwind(AssertUnwindSafe(|| task(self))).is_err() {
+            self.host().counter("panics").increment();
+        }
+    }
+}

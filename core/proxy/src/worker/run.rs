@@ -1,0 +1,116 @@
+//! The event loop of a worker: a few tasks on one thread, each of which waits for one kind of event.
+
+use std::net::SocketAddr;
+use std::net::{TcpListener as StdListener, UdpSocket as StdUdp};
+use std::rc::Rc;
+use std::time::Duration;
+
+use tokio::net::UdpSocket;
+use tokio::sync::watch;
+use tokio::task::{spawn_local, yield_now};
+use tokio::time::{Instant, sleep_until, timeout_at};
+
+use super::Worker;
+use crate::transport::{Flow, Protocol};
+
+/// Messages or timers that are handled before other tasks get their turn.
+const BATCH: usize = 64;
+/// The largest UDP datagram there is.
+const DATAGRAM: usize = 65_536;
+/// How long the timer task sleeps when nothing is due.
+const IDLE: Duration = Duration::from_secs(3600);
+/// How often a draining worker looks whether it is done.
+const DRAIN_CHECK: Duration = Duration::from_millis(20);
+
+/// The listening sockets of one worker, bound but unknown to any runtime.
+#[derive(Debug, Default)]
+pub(crate) struct Bound {
+    pub(crate) udp: Vec<StdUdp>,
+    pub(crate) tcp: Vec<StdListener>,
+}
+
+impl Worker {
+    /// Serves until `stop` is set, then until nothing is under way or the drain time is over.
+    pub(super) async fn run(&self, mut stop: watch::Receiver<bool>) {
+        let crate::transport::Network::Sockets(sockets) = self.network() else { return };
+        for (local, socket) in sockets.udp.iter() {
+            spawn_local(self.clone().read_datagrams(socket.clone(), *local));
+        }
+        spawn_local(self.clone().keep_time());
+        spawn_local(self.clone().read_mail());
+        // An error means that the server is gone, which is a stop as well.
+        let _ = stop.wait_for(|stop| *stop).await;
+        self.draining().set(true);
+        let deadline = Instant::now() + self.options().drain_timeout;
+        while self.pending() > 0 && timeout_at(deadline, tokio::time::sleep(DRAIN_CHECK)).await.is_ok() {}
+        self.end_of_batch();
+        yield_now().await;
+    }
+
+    async fn read_datagrams(self, socket: Rc<UdpSocket>, local: SocketAddr) {
+        let mut buffer = vec![0; DATAGRAM];
+        loop {
+            if let Err(error) = socket.readable().await {
+                tracing::error!(%local, %error, "the socket cannot be read any more");
+                return;
+            }
+            let mut emptied = false;
+            for _ in 0..BATCH {
+                match socket.try_recv_from(&mut buffer) {
+                    Ok((length, remote)) => {
+                        let flow = Flow { protocol: Protocol::Udp, local, remote, connection: None };
+                        self.guarded(|worker| worker.receive_datagram(&buffer[..length], flow));
+                    }
+                    Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => {
+                        emptied = true;
+                        break;
+                    }
+                    // What an earlier datagram met on its way (ICMP): nothing that concerns the next one.
+                    Err(error) => tracing::debug!(%local, %error, "receiving"),
+                }
+            }
+            self.note_backlog(emptied);
+            self.end_of_batch();
+            yield_now().await;
+        }
+    }
+
+    /// Remembers since when the sockets have held more than was taken out.
+    fn note_backlog(&self, emptied: bool) {
+        let since = match (emptied, self.busy_since().get()) {
+            (true, _) => None,
+            (false, Some(since)) => Some(since),
+            (false, None) => Some(self.now()),
+        };
+        self.set_busy_since(since);
+    }
+
+    async fn keep_time(self) {
+        loop {
+            let next = self.next_timeout().map_or_else(|| Instant::now() + IDLE, Instant::from_std);
+            self.arm(Some(next.into_std()));
+            tokio::select! {
+                () = sleep_until(next) => {}
+                () = self.earlier_deadline() => continue,
+            }
+            self.arm(None);
+            let mut done = false;
+            while !done {
+                self.guarded(|worker| done = worker.fire_timers(BATCH));
+                self.end_of_batch();
+                yield_now().await;
+            }
+        }
+    }
+
+    async fn read_mail(self) {
+        loop {
+            self.workers().wait(self.index()).await;
+            for mail in self.workers().take(self.index()) {
+                self.guarded(|worker| worker.receive_mail(mail));
+            }
+            self.end_of_batch();
+            yield_now().await;
+        }
+    }
+}

@@ -1,0 +1,232 @@
+//! Messages out: printing, Via, the flow to use, looking up hosts.
+
+use std::rc::Rc;
+
+use signalbox_sip::header::HeaderName;
+use signalbox_sip::header::Via;
+use signalbox_sip::message::Message;
+use std::net::SocketAddr;
+
+use super::Worker;
+use super::mailbox::Mail;
+use crate::context::Routing;
+use crate::error::Error;
+use crate::forward::{self, NextHop, NextHost};
+use crate::transactions::branch::BranchToken;
+use crate::transactions::table::Owner;
+use crate::transactions::{ClientId, LocalOutcome};
+use crate::transport::network::listener_for;
+use crate::transport::{Flow, Protocol, SendError, resolve};
+
+/// What a request of a relayed branch brings along: its routing, and the loop hash of the branch.
+pub(crate) type Origin = (Option<Rc<Routing>>, u32);
+
+impl Worker {
+    /// Hands octets to the network, by way of the worker that holds the connection where it is another one.
+    pub(crate) fn transmit(&self, flow: &Flow, bytes: &[u8], client: Option<ClientId>) -> Result<(), SendError> {
+        match flow.connection {
+            Some(connection) if connection.worker != self.index() => {
+                let client = client.map(|client| (self.index(), client));
+                self.workers().post(connection.worker, Mail::Send(*flow, bytes.to_vec(), client));
+                Ok(())
+            }
+            _ => self.network().send(flow, bytes, client),
+        }
+    }
+
+    /// Prints a message into the worker's buffer.
+    pub(crate) fn print(&self, message: &Message) {
+        let mut scratch = self.scratch();
+        scratch.clear();
+        message.write(&mut scratch);
+    }
+
+    pub(crate) fn print_and_send(&self, message: &Message, flow: &Flow) -> Result<(), SendError> {
+        self.print(message);
+        self.counters().responses_sent.increment();
+        self.transmit(flow, &self.printed(), None)
+    }
+
+    /// Sends a response outside of any transaction. A connection that is gone is replaced by one to where the request
+    /// came from (RFC 3261 §18.2.2).
+    pub(crate) fn send_response(&self, response: &Message, reply_to: &Flow) -> Result<(), SendError> {
+        self.print_and_send(response, reply_to)
+    }
+
+    /// Sends a request without a transaction (§16.11), on `flow` or to its next hop.
+    pub(crate) fn send_stateless(
+        &self,
+        mut request: Message,
+        hop: NextHop,
+        flow: Option<Flow>,
+        branch: BranchToken,
+        routing: Rc<Routing>,
+    ) {
+        let mut send = move |worker: &Self, flow: Flow| {
+            worker.add_record_route(&mut request, &routing, &flow);
+            request.prepend(HeaderName::Via, &worker.via(&flow, &branch));
+            worker.print(&request);
+            worker.counters().requests_sent.increment();
+            if let Err(error) = worker.transmit(&flow, &worker.printed(), None) {
+                tracing::info!(%error, call_id = request.call_id(), "a request could not be forwarded");
+            }
+        };
+        let known = flow.map(Ok).or_else(|| match &hop.host {
+            NextHost::Address(address) => Some(self.flow_to(&hop, SocketAddr::new(*address, hop.port))),
+            NextHost::Name(_) => None,
+        });
+        match known {
+            Some(Ok(flow)) => send(self, flow),
+            Some(Err(error)) => tracing::info!(%error, "a request could not be forwarded"),
+            None => {
+                let worker = self.clone();
+                tokio::task::spawn_local(async move {
+                    let NextHost::Name(name) = &hop.host else { return };
+                    match worker.look_up(name, &hop).await {
+                        Ok(flow) => send(&worker, flow),
+                        Err(error) => tracing::info!(%error, "a request could not be forwarded"),
+                    }
+                    worker.end_of_batch();
+                });
+            }
+        }
+    }
+
+    /// Puts our tag on To where there is none.
+    pub(crate) fn tag(&self, response: &mut Message, request: &Message) {
+        if response.status() > 100 && request.to_tag().is_none() {
+            response.set_to_tag(&self.local_tag(request));
+        }
+    }
+
+    /// The Via of a request that leaves on `flow`.
+    pub(crate) fn via(&self, flow: &Flow, branch: &BranchToken) -> String {
+        let listener = listener_for(self.listeners(), flow.protocol, flow.remote, Some(flow.local));
+        let sent_by = listener.map_or("localhost", |listener| self.sent_by(listener));
+        forward::via_text(flow.protocol, sent_by, branch)
+    }
+
+    /// Sends a request of the server's own to where it points.
+    pub(crate) fn send_towards(&self, request: Message, flow: Option<Flow>, owner: Owner) {
+        let loop_hash = self.loop_hash(&request);
+        self.send_along(request, flow, owner, (None, loop_hash));
+    }
+
+    /// Sends a request on `flow`, or to its next hop (§16.6 step 7).
+    pub(crate) fn send_along(&self, request: Message, flow: Option<Flow>, owner: Owner, origin: Origin) {
+        if let Some(flow) = flow {
+            return self.dispatch(request, flow, owner, origin);
+        }
+        let hop = match forward::next_hop(&request) {
+            Ok(hop) => hop,
+            Err(error) => return self.not_sent(&request, owner, error),
+        };
+        match &hop.host {
+            NextHost::Address(address) => {
+                let remote = SocketAddr::new(*address, hop.port);
+                match self.flow_to(&hop, remote) {
+                    Ok(flow) => self.dispatch(request, flow, owner, origin),
+                    Err(error) => self.not_sent(&request, owner, error.into()),
+                }
+            }
+            NextHost::Name(name) => {
+                let (worker, name) = (self.clone(), name.clone());
+                tokio::task::spawn_local(async move {
+                    match worker.look_up(&name, &hop).await {
+                        Ok(flow) => worker.dispatch(request, flow, owner, origin),
+                        Err(error) => worker.not_sent(&request, owner, error),
+                    }
+                    worker.end_of_batch();
+                });
+            }
+        }
+    }
+
+    async fn look_up(&self, name: &str, hop: &NextHop) -> Result<Flow, Error> {
+        let unresolvable = || Error::Unresolvable { host: name.to_owned() };
+        let addresses = resolve::resolve(name).await.ok_or_else(unresolvable)?;
+        let of_family = |v4: bool| {
+            self.listeners().iter().any(|known| known.protocol == hop.protocol && known.address.is_ipv4() == v4)
+        };
+        let remote = resolve::first_reachable(&addresses, hop.port, of_family(true), of_family(false));
+        Ok(self.flow_to(hop, remote.ok_or_else(unresolvable)?)?)
+    }
+
+    fn flow_to(&self, hop: &NextHop, remote: SocketAddr) -> Result<Flow, SendError> {
+        let listener = listener_for(self.listeners(), hop.protocol, remote, None)?;
+        Ok(Flow { protocol: hop.protocol, local: listener.address, remote, connection: None })
+    }
+
+    fn dispatch(&self, mut request: Message, flow: Flow, owner: Owner, (routing, loop_hash): Origin) {
+        if let Some(routing) = &routing {
+            self.add_record_route(&mut request, routing, &flow);
+        }
+        let branch = match &owner {
+            Owner::Branch(server, branch) => Some((*server, *branch)),
+            Owner::Local(_) | Owner::Nobody => None,
+        };
+        match self.start_client(request, flow, owner, loop_hash) {
+            Ok(client) => {
+                if let Some((server, branch)) = branch {
+                    self.branch_started(server, branch, client);
+                }
+            }
+            Err((owner, error)) => match (owner, &routing) {
+                (Owner::Branch(server, branch), Some(routing)) => {
+                    self.branch_refused(server, branch, &routing.request.borrow(), &error);
+                }
+                (Owner::Local(on_final), _) => on_final(LocalOutcome::NotSent(error)),
+                _ => {}
+            },
+        }
+    }
+
+    fn not_sent(&self, request: &Message, owner: Owner, error: Error) {
+        match owner {
+            Owner::Branch(server, branch) => self.branch_refused(server, branch, request, &error),
+            Owner::Local(on_final) => on_final(LocalOutcome::NotSent(error)),
+            Owner::Nobody => {}
+        }
+    }
+
+    /// §16.6 step 4: the Record-Route that the script asked for, as it must read for this branch.
+    fn add_record_route(&self, request: &mut Message, routing: &Routing, outgoing: &Flow) {
+        let state = routing.state.borrow();
+        let Some(parameters) = &state.record_route else { return };
+        let sent_by = |flow: &Flow| {
+            let listener = listener_for(self.listeners(), flow.protocol, flow.remote, Some(flow.local));
+            listener.map_or("localhost", |listener| self.sent_by(listener))
+        };
+        let incoming = (sent_by(&routing.source), routing.source.protocol);
+        let (top, second) = forward::record_route_values(incoming, (sent_by(outgoing), outgoing.protocol), parameters);
+        if let Some(second) = second {
+            request.prepend(HeaderName::RecordRoute, &second);
+        }
+        request.prepend(HeaderName::RecordRoute, &top);
+    }
+
+    /// Sends a response to where its topmost Via says, our own being off it already (§16.11, §18.2.2).
+    pub(crate) fn forward_statelessly(&self, response: Message) {
+        let target = response.top_via().ok().and_then(|via| self.via_target(&via));
+        match target {
+            Some(flow) => {
+                if let Err(error) = self.send_response(&response, &flow) {
+                    tracing::info!(%error, call_id = response.call_id(), "a response could not be sent");
+                }
+            }
+            None => self.counters().stray_responses.increment(),
+        }
+    }
+
+    fn via_target(&self, via: &Via<'_>) -> Option<Flow> {
+        let protocol = Protocol::parse(via.transport)?;
+        let address = via.received().or_else(|| via.sent_by.host.address())?;
+        let port = match via.rport() {
+            Some(Some(port)) => port,
+            _ => via.sent_by.port.unwrap_or_else(|| protocol.default_port()),
+        };
+        let remote = SocketAddr::new(address, port);
+        let listener = listener_for(self.listeners(), protocol, remote, None).ok()?;
+        Some(Flow { protocol, local: listener.address, remote, connection: None })
+    }
+}
