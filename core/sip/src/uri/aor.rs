@@ -27,7 +27,7 @@ impl Aor {
             // RFC 3966 §5: visual separators don't count.
             let digits = uri.user?.chars().filter(|c| !matches!(c, '-' | '.' | '(' | ')'));
             text.extend(digits.map(|c| c.to_ascii_lowercase()));
-            return Some(Self(text.into()));
+            return (text != "tel:").then(|| Self(text.into()));
         }
         let host = uri.host?;
         text.push_str("sip:");

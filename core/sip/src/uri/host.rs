@@ -30,7 +30,8 @@ impl<'a> Host<'a> {
             }
             _ => {}
         }
-        if bytes.is_empty() || !lex::all(text, lex::HOST) {
+        let empty_label = matches!(bytes, [] | [b'.', ..]) || bytes.ends_with(b"..");
+        if empty_label || !lex::all(text, lex::HOST) {
             return Err(UriError::Host);
         }
         Ok(Self::Name(text))
@@ -143,7 +144,8 @@ mod tests {
         assert_eq!(Host::parse("192.0.2.4"), Ok(Host::V4(Ipv4Addr::new(192, 0, 2, 4))));
         assert_eq!(Host::parse("1.2.3.4.example.com"), Ok(Host::Name("1.2.3.4.example.com")));
         assert_eq!(Host::parse("[2001:DB8::10]").unwrap().to_string(), "[2001:db8::10]");
-        for bad in ["", "[::1", "[]", "2001:db8::10", "a b", "[::1]x", "ex@mple", "\u{e9}.com", "[1.2.3.4]"] {
+        for bad in ["", "[::1", "[]", "2001:db8::10", "a b", "[::1]x", "ex@mple", "\u{e9}.com", "[1.2.3.4]", ".", "a.."]
+        {
             assert_eq!(Host::parse(bad), Err(UriError::Host), "{bad}");
         }
     }
