@@ -1,18 +1,18 @@
-# One profile for running, testing and measuring, and the whole workspace with all its targets in one go: a module
-# loads only into a core that was built with the same features, and nothing is compiled twice.
-CARGO  ?= cargo
-BUILD  := --workspace --all-targets --locked
-PREFIX ?= /usr/local
+# One profile for running, testing and measuring, and always the whole workspace: a module loads only into a core that was
+# built with the same features, and nothing is compiled twice.
+CARGO   ?= cargo
+ALL     := --workspace --locked
+PREFIX  ?= /usr/local
 DESTDIR ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help build run test format-check fmt lint unit bench install
+.PHONY: help build run test fmt lint unit bench install
 
 help: ## say what can be made
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 10
 
 build: ## compile everything
-	$(CARGO) build $(BUILD)
+	$(CARGO) build $(ALL)
 
 run: build ## start the server on etc/signalbox.lua
 	target/debug/signalbox run etc/signalbox.lua
@@ -20,21 +20,21 @@ run: build ## start the server on etc/signalbox.lua
 test: ## all that CI does: format, lints, every test, interop with real programs
 	sh tests/interop/install-peers.sh
 	$(CARGO) fmt --all --check
-	$(CARGO) clippy $(BUILD) -- -D warnings
-	$(CARGO) build $(BUILD)
+	$(CARGO) clippy $(ALL) --all-targets -- -D warnings
+	$(CARGO) build $(ALL) --all-targets
 	$(MAKE) --no-print-directory unit
 
 # nextest when it is there, for its speed and its one closing line.
 unit:
 	@if $(CARGO) nextest --version >/dev/null 2>&1; \
-	then $(CARGO) nextest run $(BUILD) --no-fail-fast; \
-	else $(CARGO) test $(BUILD) --no-fail-fast; fi
+	then $(CARGO) nextest run $(ALL) --no-fail-fast; \
+	else $(CARGO) test $(ALL) --lib --bins --tests --no-fail-fast; fi
 
 fmt: ## format the code
 	$(CARGO) fmt --all
 
 lint: ## the lints, warnings as errors
-	$(CARGO) clippy $(BUILD) -- -D warnings
+	$(CARGO) clippy $(ALL) --all-targets -- -D warnings
 
 bench: build ## measure Signalbox, and Kamailio where it is installed; ARGS="--quick --only message"
 	target/debug/bench $(ARGS)
