@@ -39,7 +39,7 @@ impl Database {
         let target = Target::parse(url)?;
         let shared = Arc::new(Shared::new(shown(url).into(), options.queue, options.fault.clone()));
         let connection = connect(&target).await.map_err(|error| shared.unavailable(&error.to_string()))?;
-        let writer = background.spawn(Writer::new(shared.clone(), target.clone(), connection, options.gather).run());
+        let writer = background.spawn(Writer::new(shared.clone(), target.clone(), connection, options).run());
         Ok(Self(Arc::new(Inner {
             engine: target.engine(),
             pool: Pool::new(&target),
@@ -164,6 +164,11 @@ impl Database {
         let _ = self.on_background(closing).await;
     }
 
+    /// Whether both are handles of one database.
+    pub fn is_same(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
+
     fn shared(&self) -> &Shared {
         &self.0.journal.0
     }
@@ -213,5 +218,128 @@ impl Drop for Inner {
 impl fmt::Debug for Database {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Database").field("name", &self.name()).field("engine", &self.0.engine).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::storage::{Column, Sql, Storage};
+
+    static NOTES: Table =
+        Table { name: "notes", columns: &[Column::text("id"), Column::integer("size"), Column::blob("body")], key: 1 };
+
+    static FIRST: [Migration; 1] = [Migration {
+        version: 1,
+        name: "table notes",
+        sql: Sql::All("CREATE TABLE notes (id {key} PRIMARY KEY, size {integer}, body {blob})"),
+    }];
+
+    static SECOND: [Migration; 2] = [
+        Migration { version: 1, name: "table notes", sql: Sql::All("not run again") },
+        Migration {
+            version: 2,
+            name: "index on size",
+            sql: Sql::Each { sqlite: "CREATE INDEX notes_size ON notes (size)", postgres: "unused", mysql: "unused" },
+        },
+    ];
+
+    static BROKEN: [Migration; 2] = [
+        Migration { version: 1, name: "table other", sql: Sql::All("CREATE TABLE other (id {key})") },
+        Migration { version: 2, name: "mistake", sql: Sql::All("CREATE TABEL another (id {key})") },
+    ];
+
+    static GAP: [Migration; 1] = [Migration { version: 3, name: "third", sql: Sql::All("unused") }];
+
+    async fn open(folder: &tempfile::TempDir) -> Database {
+        let storage = Storage::new(Handle::current());
+        storage.open(&format!("sqlite:{}/a.db", folder.path().display())).await.unwrap()
+    }
+
+    #[tokio::test]
+    async fn each_migration_is_applied_once() {
+        let folder = tempfile::tempdir().unwrap();
+        let database = open(&folder).await;
+        assert_eq!(database.migrate("notes", &FIRST).await.unwrap(), 1);
+        assert_eq!(database.migrate("notes", &FIRST).await.unwrap(), 0);
+        assert_eq!(database.migrate("notes", &SECOND).await.unwrap(), 1);
+    }
+
+    #[tokio::test]
+    async fn tables_of_a_newer_program_are_left_alone() {
+        let folder = tempfile::tempdir().unwrap();
+        let database = open(&folder).await;
+        database.migrate("notes", &FIRST).await.unwrap();
+        database.migrate("notes", &SECOND).await.unwrap();
+        let error = database.migrate("notes", &FIRST).await.unwrap_err();
+        assert!(matches!(error, StorageError::Newer { found: 2, known: 1, .. }), "{error}");
+    }
+
+    #[tokio::test]
+    async fn a_migration_that_fails_is_named_and_leaves_nothing_behind() {
+        let folder = tempfile::tempdir().unwrap();
+        let database = open(&folder).await;
+        let error = database.migrate("broken", &BROKEN).await.unwrap_err();
+        assert!(error.to_string().contains("migration 2 (mistake) of broken failed"), "{error}");
+        let applied = database.migrate("broken", &BROKEN[..1]).await.unwrap();
+        assert_eq!(applied, 1, "the first one was rolled back with the second");
+    }
+
+    #[tokio::test]
+    async fn migrations_must_be_numbered_without_gaps() {
+        let folder = tempfile::tempdir().unwrap();
+        let error = open(&folder).await.migrate("gap", &GAP).await.unwrap_err();
+        assert!(matches!(error, StorageError::Numbering { expected: 1, found: 3, .. }), "{error}");
+    }
+
+    #[tokio::test]
+    async fn a_table_is_loaded_row_by_row() {
+        let folder = tempfile::tempdir().unwrap();
+        let database = open(&folder).await;
+        database.migrate("notes", &FIRST).await.unwrap();
+        let row = |size: i64| [format!("n{size}").into(), size.into(), vec![7; size as usize].into()];
+        database.journal().write((0..1000).map(|size| crate::storage::Change::put(&NOTES, row(size)))).await.unwrap();
+        let mut sum = 0;
+        let add = |row: Row| {
+            assert_eq!(row.blob("body")?.len() as i64, row.integer("size")?);
+            sum += row.integer("size")?;
+            Ok(())
+        };
+        database.load(&NOTES, add).await.unwrap();
+        assert_eq!(sum, 499_500);
+        let found = database.find(&NOTES, &[("id", "n77".into())]).await.unwrap();
+        assert_eq!(found.len(), 1);
+        assert_eq!(found[0].integer("size").unwrap(), 77);
+        assert!(database.find(&NOTES, &[("id", "none".into())]).await.unwrap().is_empty());
+    }
+
+    #[tokio::test]
+    async fn loading_ends_at_the_first_error() {
+        let folder = tempfile::tempdir().unwrap();
+        let database = open(&folder).await;
+        database.migrate("notes", &FIRST).await.unwrap();
+        let rows = (0..2000i64).map(|size| [format!("n{size}").into(), size.into(), Value::Null]);
+        database.journal().write(rows.map(|row| crate::storage::Change::put(&NOTES, row))).await.unwrap();
+        let mut seen = 0;
+        let error = database.load(&NOTES, |row| {
+            seen += 1;
+            row.blob("body").map(drop)
+        });
+        assert!(matches!(error.await, Err(StorageError::Null { .. })));
+        assert_eq!(seen, 1);
+        assert_eq!(
+            database.find(&NOTES, &[("size", 5i64.into())]).await.unwrap().len(),
+            1,
+            "the connection is still good"
+        );
+    }
+
+    #[tokio::test]
+    async fn a_query_for_a_missing_table_is_refused_and_the_database_stays_healthy() {
+        let folder = tempfile::tempdir().unwrap();
+        let database = open(&folder).await;
+        let error = database.find(&NOTES, &[]).await.unwrap_err();
+        assert!(matches!(error, StorageError::Refused { .. }), "{error}");
+        assert!(database.healthy() && database.in_flight() == 0);
     }
 }

@@ -15,6 +15,9 @@ const QUEUE: usize = 50_000;
 /// Under load, how long writes are gathered for one commit.
 const GATHER: Duration = Duration::from_millis(3);
 
+/// Pause between two attempts to reach a database that is gone.
+const PROBE: Duration = Duration::from_millis(500);
+
 /// How databases are opened.
 #[derive(Debug, Clone)]
 pub struct Options {
@@ -22,13 +25,15 @@ pub struct Options {
     pub gather: Duration,
     /// Changes that may wait; over it, writes are refused with [`StorageError::Overloaded`].
     pub queue: usize,
+    /// Pause between two attempts to reach a database that is gone.
+    pub probe: Duration,
     /// For tests.
     pub fault: Option<Arc<Fault>>,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { gather: GATHER, queue: QUEUE, fault: None }
+        Self { gather: GATHER, queue: QUEUE, probe: PROBE, fault: None }
     }
 }
 
@@ -80,5 +85,54 @@ impl Storage {
         for (_, database) in self.open.lock().await.drain() {
             database.close().await;
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn all_spellings_of_a_url_lead_to_one_database() {
+        let folder = tempfile::tempdir().unwrap();
+        let storage = Storage::new(Handle::current());
+        let path = folder.path().display();
+        let first = storage.open(&format!("sqlite:{path}/new/a.db")).await.unwrap();
+        let second = storage.open(&format!("sqlite://{path}/new/./a.db")).await.unwrap();
+        assert!(first.is_same(&second));
+        assert!(!first.is_same(&storage.open(&format!("sqlite:{path}/b.db")).await.unwrap()));
+    }
+
+    #[tokio::test]
+    async fn a_database_that_cannot_be_opened_says_which_and_why() {
+        let folder = tempfile::tempdir().unwrap();
+        let storage = Storage::new(Handle::current());
+        let error = storage.open(&format!("sqlite:{}", folder.path().display())).await.unwrap_err();
+        assert!(error.to_string().contains(&folder.path().display().to_string()), "{error}");
+    }
+
+    #[tokio::test]
+    async fn a_closed_database_has_everything_and_takes_nothing_more() {
+        static T: crate::storage::Table =
+            crate::storage::Table { name: "t", columns: &[crate::storage::Column::integer("id")], key: 1 };
+        static CREATE: [crate::storage::Migration; 1] = [crate::storage::Migration {
+            version: 1,
+            name: "t",
+            sql: crate::storage::Sql::All("CREATE TABLE t (id {integer} PRIMARY KEY)"),
+        }];
+        let folder = tempfile::tempdir().unwrap();
+        let url = format!("sqlite:{}/a.db", folder.path().display());
+        let storage = Storage::new(Handle::current());
+        let database = storage.open(&url).await.unwrap();
+        database.migrate("t", &CREATE).await.unwrap();
+        let writes: Vec<_> = (0..100i64).map(|id| database.journal().put(&T, [id.into()])).collect();
+        storage.close().await;
+        for write in writes {
+            write.await.unwrap();
+        }
+        let late = database.journal().put(&T, [7i64.into()]).await;
+        assert!(matches!(late, Err(StorageError::Closed { .. })), "{late:?}");
+        let again = storage.open(&url).await.unwrap();
+        assert_eq!(again.find(&T, &[]).await.unwrap().len(), 100);
     }
 }

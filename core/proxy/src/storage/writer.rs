@@ -12,7 +12,7 @@ use super::error::Blame;
 use super::fault::Fate;
 use super::journal::{Change, ENOUGH, Gathered, Shared};
 use super::url::Target;
-use super::{Engine, StorageError, Table, Value, sql};
+use super::{Engine, Options, StorageError, Table, Value, sql};
 
 /// Rows per statement: few sizes, so that each statement's text is prepared once and cached.
 const SIZES: [usize; 9] = [256, 128, 64, 32, 16, 8, 4, 2, 1];
@@ -20,8 +20,6 @@ const SIZES: [usize; 9] = [256, 128, 64, 32, 16, 8, 4, 2, 1];
 const MAX_STATEMENT: usize = 4 << 20;
 /// How often a transaction that another one was in the way of is tried.
 const ATTEMPTS: u32 = 3;
-/// Pause between two attempts to reach a database that is gone.
-const PROBE: Duration = Duration::from_millis(500);
 
 pub(super) struct Writer {
     shared: Arc<Shared>,
@@ -32,11 +30,21 @@ pub(super) struct Writer {
     texts: HashMap<(&'static str, bool, usize), Arc<str>>,
     /// Under load, commits start at least so far apart.
     gather: Duration,
+    /// Pause between two attempts to reach a database that is gone.
+    probe: Duration,
 }
 
 impl Writer {
-    pub(super) fn new(shared: Arc<Shared>, target: Target, connection: Box<dyn Driver>, gather: Duration) -> Self {
-        Self { engine: target.engine(), shared, target, connection: Some(connection), texts: HashMap::new(), gather }
+    pub(super) fn new(shared: Arc<Shared>, target: Target, connection: Box<dyn Driver>, options: &Options) -> Self {
+        Self {
+            engine: target.engine(),
+            shared,
+            target,
+            connection: Some(connection),
+            texts: HashMap::new(),
+            gather: options.gather,
+            probe: options.probe,
+        }
     }
 
     /// Runs until the journal is closed and empty.
@@ -231,7 +239,7 @@ impl Writer {
             if self.shared.closed() {
                 return false;
             }
-            sleep(PROBE).await;
+            sleep(self.probe).await;
         }
         self.shared.health.set_up();
         true
@@ -284,4 +292,239 @@ fn fitting(rows: &[&[Value]], columns: usize) -> usize {
     let size = |rows: &[&[Value]]| rows.iter().flat_map(|values| values.iter()).map(Value::size).sum::<usize>();
     let fits = |&&count: &&usize| count <= rows.len() && count <= most && size(&rows[..count]) <= MAX_STATEMENT;
     SIZES.iter().find(fits).copied().unwrap_or(1)
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::runtime::Handle;
+    use tokio::sync::mpsc;
+
+    use super::*;
+    use crate::storage::{Column, Database, Fault, Migration, Sql, Storage};
+
+    static T: Table =
+        Table { name: "t", columns: &[Column::text("a"), Column::integer("b"), Column::text("c")], key: 2 };
+
+    static CREATE: [Migration; 1] = [Migration {
+        version: 1,
+        name: "table t",
+        sql: Sql::All("CREATE TABLE t (a {key} NOT NULL, b {integer} NOT NULL, c {text} NOT NULL, PRIMARY KEY (a, b))"),
+    }];
+
+    fn row(a: &str, b: i64, c: &str) -> [Value; 3] {
+        [a.into(), b.into(), c.into()]
+    }
+
+    async fn open(folder: &tempfile::TempDir, options: Options) -> Database {
+        let storage = Storage::with(Handle::current(), options);
+        let database = storage.open(&format!("sqlite:{}/a.db", folder.path().display())).await.unwrap();
+        database.migrate("t", &CREATE).await.unwrap();
+        database
+    }
+
+    async fn contents(database: &Database) -> Vec<String> {
+        let mut rows = Vec::new();
+        let collect = |row: crate::storage::Row| {
+            rows.push(format!("{}{}={}", row.text("a")?, row.integer("b")?, row.text("c")?));
+            Ok(())
+        };
+        database.load(&T, collect).await.unwrap();
+        rows.sort();
+        rows
+    }
+
+    #[test]
+    fn of_several_changes_to_a_row_only_the_last_is_made() {
+        let changes = [
+            Change::put(&T, row("x", 1, "old")),
+            Change::put(&T, row("y", 1, "kept")),
+            Change::delete(&T, [Value::from("x"), 2i64.into()]),
+            Change::put(&T, row("x", 1, "new")),
+            Change::put(&T, row("x", 2, "back")),
+            Change::delete(&T, [Value::from("z"), 1i64.into()]),
+        ];
+        let mut made: Vec<_> = groups(&changes)
+            .iter()
+            .flat_map(|group| group.rows.iter().map(|row| (group.delete, row.last().cloned().unwrap())))
+            .collect();
+        made.sort_by_key(|change| format!("{change:?}"));
+        assert_eq!(made, [(false, "back".into()), (false, "kept".into()), (false, "new".into()), (true, 1i64.into())]);
+    }
+
+    #[test]
+    fn statements_have_few_sizes_and_bounded_length() {
+        let narrow = row("x", 1, "c");
+        let rows = vec![&narrow[..]; 1000];
+        assert_eq!(fitting(&rows, 3), 256);
+        assert_eq!(fitting(&rows[..100], 3), 64);
+        assert_eq!(fitting(&rows[..1], 3), 1);
+        assert_eq!(fitting(&rows, 300), 64, "parameters are limited");
+        let wide = row("x", 1, &"c".repeat(1 << 20));
+        assert_eq!(fitting(&[&wide[..]; 100], 3), 2, "bytes are limited");
+        let huge = row("x", 1, &"c".repeat(MAX_STATEMENT + 1));
+        assert_eq!(fitting(&[&huge[..]; 2], 3), 1, "a row that is too long goes alone");
+    }
+
+    #[tokio::test]
+    async fn what_was_confirmed_is_there() {
+        let folder = tempfile::tempdir().unwrap();
+        let database = open(&folder, Options::default()).await;
+        let journal = database.journal();
+        journal.put(&T, row("x", 1, "first")).await.unwrap();
+        let writes = [
+            journal.put(&T, row("x", 1, "second")),
+            journal.put(&T, row("x", 2, "gone")),
+            journal.delete(&T, [Value::from("x"), 2i64.into()]),
+            journal.write([Change::put(&T, row("y", 1, "a")), Change::put(&T, row("y", 2, "b"))]),
+            journal.write([]),
+        ];
+        for write in writes {
+            write.await.unwrap();
+        }
+        assert_eq!(journal.in_flight(), 0);
+        assert_eq!(contents(&database).await, ["x1=second", "y1=a", "y2=b"]);
+    }
+
+    #[tokio::test]
+    async fn thousands_of_writes_from_several_threads_are_all_confirmed() {
+        let folder = tempfile::tempdir().unwrap();
+        let database = open(&folder, Options::default()).await;
+        let threads: Vec<_> = (0..4)
+            .map(|thread| {
+                let journal = database.journal().clone();
+                tokio::task::spawn_blocking(move || {
+                    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+                    runtime.block_on(async {
+                        let name = format!("t{thread}");
+                        let writes: Vec<_> = (0..1000).map(|b| journal.put(&T, row(&name, b, "v"))).collect();
+                        for write in writes {
+                            write.await.unwrap();
+                        }
+                    });
+                })
+            })
+            .collect();
+        for thread in threads {
+            thread.await.unwrap();
+        }
+        assert_eq!(contents(&database).await.len(), 4000);
+    }
+
+    #[tokio::test]
+    async fn a_write_that_the_database_refuses_harms_no_other() {
+        let folder = tempfile::tempdir().unwrap();
+        let database = open(&folder, Options::default()).await;
+        let journal = database.journal();
+        let good = journal.put(&T, row("good", 1, "v"));
+        let bad = journal.write([
+            Change::put(&T, row("half", 1, "v")),
+            Change::put(&T, [Value::from("bad"), 1i64.into(), Value::Null]),
+        ]);
+        let other = journal.put(&T, row("other", 1, "v"));
+        assert!(matches!(bad.await, Err(StorageError::Refused { .. })));
+        good.await.unwrap();
+        other.await.unwrap();
+        assert_eq!(contents(&database).await, ["good1=v", "other1=v"], "a write is made wholly or not at all");
+        assert!(database.healthy());
+    }
+
+    #[tokio::test]
+    async fn a_row_of_the_wrong_shape_is_refused_before_it_is_queued() {
+        let folder = tempfile::tempdir().unwrap();
+        let database = open(&folder, Options::default()).await;
+        let wrong = database.journal().put(&T, [Value::from("x"), "not a number".into(), "v".into()]);
+        assert_eq!(database.in_flight(), 0);
+        assert!(matches!(wrong.await, Err(StorageError::Shape { table: "t" })));
+        assert!(contents(&database).await.is_empty());
+    }
+
+    #[tokio::test]
+    async fn over_the_limit_writes_are_refused_at_once() {
+        let folder = tempfile::tempdir().unwrap();
+        let database = open(&folder, Options { queue: 10, ..Options::default() }).await;
+        // This thread runs the writer as well, so nothing is taken from the queue before the first await.
+        let writes: Vec<_> = (0..12).map(|b| database.journal().put(&T, row("x", b, "v"))).collect();
+        let mut results = Vec::new();
+        for write in writes {
+            results.push(write.await);
+        }
+        assert_eq!(results.iter().filter(|result| result.is_ok()).count(), 10);
+        assert!(matches!(results.last(), Some(Err(StorageError::Overloaded { waiting: 10, .. }))));
+        database.journal().put(&T, row("y", 1, "v")).await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn an_outage_fails_what_waits_refuses_what_comes_and_ends_by_itself() {
+        let folder = tempfile::tempdir().unwrap();
+        let fault = Arc::new(Fault::none());
+        let probe = Duration::from_millis(1);
+        let database = open(&folder, Options { fault: Some(fault.clone()), probe, ..Options::default() }).await;
+        let (sender, mut states) = mpsc::unbounded_channel();
+        database.on_state_change(move |healthy| sender.send(healthy).unwrap());
+        let journal = database.journal();
+        fault.set_outage(true);
+        let waiting = [journal.put(&T, row("x", 1, "v")), journal.put(&T, row("x", 2, "v"))];
+        for write in waiting {
+            assert!(matches!(write.await, Err(StorageError::Unavailable { .. })));
+        }
+        assert_eq!(states.recv().await, Some(false));
+        assert!(!database.healthy());
+        let late = journal.put(&T, row("x", 3, "v"));
+        assert_eq!(journal.in_flight(), 0, "refused, not queued");
+        assert!(late.await.unwrap_err().retry_after().is_some());
+        fault.set_outage(false);
+        assert_eq!(states.recv().await, Some(true));
+        journal.put(&T, row("x", 4, "v")).await.unwrap();
+        assert_eq!(contents(&database).await, ["x4=v"]);
+    }
+
+    #[tokio::test]
+    async fn a_failed_query_makes_the_writer_look_after_the_database() {
+        let folder = tempfile::tempdir().unwrap();
+        let fault = Arc::new(Fault::none());
+        let probe = Duration::from_millis(1);
+        let database = open(&folder, Options { fault: Some(fault.clone()), probe, ..Options::default() }).await;
+        let (sender, mut states) = mpsc::unbounded_channel();
+        database.on_state_change(move |healthy| sender.send(healthy).unwrap());
+        fault.set_outage(true);
+        assert!(matches!(database.find(&T, &[]).await, Err(StorageError::Unavailable { .. })));
+        assert_eq!(states.recv().await, Some(false));
+        fault.set_outage(false);
+        assert_eq!(states.recv().await, Some(true));
+        assert!(database.find(&T, &[]).await.unwrap().is_empty());
+    }
+
+    #[tokio::test]
+    async fn after_a_crash_exactly_what_was_committed_is_there() {
+        for crash in 0..6u64 {
+            for confirmed in [true, false] {
+                let folder = tempfile::tempdir().unwrap();
+                let fault = if confirmed { Fault::crash_after(crash) } else { Fault::crash_before_confirming(crash) };
+                let fault = Arc::new(fault);
+                let database = open(&folder, Options { fault: Some(fault.clone()), ..Options::default() }).await;
+                let writes: Vec<_> = (0..5).map(|b| database.journal().put(&T, row("x", b, "v"))).collect();
+                let (sender, mut told) = mpsc::unbounded_channel();
+                for write in writes {
+                    let sender = sender.clone();
+                    tokio::spawn(async move { sender.send(write.await).unwrap() });
+                }
+                while database.in_flight() > 0 {
+                    tokio::task::yield_now().await;
+                }
+                for _ in 0..20 {
+                    tokio::task::yield_now().await;
+                }
+                assert_eq!(fault.crashed(), crash <= 5);
+                let mut answers = 0;
+                while let Ok(result) = told.try_recv() {
+                    result.unwrap();
+                    answers += 1;
+                }
+                let silent = u64::from(!confirmed && (1..=5).contains(&crash));
+                assert_eq!(answers, crash.min(5) - silent, "crash after {crash}, confirmed {confirmed}");
+                let survivor = open(&folder, Options::default()).await;
+                assert_eq!(contents(&survivor).await.len() as u64, crash.min(5));
+            }
+        }
+    }
 }

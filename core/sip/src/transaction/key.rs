@@ -52,7 +52,7 @@ impl TransactionKeys {
 }
 
 /// Stands for a sent-by without port, which is not the same as one with 5060: a client writes it alike in
-/// each request of a transaction).
+/// each request of a transaction.
 const NO_PORT: u32 = u32::MAX;
 
 /// What is compared, each with its length in front so that no two lists of fields look alike.
