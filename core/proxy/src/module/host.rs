@@ -4,13 +4,17 @@ use std::any::{Any, TypeId};
 use std::collections::{BTreeMap, HashMap};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock, PoisonError, RwLock};
+use std::time::{Duration, Instant};
 
 use tokio::runtime::Handle;
 
+use crate::clock::Clock;
+use crate::storage::Storage;
 use crate::transactions::OutgoingRequest;
 use crate::worker::Workers;
 
-use crate::storage::Storage;
+/// How often [`Host::tick`] is called in a running server.
+pub const TICK: Duration = Duration::from_millis(200);
 
 /// The core as modules see it: services, counters, the background runtime. Cheap to clone, usable from any thread.
 #[derive(Clone)]
@@ -19,10 +23,14 @@ pub struct Host(Arc<Inner>);
 struct Inner {
     runtime: Handle,
     storage: Storage,
+    clock: Clock,
+    ticks: RwLock<Vec<Tick>>,
     services: RwLock<HashMap<TypeId, Box<dyn Any + Send + Sync>>>,
     counters: RwLock<BTreeMap<&'static str, Counter>>,
     workers: OnceLock<Workers>,
 }
+
+type Tick = Arc<dyn Fn(Instant) + Send + Sync>;
 
 /// A number that only grows. Keep the handle: looking it up by name takes a lock.
 #[derive(Clone, Default)]
@@ -32,18 +40,38 @@ impl Host {
     /// A host whose modules do their database and network work on `runtime`.
     pub fn new(runtime: Handle) -> Self {
         let storage = Storage::new(runtime.clone());
-        Self::with_storage(runtime, storage)
+        Self::with_storage(runtime, storage, Clock::real())
     }
 
-    /// As [`new`](Self::new), with databases opened in another way than usual.
-    pub fn with_storage(runtime: Handle, storage: Storage) -> Self {
+    /// As [`new`](Self::new), with databases opened in another way than usual, or another time.
+    pub fn with_storage(runtime: Handle, storage: Storage, clock: Clock) -> Self {
         Self(Arc::new(Inner {
             runtime,
             storage,
+            clock,
+            ticks: RwLock::default(),
             services: RwLock::default(),
             counters: RwLock::default(),
             workers: OnceLock::new(),
         }))
+    }
+
+    /// The time that all of the server goes by.
+    pub fn clock(&self) -> &Clock {
+        &self.0.clock
+    }
+
+    /// Has `tick` called with the present time several times a second, on the background runtime: for what expires in a
+    /// module. It returns at once when nothing is due.
+    pub fn on_tick(&self, tick: impl Fn(Instant) + Send + Sync + 'static) {
+        self.0.ticks.write().unwrap_or_else(PoisonError::into_inner).push(Arc::new(tick));
+    }
+
+    /// Calls what [`on_tick`](Self::on_tick) was given. The server does so every [`TICK`]; a test does after it has moved time.
+    pub fn tick(&self) {
+        let ticks = self.0.ticks.read().unwrap_or_else(PoisonError::into_inner).clone();
+        let now = self.0.clock.now();
+        ticks.iter().for_each(|tick| tick(now));
     }
 
     /// The databases of the process, one per URL.

@@ -5,6 +5,8 @@
 
 use std::time::Instant;
 
+use crate::transport::Flow;
+
 /// The location service. Calls are short and never wait: they may be made from any thread.
 pub trait Bindings: Send + Sync {
     /// Shows each binding of `aor` that is valid at `now`, highest q first. `visit` runs under a lock that belongs to the
@@ -39,13 +41,16 @@ pub struct Binding<'a> {
     pub cseq: u32,
     /// The Path values of that REGISTER as one comma-separated list, topmost first (RFC 3327). Empty without.
     pub path: &'a str,
-    /// The `+sip.instance` of the user agent, with its `<>` (RFC 5626 §4.1). Empty without.
+    /// The `+sip.instance` of the user agent, without its `<>` (RFC 5626 §4.1). Empty without.
     pub instance: &'a str,
     /// `reg-id` of RFC 5626 §4.2.
     pub reg_id: Option<u32>,
     /// The `methods` parameter, unquoted. Empty when the contact named none.
     pub methods: &'a str,
     pub user_agent: &'a str,
+    /// The way that the REGISTER came, set when the contact is to be reached by it: over the connection that it opened, or
+    /// through its NAT.
+    pub flow: Option<&'a Flow>,
 }
 
 /// A change of the location service, as watchers see it.
