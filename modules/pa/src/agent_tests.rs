@@ -37,6 +37,7 @@ fn binding(contact: &str) -> Binding<'_> {
         reg_id: None,
         methods: "",
         user_agent: "",
+        flow: None,
     }
 }
 
