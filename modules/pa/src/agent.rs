@@ -16,11 +16,10 @@ use signalbox_sip::dialog::notifier::Policy;
 use siphasher::sip::SipHasher13;
 
 use crate::aliases::Aliases;
-use crate::composition::Part;
 use crate::document::DocumentType;
 use crate::package::{PRESENCE, PackageId, Packages};
 use crate::presentity::{Domain, Presentity};
-use crate::publication::{Publication, Publish, Published};
+use crate::publication::{Content, Publication, Publish, Published};
 use crate::rejection::Rejection;
 use crate::settings::{Authorization, Settings};
 use crate::shard::{Effects, KeyRef, Shard};
@@ -127,8 +126,14 @@ impl<W> Agent<W> {
         }
     }
 
-    /// Where presence learns of registrations. To be told before the first request.
-    pub fn follow(&self, bindings: Arc<dyn Bindings>) {
+    /// Where presence learns of registrations. To be told before the first request; presentities from the database are given their
+    /// contacts.
+    pub fn follow(&self, bindings: Arc<dyn Bindings>, now: Instant) {
+        for number in 0..SHARDS {
+            let mut shard = self.lock(number);
+            let followed = shard.presentities_mut().filter(|presentity| presentity.key.domain == Domain::Registrar);
+            followed.for_each(|presentity| add_contacts(presentity, &*bindings, now));
+        }
         // Told twice, the first one stays.
         let _ = self.bindings.set(bindings);
     }
@@ -242,13 +247,13 @@ impl<W> Agent<W> {
         shard.advance(id, &self.policy, now, effects);
     }
 
-    /// A PUBLISH. `render` reads its body, if it has one, for the publisher of the given id.
+    /// A PUBLISH. `read` reads its body, if it has one, for the publisher of the given id.
     pub fn publish(
         &self,
         target: &Target<'_>,
         request: Publish<'_>,
         now: Instant,
-        render: impl FnOnce(u64) -> Result<Option<Part>, Rejection>,
+        read: impl FnOnce(u64) -> Result<Option<Content>, Rejection>,
     ) -> Result<AcceptedPublish, Rejection> {
         let shard_number = self.shard_of(target.uid);
         let mut shard = self.lock(shard_number);
@@ -257,7 +262,7 @@ impl<W> Agent<W> {
             return Err(Rejection::UnknownEntityTag);
         };
         let interval = &self.settings.publication;
-        let published = presentity.publications.publish(request, interval, now, &self.tokens, render);
+        let published = presentity.publications.publish(request, interval, now, &self.tokens, read);
         if published.as_ref().is_ok_and(|published| published.changed) {
             presentity.changed();
         }
@@ -372,6 +377,13 @@ impl<W> Agent<W> {
         Some(look(presentity, &mut shard.watchers_of(presentity)))
     }
 
+    /// The subscription of this id, if there is one, with its presentity.
+    pub fn look_at<T>(&self, id: Token, look: impl FnOnce(&Subscription<W>, &Presentity) -> T) -> Option<T> {
+        let shard = self.lock_of(id);
+        let subscription = shard.subscription_at(id)?;
+        Some(look(subscription, shard.presentity_at(subscription.presentity)?))
+    }
+
     /// Shows every presentity, shard by shard.
     pub fn for_each_presentity(&self, mut each: impl FnMut(&Presentity)) {
         for number in 0..SHARDS {
@@ -387,9 +399,7 @@ impl<W> Agent<W> {
             }
             let mut presentity = Presentity::new(key, target.aor);
             if let Some(bindings) = self.bindings_for(target.domain) {
-                bindings.visit(target.aor, now, &mut |binding| {
-                    presentity.contact_open(binding.contact, binding.q);
-                });
+                add_contacts(&mut presentity, &**bindings, now);
             }
             presentity
         })
@@ -418,6 +428,13 @@ impl<W> Agent<W> {
         // A panic under the lock leaves a shard that is still in order: what it lost is one event.
         self.shards[number % SHARDS].lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+fn add_contacts(presentity: &mut Presentity, bindings: &dyn Bindings, now: Instant) {
+    let aor = presentity.aor.clone();
+    bindings.visit(&aor, now, &mut |binding| {
+        presentity.contact_open(binding.contact, binding.q);
+    });
 }
 
 #[cfg(test)]

@@ -1,10 +1,12 @@
 //! The agent as its users see it: whole stories, with the time as an argument.
 
+use bytes::Bytes;
 use signalbox::services::bindings::{Binding, Watcher};
 use signalbox_documents::pidf::Pidf;
 use signalbox_documents::xml::Limits;
 
 use super::*;
+use crate::composition::Part;
 use crate::shard::Record;
 use crate::watcher::Notify;
 
@@ -93,7 +95,10 @@ impl Story {
         let request = Publish { if_match, expires: Some(Duration::from_secs(expires)) };
         let text = "<presence xmlns='urn:ietf:params:xml:ns:pidf' entity='pres:alice@example.com'><tuple id='t'><status><basic>open</basic></status></tuple></presence>";
         let pidf = Pidf::parse(text.as_bytes(), &Limits::default()).unwrap();
-        self.agent.publish(&ALICE, request, self.now, |id| Ok(body.then(|| Part::of_publication(&pidf, id))))
+        self.agent.publish(&ALICE, request, self.now, |id| {
+            let part = Part::of_publication(&pidf, id);
+            Ok(body.then(|| Content { document: DocumentType::Pidf, body: Bytes::from_static(text.as_bytes()), part }))
+        })
     }
 
     /// The NOTIFYs since the last look: watcher, CSeq, Subscription-State, and whether the body says open.
@@ -248,7 +253,7 @@ fn who_is_not_answered_for_is_pending_and_sees_nothing() {
 #[test]
 fn registrations_show_and_a_contact_that_goes_is_closed_for_a_while() {
     let mut story = Story::new(|_| {});
-    story.agent.follow(Arc::new(Registered));
+    story.agent.follow(Arc::new(Registered), story.now);
     assert!(story.agent.is_online(&ALICE, story.now), "also when nobody watches");
     let bob = story.subscribe("bob", 3600);
     assert_eq!(story.notifies(), [("bob", 1, "active;expires=3600".into(), Some(true))]);

@@ -1,6 +1,8 @@
 //! Event packages: what can be subscribed to and published, and by which documents.
 
-use crate::document::DocumentType;
+use signalbox_sip::header::Accept;
+
+use crate::document::{self, DocumentType};
 use crate::rejection::Rejection;
 
 /// Which package, by its place in the registry.
@@ -64,14 +66,11 @@ impl Packages {
 }
 
 impl EventPackage {
-    /// The document for a watcher with these Accept ranges; without any the default (RFC 6665 §4.1.2.1… the package says which).
-    pub fn choose_document<'a>(
-        &self,
-        accept: Option<impl Iterator<Item = &'a str> + Clone>,
-    ) -> Result<DocumentType, Rejection> {
+    /// The document for a watcher with these Accept ranges; without Accept the package's default.
+    pub fn choose_document(&self, accept: Option<&[Accept<'_>]>) -> Result<DocumentType, Rejection> {
         let chosen = match accept {
             None => self.notified.first().copied(),
-            Some(ranges) => crate::document::negotiate(self.notified, DocumentType::content_type, ranges),
+            Some(ranges) => document::negotiate(self.notified, ranges),
         };
         chosen.ok_or(Rejection::NotAcceptable)
     }
@@ -90,6 +89,8 @@ impl EventPackage {
 
 #[cfg(test)]
 mod tests {
+    use signalbox_sip::header::Header;
+
     use super::*;
 
     #[test]
@@ -105,9 +106,12 @@ mod tests {
     fn documents_are_chosen_by_accept_and_the_default_without() {
         let packages = Packages::default();
         let presence = packages.package(PRESENCE);
-        assert_eq!(presence.choose_document(None::<std::iter::Empty<&str>>), Ok(DocumentType::Pidf));
-        assert_eq!(presence.choose_document(Some(["application/*"].into_iter())), Ok(DocumentType::Pidf));
-        assert_eq!(presence.choose_document(Some(["text/plain"].into_iter())), Err(Rejection::NotAcceptable));
+        let accepting = |range| presence.choose_document(Some(&[Accept::parse(range).unwrap()]));
+        assert_eq!(presence.choose_document(None), Ok(DocumentType::Pidf));
+        assert_eq!(accepting("application/*"), Ok(DocumentType::Pidf));
+        assert_eq!(accepting("text/plain"), Err(Rejection::NotAcceptable));
+        assert_eq!(accepting("application/pidf+xml;q=0"), Err(Rejection::NotAcceptable));
+        assert_eq!(presence.choose_document(Some(&[])), Err(Rejection::NotAcceptable));
     }
 
     #[test]

@@ -150,7 +150,7 @@ impl Presentity {
     }
 
     fn parts(&self) -> impl Iterator<Item = &Part> + Clone {
-        let publications = self.publications.iter().map(|publication| &*publication.part);
+        let publications = self.publications.iter().map(|publication| &publication.content.part);
         self.contacts.iter().map(|contact| &contact.part).chain(publications)
     }
 

@@ -3,7 +3,10 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use bytes::Bytes;
+
 use crate::composition::Part;
+use crate::document::DocumentType;
 use crate::rejection::Rejection;
 use crate::settings::Interval;
 use crate::token::{Token, Tokens};
@@ -18,7 +21,15 @@ pub struct Publication {
     pub id: u64,
     pub entity_tag: Token,
     pub expires_at: Instant,
-    pub part: Arc<Part>,
+    pub content: Arc<Content>,
+}
+
+/// A published document: as it came, for the database, and as it goes into the composed one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Content {
+    pub document: DocumentType,
+    pub body: Bytes,
+    pub part: Part,
 }
 
 /// A PUBLISH as far as its headers go.
@@ -38,6 +49,8 @@ pub struct Published {
     pub expires: Duration,
     /// The event state is another than before.
     pub changed: bool,
+    /// The document after the request; nothing where it was removed or never stored.
+    pub content: Option<Arc<Content>>,
     /// What has to be put back when the change can't be committed: nothing where the publication is new.
     pub previous: Option<Publication>,
 }
@@ -47,15 +60,15 @@ pub struct Published {
 pub struct Publications(Vec<Publication>);
 
 impl Publications {
-    /// Processes a PUBLISH, in the order of RFC 3903 §6. `render` reads the body, if there is one, and renders it for the publisher
-    /// of the given id.
+    /// Processes a PUBLISH, in the order of RFC 3903 §6. `read` reads the body, if there is one, for the publisher of the
+    /// given id.
     pub fn publish(
         &mut self,
         request: Publish<'_>,
         interval: &Interval,
         now: Instant,
         tokens: &Tokens,
-        render: impl FnOnce(u64) -> Result<Option<Part>, Rejection>,
+        read: impl FnOnce(u64) -> Result<Option<Content>, Rejection>,
     ) -> Result<Published, Rejection> {
         // Step 3: the precondition.
         let matched = match request.if_match {
@@ -72,28 +85,32 @@ impl Publications {
         let expires = interval.choose(request.expires)?;
         // Step 5: the body.
         let id = matched.map_or_else(|| tokens.token().0, |at| self.0[at].id);
-        let part = render(id)?.map(Arc::new);
+        let content = read(id)?.map(Arc::new);
         let entity_tag = tokens.token();
-        let published = |changed, previous| Published { id, entity_tag, expires, changed, previous };
-        match (matched, part) {
-            (None, None) => Err(Rejection::NothingPublished),
-            (None, Some(_)) if expires.is_zero() => Ok(published(false, None)), // Nothing is to be stored.
-            (None, Some(part)) => {
+        let mut published = Published { id, entity_tag, expires, changed: false, content: None, previous: None };
+        match (matched, content) {
+            (None, None) => return Err(Rejection::NothingPublished),
+            (None, Some(_)) if expires.is_zero() => {} // Nothing is to be stored.
+            (None, Some(content)) => {
                 if self.0.len() >= MAX_PUBLICATIONS {
                     return Err(Rejection::TooMany("publications"));
                 }
-                self.0.push(Publication { id, entity_tag, expires_at: now + expires, part });
-                Ok(published(true, None))
+                self.0.push(Publication { id, entity_tag, expires_at: now + expires, content: content.clone() });
+                published = Published { changed: true, content: Some(content), ..published };
             }
-            (Some(at), _) if expires.is_zero() => Ok(published(true, Some(self.0.remove(at)))),
-            (Some(at), part) => {
+            (Some(at), _) if expires.is_zero() => {
+                published = Published { changed: true, previous: Some(self.0.remove(at)), ..published };
+            }
+            (Some(at), content) => {
                 let publication = &mut self.0[at];
-                let part = part.unwrap_or_else(|| publication.part.clone());
-                let changed = part != publication.part;
-                let next = Publication { id, entity_tag, expires_at: now + expires, part };
-                Ok(published(changed, Some(std::mem::replace(publication, next))))
+                let content = content.unwrap_or_else(|| publication.content.clone());
+                let changed = content.part != publication.content.part;
+                let next = Publication { id, entity_tag, expires_at: now + expires, content: content.clone() };
+                let previous = Some(std::mem::replace(publication, next));
+                published = Published { changed, content: Some(content), previous, ..published };
             }
         }
+        Ok(published)
     }
 
     fn position(&self, entity_tag: &str) -> Option<usize> {
@@ -166,8 +183,12 @@ mod tests {
         ) -> Result<Published, Rejection> {
             let interval = Interval { default: HOUR, minimum: Duration::from_secs(60), maximum: HOUR };
             let request = Publish { if_match, expires: expires.map(Duration::from_secs) };
-            let part = contact.map(|uri| Part::of_contact(uri, 1000, true));
-            self.publications.publish(request, &interval, self.now, &self.tokens, |_| Ok(part))
+            let content = contact.map(|uri| Content {
+                document: DocumentType::Pidf,
+                body: Bytes::copy_from_slice(uri.as_bytes()),
+                part: Part::of_contact(uri, 1000, true),
+            });
+            self.publications.publish(request, &interval, self.now, &self.tokens, |_| Ok(content))
         }
     }
 

@@ -4,6 +4,7 @@ use std::borrow::Cow;
 use std::time::Duration;
 
 use signalbox_documents::pidf::PidfError;
+use signalbox_sip::header::HeaderName;
 
 /// How long a client should wait when the database can't commit (Retry-After of a 503).
 pub const RETRY_AFTER: Duration = Duration::from_secs(5);
@@ -67,13 +68,13 @@ impl Rejection {
     }
 
     /// The header that the response must carry beside the usual ones.
-    pub fn header(&self) -> Option<(&'static str, String)> {
+    pub fn header(&self) -> Option<(HeaderName, String)> {
         match self {
-            Self::BadEvent { allowed } => Some(("Allow-Events", allowed.clone())),
-            Self::UnsupportedMediaType { accepted } => Some(("Accept", accepted.clone())),
-            Self::TooBrief { minimum } => Some(("Min-Expires", minimum.as_secs().to_string())),
-            Self::BadExtension { unsupported } => Some(("Unsupported", unsupported.clone())),
-            Self::Storage => Some(("Retry-After", RETRY_AFTER.as_secs().to_string())),
+            Self::BadEvent { allowed } => Some((HeaderName::AllowEvents, allowed.clone())),
+            Self::UnsupportedMediaType { accepted } => Some((HeaderName::Accept, accepted.clone())),
+            Self::TooBrief { minimum } => Some((HeaderName::MinExpires, minimum.as_secs().to_string())),
+            Self::BadExtension { unsupported } => Some((HeaderName::Unsupported, unsupported.clone())),
+            Self::Storage => Some((HeaderName::RetryAfter, RETRY_AFTER.as_secs().to_string())),
             _ => None,
         }
     }

@@ -99,6 +99,14 @@ impl<W> Shard<W> {
         self.subscriptions.get_mut(at as usize)
     }
 
+    pub(crate) fn subscription_at(&self, id: Token) -> Option<&Subscription<W>> {
+        self.subscriptions.get(*self.by_id.get(&id)? as usize)
+    }
+
+    pub(crate) fn presentities_mut(&mut self) -> impl Iterator<Item = &mut Presentity> {
+        self.presentities.iter_mut().map(|(_, presentity)| presentity)
+    }
+
     pub(crate) fn presentities(&self) -> impl Iterator<Item = &Presentity> {
         self.presentities.iter().map(|(_, presentity)| presentity)
     }

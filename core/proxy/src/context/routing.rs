@@ -6,6 +6,8 @@ use signalbox_sip::uri::{HostPort, NameAddr, Uri};
 use super::Context;
 use crate::error::Error;
 use crate::forward;
+use crate::transport::Protocol;
+use crate::transport::network::listener_for;
 
 /// Max-Forwards of requests that came without (RFC 3261 §16.6 step 3).
 pub(crate) const DEFAULT_MAX_FORWARDS: u32 = 70;
@@ -103,6 +105,17 @@ impl Context {
                 (same && host.port.unwrap_or(5060) == address.port())
                     || listener.advertise.as_deref().is_some_and(matches)
             })
+    }
+
+    /// The URI by which the sender of the request reaches this server: the Contact of dialogs that end here.
+    pub fn own_uri(&self) -> String {
+        let (worker, source) = (self.worker(), self.source());
+        let listener = listener_for(worker.listeners(), source.protocol, source.remote, Some(source.local));
+        let sent_by = listener.map_or("localhost", |listener| worker.sent_by(listener));
+        match source.protocol {
+            Protocol::Udp => format!("sip:{sent_by}"),
+            other => format!("sip:{sent_by};transport={}", other.parameter()),
+        }
     }
 
     /// Has responses go back to where the request came from, as if its Via had asked for it by `rport` (RFC 3581).
