@@ -219,6 +219,11 @@ impl Routes {
         (Self::START, "start"),
     ];
 
+    /// Both sets together; the same as `|`, for constants.
+    pub const fn or(self, other: Self) -> Self {
+        Self(self.0 | other.0)
+    }
+
     /// Whether all of `other` is in this set.
     pub fn contains(self, other: Self) -> bool {
         self.0 & other.0 == other.0
@@ -234,7 +239,7 @@ impl BitOr for Routes {
     type Output = Self;
 
     fn bitor(self, other: Self) -> Self {
-        Self(self.0 | other.0)
+        self.or(other)
     }
 }
 

@@ -7,6 +7,7 @@
 //! | [`current`] | which request the running code belongs to |
 //! | [`call`] | exported functions as Lua functions |
 //! | [`sandbox`] | what of Lua's library a script gets |
+//! | [`settings`] | the settings file |
 //! | [`value`] | values between Lua and functions |
 //! | [`error`] | what can be wrong with a script |
 //!
@@ -32,6 +33,7 @@ mod current;
 mod engine;
 mod error;
 mod sandbox;
+pub mod settings;
 mod source;
 mod value;
 

@@ -44,14 +44,18 @@ pub(super) fn state(limits: Limits) -> Result<Lua> {
 /// Stops code that has used up its instructions. Once it has, every further instruction fails, so that `pcall` is no way out.
 pub(super) fn limit_instructions(lua: &Lua, current: &Rc<Current>, limits: Limits) -> Result<()> {
     let current = current.clone();
-    lua.set_global_hook(HookTriggers::new().every_nth_instruction(HOOK_INTERVAL), move |_, _| {
-        if current.spend(u64::from(HOOK_INTERVAL)) {
-            return Ok(VmState::Continue);
-        }
+    let stopped = move || {
         let instructions = limits.instructions;
         Err(Error::runtime(format!(
             "stopped after {instructions} instructions: an endless loop? (limits {{ instructions = … }})"
         )))
+    };
+    lua.set_global_hook(HookTriggers::new().every_nth_instruction(HOOK_INTERVAL), move |lua, _| {
+        if current.spend(u64::from(HOOK_INTERVAL)) {
+            return Ok(VmState::Continue);
+        }
+        lua.current_thread().set_hook(HookTriggers::new().every_nth_instruction(1), move |_, _| stopped())?;
+        stopped()
     })
 }
 
