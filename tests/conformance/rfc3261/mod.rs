@@ -1,0 +1,11 @@
+//! RFC 3261: SIP.
+
+mod section_12;
+mod section_16_10;
+mod section_16_7;
+mod section_17_1_1;
+mod section_17_1_2;
+mod section_17_2_1;
+mod section_17_2_2;
+mod section_17_2_3;
+mod section_9_1;
