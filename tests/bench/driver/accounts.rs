@@ -3,7 +3,10 @@
 use std::path::Path;
 
 use anyhow::Result;
+use futures_util::future::try_join_all;
 use md5::{Digest, Md5};
+use signalbox::services::accounts::{AccountStore, CacheLimits};
+use signalbox::storage::Storage;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
 use sqlx::{ConnectOptions, Connection};
 
@@ -45,7 +48,41 @@ fn ha1(user: u32) -> String {
     digest.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-/// Creates Signalbox's tables and fills the one of its accounts.
-pub(crate) fn for_signalbox(_settings: &Path) -> Result<()> {
-    anyhow::bail!("not yet")
+/// Adds them with the code that `signalbox user add` runs.
+pub(crate) fn for_signalbox(database: &Path) -> Result<()> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    runtime.block_on(async {
+        let storage = Storage::new(runtime.handle().clone());
+        let database = storage.open(&format!("sqlite:{}", database.display())).await?;
+        let accounts = AccountStore::open(database, CacheLimits::default()).await?;
+        let names: Vec<(String, String)> = (0..ACCOUNTS).map(|user| (format!("u{user}"), format!("p{user}"))).collect();
+        // Many at once, so that they share commits; the store bounds how many.
+        for names in names.chunks(1000) {
+            try_join_all(names.iter().map(|(user, password)| accounts.add(user, REALM, password, false))).await?;
+        }
+        storage.close().await;
+        Ok(())
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn both_servers_get_the_same_secret() {
+        let folder = tempfile::tempdir().unwrap();
+        let secret = |name: &str, create: fn(&Path) -> Result<()>| {
+            let path = folder.path().join(name);
+            create(&path).unwrap();
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+            let stored: Result<String, sqlx::Error> = runtime.block_on(async {
+                let mut connection = SqliteConnectOptions::new().filename(&path).connect().await?;
+                let query = "select ha1 from subscriber where username = 'u42' and domain = 'bench.local'";
+                sqlx::query_scalar(query).fetch_one(&mut connection).await
+            });
+            stored.unwrap()
+        };
+        assert_eq!(secret("kamailio.db", for_kamailio), secret("signalbox.db", for_signalbox));
+    }
 }

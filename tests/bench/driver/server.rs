@@ -163,7 +163,7 @@ fn signalbox_arguments(command: &mut Command, setup: Setup, folder: &Path) -> Re
     let settings = folder.join("settings.lua");
     fs::write(&settings, signalbox_settings(setup))?;
     if setup.digest {
-        accounts::for_signalbox(&settings)?;
+        accounts::for_signalbox(&folder.join("bench.db"))?;
     }
     command.arg("run").arg(settings);
     Ok(())
