@@ -123,7 +123,7 @@ impl Virtual {
             }
             let site = self.site.as_mut().context("the server is down: nothing can happen")?;
             let arrival = self.on_the_wire.front().map(|(at, _)| *at);
-            let next = arrival.map_or(site.next_timeout(), |at| at.min(site.next_timeout())).min(end);
+            let next = arrival.into_iter().chain([site.next_timeout(), end]).min().unwrap_or(end);
             let sent = site.wake_at(next);
             self.spread(next, sent);
             while self.on_the_wire.front().is_some_and(|(at, _)| *at <= next) {
@@ -218,7 +218,9 @@ impl Network for Real {
         let mut buffer = vec![0; 65_536];
         match socket.recv(&mut buffer) {
             Ok(length) => Ok(Some(buffer[..length].to_vec())),
-            Err(error) if matches!(error.kind(), std::io::ErrorKind::WouldBlock | std::io::ErrorKind::TimedOut) => Ok(None),
+            Err(error) if matches!(error.kind(), std::io::ErrorKind::WouldBlock | std::io::ErrorKind::TimedOut) => {
+                Ok(None)
+            }
             Err(error) => Err(error.into()),
         }
     }

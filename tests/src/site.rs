@@ -89,7 +89,7 @@ impl Site {
             secrets: Secrets::seeded(1),
         });
         let script = ScriptSource::read(&setup.script).with_context(|| setup.script.display().to_string())?;
-        let exports: Vec<_> = functions::exports(&host).into_iter().chain(modules.exports().cloned()).collect();
+        let exports: Vec<_> = functions::exports().into_iter().chain(modules.exports().cloned()).collect();
         let engine = ScriptEngine::new(&script, &exports, Limits::default(), &host.counter("panics"))?;
         worker.set_engine(Rc::new(engine));
         let local = LocalSet::new();

@@ -50,5 +50,5 @@ mod parse;
 mod pattern;
 mod play;
 
-pub use parse::{Scenario, parse};
-pub use play::{Needs, play};
+pub use parse::{Action, Block, PartySetup, Scenario, Step, parse};
+pub use play::{Needs, Stage, play};

@@ -59,8 +59,7 @@ pub struct Block {
 
 /// Reads a scenario.
 pub fn parse(text: &str) -> Result<Scenario> {
-    let mut scenario =
-        Scenario { title: String::new(), server: Vec::new(), parties: Vec::new(), steps: Vec::new() };
+    let mut scenario = Scenario { title: String::new(), server: Vec::new(), parties: Vec::new(), steps: Vec::new() };
     let lines: Vec<&str> = text.lines().collect();
     let mut at = 0;
     while at < lines.len() {
@@ -100,11 +99,9 @@ fn read(scenario: &mut Scenario, number: usize, line: &str, block: &[&str]) -> R
             return Ok(());
         }
         ["time", "passes", time] => Action::Pass(duration(time)?),
-        ["network", "loses", count, "packet" | "packets", direction @ ("to" | "from"), party] => Action::Lose {
-            party: (*party).to_owned(),
-            towards_party: *direction == "to",
-            count: count.parse()?,
-        },
+        ["network", "loses", count, "packet" | "packets", direction @ ("to" | "from"), party] => {
+            Action::Lose { party: (*party).to_owned(), towards_party: *direction == "to", count: count.parse()? }
+        }
         ["network", "loses", percent, "of", "packets,", "seed", seed] => {
             Action::LoseAtRandom { percent: percent.trim_end_matches('%').parse()?, seed: seed.parse()? }
         }
@@ -152,7 +149,7 @@ fn party(name: &str, aor: &str, address: &str, rest: &[&str]) -> Result<PartySet
 }
 
 fn indented(block: &[&str], with_first: bool) -> Result<Block> {
-    let mut lines = block.iter().map(|line| line.strip_prefix("  ").unwrap_or(line.trim_end()));
+    let mut lines = block.iter().map(|line| line.strip_prefix("  ").unwrap_or_else(|| line.trim_end()));
     let mut read = Block::default();
     if with_first {
         read.first = lines.next().filter(|line| !line.is_empty()).context("the message is missing below")?.to_owned();

@@ -66,7 +66,11 @@ impl Stage for Virtual {
 impl Stage for Real {}
 
 /// Plays a scenario. `restart` ends the server, in order or as by a power failure (`true`), and starts it again.
-pub fn play<S: Stage>(scenario: &Scenario, stage: &mut S, restart: &mut dyn FnMut(&mut S, bool) -> Result<()>) -> Result<()> {
+pub fn play<S: Stage>(
+    scenario: &Scenario,
+    stage: &mut S,
+    restart: &mut dyn FnMut(&mut S, bool) -> Result<()>,
+) -> Result<()> {
     let mut cast = Cast::join(scenario, stage)?;
     for Step { line, action } in &scenario.steps {
         let done = match action {
@@ -181,9 +185,8 @@ impl Cast {
         } else {
             party.response = Some(message.clone());
         }
-        check(&message, expected, &mut self.names).map_err(|problem| {
-            anyhow!("{name} received something else than expected: {problem}\n{}", text(&message))
-        })
+        check(&message, expected, &mut self.names)
+            .map_err(|problem| anyhow!("{name} received something else than expected: {problem}\n{}", text(&message)))
     }
 }
 
@@ -352,4 +355,3 @@ fn check(message: &Message, expected: &Block, names: &mut Names) -> Result<()> {
 fn text(message: &Message) -> String {
     String::from_utf8_lossy(&message.to_bytes()).into_owned()
 }
-

@@ -16,7 +16,6 @@ use super::{Options, Route, Worker, Workers};
 use crate::clock::Clock;
 use crate::context::Context;
 use crate::module::export::Export;
-use crate::module::host::TICK;
 use crate::module::{Host, Routes};
 use crate::script::{Limits, ScriptEngine, ScriptError, ScriptSource};
 use crate::transport::network::Sockets;
@@ -108,23 +107,7 @@ impl Server {
             }
         }
         server.workers.run(0, Worker::begin_script);
-        server.begin_ticks(stopped);
         Ok(server)
-    }
-
-    /// Has modules look at what expires, until the server stops.
-    fn begin_ticks(&self, mut stopped: watch::Receiver<bool>) {
-        let host = self.setup.host.clone();
-        self.setup.host.runtime().spawn(async move {
-            let mut interval = tokio::time::interval(TICK);
-            interval.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-            loop {
-                tokio::select! {
-                    _ = interval.tick() => host.tick(),
-                    _ = stopped.wait_for(|stop| *stop) => return,
-                }
-            }
-        });
     }
 
     fn bind(&self) -> Result<Bound, StartError> {
