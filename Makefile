@@ -6,7 +6,7 @@ PREFIX  ?= /usr/local
 DESTDIR ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help build run test fmt lint unit bench install
+.PHONY: help build run test fmt lint unit bench fuzz install
 
 help: ## say what can be made
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 10
@@ -38,6 +38,9 @@ lint: ## the lints, warnings as errors
 
 bench: build ## measure Signalbox, and Kamailio where it is installed; ARGS="--quick --only message"
 	target/debug/bench $(ARGS)
+
+fuzz: ## every fuzz target for FUZZ_SECONDS (60) in turn; needs a C++ compiler
+	sh core/sip/fuzz/run.sh
 
 # The libraries stand in lib/signalbox, where the rpath of the binary looks, with the toolchain's standard library beside them.
 install: build ## install under PREFIX (/usr/local), below DESTDIR

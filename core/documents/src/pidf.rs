@@ -171,8 +171,6 @@ impl Tuple {
     }
 
     fn read_status(&mut self, status: Element<'_>, namespace: &str) -> Result<(), PidfError> {
-        // §4.1.3: at least one child element.
-        status.children().next().ok_or(PidfError::Status)?;
         for child in status.children() {
             match (child.namespace() == namespace, child.name()) {
                 (true, "basic") => {
@@ -183,7 +181,8 @@ impl Tuple {
                 (false, _) => push_extension(&mut self.status_extensions, child)?,
             }
         }
-        Ok(())
+        // Elements of PIDF's own namespace that it doesn't define say nothing.
+        if self.basic.is_none() && self.status_extensions.is_empty() { Err(PidfError::Status) } else { Ok(()) }
     }
 
     /// Appends the element. Its id gets the prefix, so that tuples of several publishers can stand in one document.
@@ -459,6 +458,7 @@ mod tests {
             ),
             (tuple(""), PidfError::Status),
             (tuple("<status/>"), PidfError::Status),
+            (tuple("<status><other/></status>"), PidfError::Status),
             (tuple(&format!("{status}{status}")), PidfError::Twice("status")),
             (tuple("<status><basic>ajar</basic></status>"), PidfError::Basic),
             (tuple(&format!("{status}<timestamp>yesterday</timestamp>")), PidfError::Timestamp),

@@ -106,7 +106,9 @@ impl Worker {
     async fn read_mail(self) {
         loop {
             self.workers().wait(self.index()).await;
-            self.take_mail();
+            for mail in self.workers().take(self.index()) {
+                self.guarded(|worker| worker.receive_mail(mail));
+            }
             self.end_of_batch();
             yield_now().await;
         }

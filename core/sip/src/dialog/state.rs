@@ -179,7 +179,9 @@ fn address(message: &Message, name: HeaderName) -> Result<Box<str>, DialogError>
 /// The first Contact; §12.1.1: it "MUST be a SIP or SIPS URI".
 fn contact(message: &Message) -> Option<&str> {
     let contact = NameAddr::parse(message.items(HeaderName::Contact).next()?).ok()?;
-    contact.uri().ok().filter(Uri::is_sip).map(|_| contact.uri)
+    let uri = contact.uri().ok().filter(Uri::is_sip)?;
+    // §19.1.1, table 1: headers, which a Contact may have, must not go into the Request-URI.
+    Some(if uri.headers.is_empty() { uri.raw } else { &uri.raw[..uri.raw.len() - uri.headers.len() - 1] })
 }
 
 fn is_sips(uri: &str) -> bool {
@@ -227,6 +229,13 @@ mod tests {
         assert_eq!(&*dialog.remote_target, "sip:alice@192.0.2.1;transport=tcp");
         assert_eq!((dialog.local_cseq.last(), dialog.remote_cseq), (0, Some(41)));
         assert!(!dialog.secure);
+    }
+
+    #[test]
+    fn headers_of_a_contact_do_not_get_into_the_request_uri() {
+        let request = subscribe("sip:bob@example.com", "Contact: <sip:alice@192.0.2.1;x?Route=%3Csip:evil%3E>\r\n");
+        let dialog = Dialog::of_request(&request, "bob", Phase::Confirmed, false).unwrap();
+        assert_eq!(dialog.request(&Method::Notify, 1).request_uri(), "sip:alice@192.0.2.1;x");
     }
 
     #[test]

@@ -8,7 +8,7 @@ use subtle::ConstantTimeEq;
 use super::DigestError;
 use super::algorithm::{Algorithm, Hash};
 use super::ha1::{Counted, Ha1, Ingredients};
-use super::parameters::{Parameters, between_quotes, once, unquoted, write_quoted};
+use super::parameters::{Parameters, between_quotes, nonce_count, once, unquoted, write_quoted};
 
 /// A client's answer to a challenge. Values are as between the quotes on the wire, except where said.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -84,7 +84,7 @@ impl<'a> Credentials<'a> {
             algorithm: seen.algorithm.map_or(Some(Algorithm::Md5), Algorithm::parse),
             qop: seen.qop.map(Qop::of),
             cnonce: seen.cnonce.map(between_quotes),
-            nc: seen.nc.map(between_quotes),
+            nc: seen.nc.and_then(nonce_count),
             opaque: seen.opaque.map(between_quotes),
         })
     }
@@ -107,7 +107,7 @@ impl<'a> Credentials<'a> {
     /// The number in `nc`; `None` when it is absent or not hexadecimal.
     pub fn count(&self) -> Option<u32> {
         // Not from_str_radix alone: it would take a sign.
-        let digits = self.nc.filter(|nc| nc.bytes().all(|byte| byte.is_ascii_hexdigit()))?;
+        let digits = nonce_count(self.nc?)?;
         u32::from_str_radix(digits, 16).ok()
     }
 

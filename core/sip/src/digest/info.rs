@@ -7,7 +7,7 @@ use subtle::ConstantTimeEq;
 use super::algorithm::{Hash, Hex};
 use super::credentials::{CheckError, Credentials};
 use super::ha1::Ha1;
-use super::parameters::{Parameters, between_quotes, once};
+use super::parameters::{Parameters, between_quotes, nonce_count, once};
 use super::{DigestError, Qop};
 
 /// What a server says after it let a client in: perhaps a fresh nonce, perhaps proof that it knows the secret too.
@@ -41,7 +41,7 @@ impl<'a> AuthenticationInfo<'a> {
             qop: qop.map(Qop::of),
             rspauth: rspauth.map(between_quotes),
             cnonce: cnonce.map(between_quotes),
-            nc: nc.map(between_quotes),
+            nc: nc.and_then(nonce_count),
         })
     }
 

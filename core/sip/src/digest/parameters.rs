@@ -4,6 +4,11 @@ use std::borrow::Cow;
 
 use super::DigestError;
 
+/// A nonce count; what is not hexadecimal is none, and could not be printed again without quotes.
+pub(crate) fn nonce_count(value: &str) -> Option<&str> {
+    Some(between_quotes(value)).filter(|digits| digits.bytes().all(|byte| byte.is_ascii_hexdigit()))
+}
+
 /// The parameters of one header value, in order, with values as on the wire, quotes included.
 pub(crate) struct Parameters<'a> {
     rest: &'a str,
@@ -134,6 +139,14 @@ mod tests {
     #[test]
     fn unquoted_values_may_hold_what_tokens_may_not() {
         assert_eq!(read("uri=sip:a@b;c=d,nc=1"), Ok(vec![("uri", "sip:a@b;c=d"), ("nc", "1")]));
+    }
+
+    #[test]
+    fn a_nonce_count_is_hexadecimal_or_none() {
+        assert_eq!(
+            (nonce_count("\"0000000A\""), nonce_count(" , ="), nonce_count("+1")),
+            (Some("0000000A"), None, None)
+        );
     }
 
     #[test]

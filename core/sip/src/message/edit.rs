@@ -13,9 +13,9 @@ use crate::uri::NameAddr;
 
 /// The start line and the body.
 impl Message {
-    /// Of a request; a response is left as it is. White space in the URI is escaped.
+    /// Of a request; a response is left as it is. White space in the URI is escaped; an empty one changes nothing.
     pub fn set_request_uri(&mut self, uri: &str) {
-        if !self.is_request() {
+        if !self.is_request() || (uri.is_empty() && self.start != Span::NONE) {
             return;
         }
         let start = self.text.len();
@@ -210,7 +210,8 @@ impl Message {
     fn change_first_item(&mut self, name: HeaderName, new: Option<&str>) -> bool {
         // Lines of empty values hold no item; they are no loss.
         let Some((at, value)) = self.lines.iter().enumerate().find_map(|(at, line)| {
-            (line.name == name && line.value < line.end).then(|| (at, self.text_of(line.value_span())))
+            (Wanted::Known(name).is(line, &self.text) && line.value < line.end)
+                .then(|| (at, self.text_of(line.value_span())))
         }) else {
             return false;
         };
@@ -347,6 +348,20 @@ mod tests {
         }
         assert!(!message.remove_first_item(HeaderName::Via));
         assert!(!message.replace_first_item(HeaderName::Route, "<sip:r>"));
+    }
+
+    #[test]
+    fn unknown_headers_have_no_top_item() {
+        let mut message = message();
+        assert!(!message.remove_first_item(HeaderName::Other) && !message.replace_first_item(HeaderName::Other, "x"));
+        assert_eq!(print(&message), TEXT);
+    }
+
+    #[test]
+    fn an_empty_request_uri_changes_nothing() {
+        let mut message = message();
+        message.set_request_uri("");
+        assert_eq!(print(&message), TEXT);
     }
 
     #[test]

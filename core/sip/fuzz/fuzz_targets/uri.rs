@@ -1,0 +1,39 @@
+//! URIs, addresses of record and name-addrs keep their laws. Input: two texts with a line feed between them.
+#![no_main]
+
+use libfuzzer_sys::fuzz_target;
+use signalbox_sip::uri::{Aor, HostPort, NameAddr, Uri, escape_user, unescape};
+
+fuzz_target!(|input: &str| {
+    let (first, second) = input.split_once('\n').unwrap_or((input, ""));
+    name_addr(first);
+    host_port(first);
+    let mut escaped = String::new();
+    escape_user(first.as_bytes(), &mut escaped);
+    assert_eq!(unescape(&escaped), first);
+    let Ok(a) = Uri::parse(first) else { return };
+    assert_eq!(a.to_string(), first);
+    assert!(a.equivalent(&a), "{first} is not equivalent to itself");
+    if let Some(aor) = Aor::of(&a) {
+        assert_eq!(Aor::parse(aor.as_str()), Some(aor.clone()));
+        let _ = (aor.user(), aor.host());
+    }
+    let Ok(b) = Uri::parse(second) else { return };
+    assert_eq!(a.equivalent(&b), b.equivalent(&a));
+    if a.equivalent(&b) {
+        assert_eq!(Aor::of(&a), Aor::of(&b));
+    }
+});
+
+fn name_addr(text: &str) {
+    let Ok(address) = NameAddr::parse(text) else { return };
+    let printed = address.to_string();
+    let again = NameAddr::parse(&printed).expect("a printed name-addr is one");
+    assert_eq!((again.uri, again.params, again.display), (address.uri, address.params, address.display));
+    let _ = (address.display_name(), address.tag(), address.uri());
+}
+
+fn host_port(text: &str) {
+    let Ok(address) = HostPort::parse(text) else { return };
+    assert_eq!(HostPort::parse(&address.to_string()), Ok(address));
+}

@@ -1,0 +1,19 @@
+//! Any XML: reading is bounded, and every element can be looked at and cut out.
+#![no_main]
+
+use libfuzzer_sys::fuzz_target;
+use signalbox_documents::xml::{Document, Limits};
+
+fuzz_target!(|text: &[u8]| {
+    let Ok(document) = Document::parse(text, &Limits::default()) else { return };
+    let root = document.root();
+    for element in root.descendants().take(64) {
+        let fragment = element.to_fragment();
+        let cut = Document::parse(fragment.as_str().as_bytes(), &Limits::default())
+            .unwrap_or_else(|error| panic!("{error}: cut out as {}", fragment.as_str()));
+        assert!(cut.root().is(element.namespace(), element.name()));
+        assert_eq!(cut.root().text(), element.text());
+        assert!(element.children().all(|child| element.child(child.namespace(), child.name()).is_some()));
+        let _ = (element.attribute("id"), element.lang(), element.raw_text(), fragment.id());
+    }
+});
