@@ -1,1 +1,12 @@
-//! The test harness.
+//! What the tests stand on: a server on a virtual network with virtual time, and scenarios that two or more parties play
+//! with it.
+//!
+//! | module | what |
+//! |---|---|
+//! | [`site`] | one server without sockets: its worker, modules and database, and a clock that is moved by hand |
+//! | [`network`] | what scenarios are played over: the virtual network, or real sockets to a server elsewhere |
+//! | [`scenario`] | scenario files: reading them and playing them |
+
+pub mod network;
+pub mod scenario;
+pub mod site;

@@ -131,3 +131,16 @@ impl Module for Registrar {
 const YEAR: i64 = 31_536_000;
 
 signalbox::export_module!(Registrar);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use signalbox::module::{doc, export};
+
+    #[test]
+    fn the_readme_has_the_tables_of_the_code() {
+        let tables = doc::markdown(&export::entry::<Registrar>().tables());
+        let readme = include_str!("../README.md");
+        assert!(readme.contains(&tables), "README.md should contain:\n{tables}");
+    }
+}

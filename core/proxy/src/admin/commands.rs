@@ -13,7 +13,9 @@ use crate::module::export::Tables;
 
 /// What the commands need of a running server.
 pub trait Operations: Send + Sync + 'static {
-    fn status(&self) -> Status;
+    /// Asks all workers.
+    fn status(&self) -> BoxFuture<'static, Status>;
+    fn started(&self) -> SystemTime;
     /// Counters by name.
     fn counters(&self) -> Vec<(&'static str, u64)>;
     /// The tables of the loaded modules, in the order of loading.
@@ -27,7 +29,6 @@ pub trait Operations: Send + Sync + 'static {
 /// A running server in a few figures.
 #[derive(Debug, Clone)]
 pub struct Status {
-    pub started: SystemTime,
     /// `udp:192.0.2.1:5060`
     pub listeners: Vec<String>,
     /// The file of the routing script.
@@ -57,32 +58,31 @@ pub fn add(registry: &mut Registry, operations: &Arc<dyn Operations>, logging: &
 
 fn add_core(registry: &mut Registry, operations: &Arc<dyn Operations>) {
     let server = operations.clone();
-    plain(registry, "core", "status", "What the server is, since when it runs and what it holds.", move || {
-        status(&server.status(), &server.modules())
+    waiting(registry, "status", "What the server is, since when it runs and what it holds.", move || {
+        let (asked, modules, uptime) = (server.status(), server.modules(), uptime(&*server));
+        async move { Ok(status(&asked.await, &modules, uptime)) }
     });
     let server = operations.clone();
-    plain(registry, "core", "uptime", "Seconds since the start.", move || json!(uptime(&server.status())));
-    let server = operations.clone();
-    plain(registry, "core", "workers", "Transactions, connections and script memory of each worker.", move || {
-        server.status().workers.iter().enumerate().map(worker).collect()
+    waiting(registry, "workers", "Transactions, connections and script memory of each worker.", move || {
+        let asked = server.status();
+        async move { Ok(asked.await.workers.iter().enumerate().map(worker).collect()) }
     });
+    let server = operations.clone();
+    waiting(
+        registry,
+        "reload",
+        "Loads the routing script again; one with an error is refused and the old one stays.",
+        move || {
+            let reloaded = server.reload();
+            async move { reloaded.await.map(|()| json!("reloaded")) }
+        },
+    );
+    let server = operations.clone();
+    plain(registry, "core", "uptime", "Seconds since the start.", move || json!(uptime(&*server)));
     let server = operations.clone();
     plain(registry, "core", "counters", "All counters.", move || {
         server.counters().into_iter().map(|(name, value)| (name.to_owned(), json!(value))).collect::<Map<_, _>>().into()
     });
-    let server = operations.clone();
-    let reload = Usage {
-        name: "reload",
-        doc: "Loads the routing script again; one with an error is refused and the old one stays.",
-        parameters: Vec::new(),
-    };
-    registry.add(
-        "core",
-        Entry::new(reload, move |_| {
-            let reloaded = server.reload();
-            async move { reloaded.await.map(|()| json!("reloaded")) }
-        }),
-    );
     let server = operations.clone();
     plain(registry, "core", "stop", "Drains and stops the server.", move || {
         server.stop();
@@ -142,6 +142,18 @@ fn add_log(registry: &mut Registry, logging: &Logging) {
     );
 }
 
+/// A command of the core that waits for workers.
+fn waiting<F>(
+    registry: &mut Registry,
+    name: &'static str,
+    doc: &'static str,
+    run: impl Fn() -> F + Send + Sync + 'static,
+) where
+    F: Future<Output = Result<Json, CommandError>> + Send + 'static,
+{
+    registry.add("core", Entry::new(Usage { name, doc, parameters: Vec::new() }, move |_| run()));
+}
+
 fn plain(
     registry: &mut Registry,
     group: &str,
@@ -160,15 +172,15 @@ fn text<'a>(parameters: &'a Json, name: &'static str) -> Result<&'a str, Command
         .ok_or_else(|| CommandError::Parameter { parameter: name, problem: "text is needed".to_owned() })
 }
 
-fn uptime(status: &Status) -> u64 {
-    SystemTime::now().duration_since(status.started).unwrap_or_default().as_secs()
+fn uptime(server: &dyn Operations) -> u64 {
+    SystemTime::now().duration_since(server.started()).unwrap_or_default().as_secs()
 }
 
-fn status(status: &Status, modules: &[Tables]) -> Json {
+fn status(status: &Status, modules: &[Tables], uptime: u64) -> Json {
     json!({
         "version": env!("CARGO_PKG_VERSION"),
         "pid": std::process::id(),
-        "uptime": uptime(status),
+        "uptime": uptime,
         "listeners": status.listeners,
         "script": status.script,
         "modules": modules.iter().map(|module| module.name).collect::<Vec<_>>(),

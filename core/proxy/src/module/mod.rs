@@ -8,6 +8,7 @@
 //! | [`value`] | values that cross between script and module |
 //! | [`command`] | `Command` rows: what `signalbox ctl` may ask |
 //! | [`host`] | `Host`: what a module gets from the core |
+//! | [`doc`] | tables as text: `signalbox doc`, READMEs |
 //! | [`export`] | the erased form of a module, and `export_module!` |
 //! | [`stamp`] | which compiler and core a module was built for |
 //! | [`loader`] | finding and opening libraries: all `unsafe` of the project |
@@ -19,6 +20,7 @@ use std::sync::Arc;
 
 pub mod command;
 pub mod declaration;
+pub mod doc;
 pub mod export;
 pub mod function;
 pub mod host;

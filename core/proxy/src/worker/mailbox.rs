@@ -7,6 +7,7 @@ use signalbox_sip::message::Message;
 use tokio::sync::Notify;
 
 use super::Worker;
+use crate::module::Host;
 use crate::transactions::{ClientId, OutgoingRequest};
 use crate::transport::Flow;
 
@@ -44,6 +45,13 @@ impl Workers {
     pub(crate) fn new(count: u16) -> Self {
         let mailboxes = (0..count.max(1)).map(|_| Mailbox::default()).collect();
         Self(Arc::new(Inner { mailboxes, hash: RandomState::new() }))
+    }
+
+    /// The mailbox of a worker that is alone and runs on the caller's thread, as in a test; `host` sends its requests there.
+    pub fn alone(host: &Host) -> Self {
+        let workers = Self::new(1);
+        host.set_workers(workers.clone());
+        workers
     }
 
     /// How many workers there are.

@@ -102,6 +102,16 @@ impl Worker {
         self.busy_since().set(since);
     }
 
+    /// Handles the mail that has come from other threads, and says how much it was.
+    pub fn take_mail(&self) -> usize {
+        let mail = self.workers().take(self.index());
+        let count = mail.len();
+        for mail in mail {
+            self.guarded(|worker| worker.receive_mail(mail));
+        }
+        count
+    }
+
     /// Handles mail of other threads.
     pub(crate) fn receive_mail(&self, mail: Mail) {
         match mail {

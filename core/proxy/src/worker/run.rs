@@ -106,9 +106,7 @@ impl Worker {
     async fn read_mail(self) {
         loop {
             self.workers().wait(self.index()).await;
-            for mail in self.workers().take(self.index()) {
-                self.guarded(|worker| worker.receive_mail(mail));
-            }
+            self.take_mail();
             self.end_of_batch();
             yield_now().await;
         }

@@ -1,0 +1,228 @@
+//! `signalbox run`: from the settings to a server that serves, and to its end.
+
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use anyhow::{Context as _, Result};
+use clap::Args;
+use signalbox::admin::{AdminSocket, Operations, Registry, commands};
+use signalbox::functions;
+use signalbox::logging::Logging;
+use signalbox::module::host::TICK;
+use signalbox::module::{Configured, Host, ModuleSet};
+use signalbox::script::ScriptSource;
+use signalbox::settings::{CoreSettings, LogSettings, Settings};
+use signalbox::worker::Server;
+use signalbox::worker::server::Setup;
+use tokio::runtime::Runtime;
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::Notify;
+
+use crate::running::Running;
+use crate::settings::{self, SettingsFile};
+
+/// Starts the server
+#[derive(Args, Default)]
+#[command(after_help = "\
+Ctrl-C (SIGINT) and SIGTERM end it once what is under way has ended; a second one ends it at once.
+SIGHUP reloads the routing script: one with an error is refused and the old one stays.
+
+Examples:
+  signalbox run
+  signalbox run /etc/signalbox/signalbox.lua
+  signalbox run --workers 1 --log debug")]
+pub(crate) struct Run {
+    #[command(flatten)]
+    settings: SettingsFile,
+    /// Worker threads, whatever the settings say
+    #[arg(short, long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=256))]
+    workers: Option<u16>,
+    /// The log level, whatever the settings say: off, error, warn, info, debug or trace
+    #[arg(short, long, value_name = "LEVEL")]
+    log: Option<String>,
+}
+
+/// Threads for databases and HTTP, beside the workers.
+const BACKGROUND_THREADS: usize = 2;
+
+impl Run {
+    pub(crate) fn execute(self) -> Result<()> {
+        let Settings { mut core, modules } = settings::read(self.settings.path())?;
+        if let Some(level) = self.log {
+            core.log = LogSettings { level, format: core.log.format, ..LogSettings::default() };
+        }
+        core.workers = self.workers.map(usize::from).or(core.workers);
+        let logging = start_log(&core.log)?;
+        let background = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(BACKGROUND_THREADS)
+            .thread_name("background")
+            .enable_all()
+            .build()?;
+        serve(&background, &core, &modules, &logging)
+    }
+}
+
+fn start_log(settings: &LogSettings) -> Result<Logging> {
+    let logging = Logging::start(settings.format, &settings.level)?;
+    for (module, level) in &settings.modules {
+        logging.set(Some(module), level)?;
+    }
+    Ok(logging)
+}
+
+fn serve(background: &Runtime, core: &CoreSettings, configured: &[Configured], logging: &Logging) -> Result<()> {
+    let host = Host::new(background.handle().clone());
+    let modules = background.block_on(ModuleSet::start(&host, configured))?;
+    let started = start(core, &host, &modules, configured);
+    let result =
+        started.and_then(|(server, running)| attend(background, server, &Arc::new(running), &modules, (core, logging)));
+    background.block_on(async {
+        modules.stop().await;
+        host.storage().close().await;
+    });
+    result
+}
+
+/// Compiles the script, binds the sockets, starts the workers.
+fn start(
+    core: &CoreSettings,
+    host: &Host,
+    modules: &ModuleSet,
+    configured: &[Configured],
+) -> Result<(Server, Running)> {
+    let setup = Setup {
+        options: core.options(),
+        host: host.clone(),
+        clock: host.clock().clone(),
+        exports: functions::exports().into_iter().chain(modules.exports().cloned()).collect(),
+        script: ScriptSource::read(&core.route_script)?,
+        limits: core.limits.script,
+    };
+    let server = Server::start(setup.clone())?;
+    let running = Running {
+        workers: server.workers().clone(),
+        setup,
+        script: core.route_script.clone(),
+        modules: configured.iter().map(|module| module.tables.clone()).collect(),
+        started: SystemTime::now(),
+        stop: Arc::new(Notify::new()),
+    };
+    Ok((server, running))
+}
+
+/// Serves commands and signals until the server is told to stop, and drains it.
+fn attend(
+    background: &Runtime,
+    server: Server,
+    running: &Arc<Running>,
+    modules: &ModuleSet,
+    (core, logging): (&CoreSettings, &Logging),
+) -> Result<()> {
+    let registry = registry(running, modules, logging);
+    let opened = background.block_on(async {
+        let mut signals = Signals::new()?;
+        let socket = AdminSocket::bind(&core.admin_socket).context("admin socket")?;
+        let admin = tokio::spawn(socket.serve(registry));
+        let ticks = tokio::spawn(tick(running.setup.host.clone()));
+        print!("{}", banner(running, core));
+        signals.attend(running).await;
+        ticks.abort();
+        admin.abort();
+        // Its end removes the socket's file.
+        let _ = admin.await;
+        Ok::<_, anyhow::Error>(signals)
+    });
+    let draining = background.spawn_blocking(move || server.stop());
+    let mut signals = opened?;
+    background.block_on(async {
+        tokio::select! {
+            _ = draining => Ok(()),
+            () = signals.terminated() => Err(anyhow::anyhow!("stopped before everything had ended")),
+        }
+    })
+}
+
+fn registry(running: &Arc<Running>, modules: &ModuleSet, logging: &Logging) -> Arc<Registry> {
+    let mut registry = Registry::new();
+    modules.commands().for_each(|command| registry.add_export(command.clone()));
+    let operations: Arc<dyn Operations> = running.clone();
+    commands::add(&mut registry, &operations, logging);
+    Arc::new(registry)
+}
+
+async fn tick(host: Host) {
+    let mut interval = tokio::time::interval(TICK);
+    interval.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Skip);
+    loop {
+        interval.tick().await;
+        host.tick();
+    }
+}
+
+/// The signals that a server listens to.
+struct Signals {
+    interrupt: Signal,
+    terminate: Signal,
+    hangup: Signal,
+}
+
+impl Signals {
+    fn new() -> Result<Self> {
+        Ok(Self {
+            interrupt: signal(SignalKind::interrupt())?,
+            terminate: signal(SignalKind::terminate())?,
+            hangup: signal(SignalKind::hangup())?,
+        })
+    }
+
+    /// Reloads as often as asked; returns when the server is to stop.
+    async fn attend(&mut self, running: &Running) {
+        loop {
+            tokio::select! {
+                _ = self.interrupt.recv() => break,
+                _ = self.terminate.recv() => break,
+                () = running.stop.notified() => break,
+                _ = self.hangup.recv() => match running.reload_script().await {
+                    Ok(()) => tracing::info!(script = %running.script.display(), "script reloaded"),
+                    Err(error) => tracing::error!("the script is refused and the old one stays: {error}"),
+                },
+            }
+        }
+        tracing::info!("draining; another signal stops at once");
+    }
+
+    async fn terminated(&mut self) {
+        tokio::select! {
+            _ = self.interrupt.recv() => {}
+            _ = self.terminate.recv() => {}
+        }
+    }
+}
+
+/// What listens, what is loaded, what to type next.
+fn banner(running: &Running, core: &CoreSettings) -> String {
+    let listeners: Vec<String> = running.setup.options.listeners.iter().map(ToString::to_string).collect();
+    let modules: Vec<&str> = running.modules.iter().map(|module| module.name).collect();
+    let modules = if modules.is_empty() { "none".to_owned() } else { modules.join(", ") };
+    let domain = core.aliases.first().map_or("example.com", String::as_str);
+    let default_socket = CoreSettings::default().admin_socket;
+    let ctl = match core.admin_socket == default_socket {
+        true => "signalbox ctl".to_owned(),
+        false => format!("signalbox ctl --socket {}", core.admin_socket.display()),
+    };
+    let [version, pid] = [env!("CARGO_PKG_VERSION").to_owned(), std::process::id().to_string()];
+    format!(
+        "Signalbox {version} is running (process {pid})\n\
+         \x20 listens on  {}\n\
+         \x20 modules     {modules}\n\
+         \x20 script      {}\n\
+         \x20 workers     {}\n\
+         Next, in another terminal:\n\
+         \x20 signalbox user add alice@{domain}   make an account\n\
+         \x20 {ctl}   ask or tell this server something\n\
+         Ctrl-C stops it; kill -HUP {pid} reloads the script.\n",
+        listeners.join(", "),
+        running.script.display(),
+        running.workers.count(),
+    )
+}

@@ -1,0 +1,188 @@
+//! A server without sockets: one worker, its modules and its database, and a clock that only the test moves.
+
+use std::path::{Path, PathBuf};
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::{Duration, Instant, SystemTime};
+
+use anyhow::{Context as _, Result};
+use signalbox::clock::Clock;
+use signalbox::functions;
+use signalbox::module::Host;
+use signalbox::module::host::TICK;
+use signalbox::module::set::{Configured, ModuleSet};
+use signalbox::script::{Limits, ScriptEngine, ScriptSource};
+use signalbox::storage::{self, Fault, Storage};
+use signalbox::transport::network::{Network, Outbox, Sent};
+use signalbox::transport::{Flow, Listener, Protocol};
+use signalbox::worker::state::{Parts, Secrets};
+use signalbox::worker::{Options, Worker, Workers};
+use tokio::runtime::Runtime;
+use tokio::task::{LocalSet, yield_now};
+
+/// Rounds without any news after which nothing more is expected to happen at this instant.
+const QUIET_ROUNDS: usize = 8;
+
+/// The time at which every site begins: a fixed date, so that runs repeat.
+const BEGINNING: Duration = Duration::from_secs(1_800_000_000);
+
+/// What a site is started with.
+pub struct Setup {
+    pub script: PathBuf,
+    pub modules: Vec<Configured>,
+    pub domain: String,
+    /// The wall clock at the start; later than that of an earlier life of the same database.
+    pub unix: SystemTime,
+    /// Decides whether writes to the database succeed.
+    pub fault: Option<Arc<Fault>>,
+}
+
+/// A server on the virtual network.
+pub struct Site {
+    // Dropped first: the worker and the script belong to the runtime.
+    worker: Option<Worker>,
+    local: LocalSet,
+    runtime: Runtime,
+    modules: ModuleSet,
+    host: Host,
+    clock: Clock,
+    outbox: Outbox,
+    // Dropped last: databases close on it.
+    background: Option<Runtime>,
+}
+
+impl Setup {
+    /// A site for `domain` that routes by `script`, without any module.
+    pub fn new(script: &Path, domain: &str) -> Self {
+        Self {
+            script: script.to_owned(),
+            modules: Vec::new(),
+            domain: domain.to_owned(),
+            unix: SystemTime::UNIX_EPOCH + BEGINNING,
+            fault: None,
+        }
+    }
+}
+
+impl Site {
+    pub fn start(setup: Setup) -> Result<Self> {
+        let background = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        let clock = Clock::manual(setup.unix);
+        let options = storage::Options { gather: Duration::ZERO, fault: setup.fault, ..storage::Options::default() };
+        let storage = Storage::with(background.handle().clone(), options);
+        let host = Host::with_storage(background.handle().clone(), storage, clock.clone());
+        let modules = background.block_on(ModuleSet::start(&host, &setup.modules))?;
+        let outbox = Outbox::default();
+        let listener = |protocol| Listener { protocol, address: server_address(), advertise: None };
+        let worker = Worker::new(Parts {
+            index: 0,
+            options: Arc::new(Options {
+                listeners: vec![listener(Protocol::Udp), listener(Protocol::Tcp)],
+                aliases: vec![setup.domain],
+                ..Options::default()
+            }),
+            host: host.clone(),
+            clock: clock.clone(),
+            workers: Workers::alone(&host),
+            network: Network::Virtual(outbox.clone()),
+            secrets: Secrets::seeded(1),
+        });
+        let script = ScriptSource::read(&setup.script).with_context(|| setup.script.display().to_string())?;
+        let exports: Vec<_> = functions::exports().into_iter().chain(modules.exports().cloned()).collect();
+        let engine = ScriptEngine::new(&script, &exports, Limits::default(), &host.counter("panics"))?;
+        worker.set_engine(Rc::new(engine));
+        let local = LocalSet::new();
+        Ok(Self { worker: Some(worker), local, runtime, modules, host, clock, outbox, background: Some(background) })
+    }
+
+    pub fn host(&self) -> &Host {
+        &self.host
+    }
+
+    pub fn now(&self) -> Instant {
+        self.clock.now()
+    }
+
+    /// The wall clock of this site.
+    pub fn unix(&self) -> SystemTime {
+        self.clock.unix(self.now())
+    }
+
+    /// Hands the server a message as it comes over the wire, and returns what it sends because of it.
+    pub fn deliver(&mut self, message: &[u8], flow: Flow) -> Vec<Sent> {
+        let worker = self.worker().clone();
+        self.run(|| worker.receive_datagram(message, flow))
+    }
+
+    /// When the server next does something by itself, at the latest.
+    pub fn next_timeout(&self) -> Instant {
+        let tick = self.now() + TICK;
+        self.worker().next_timeout().map_or(tick, |next| next.min(tick))
+    }
+
+    /// Moves time to `instant`, which is not after [`Site::next_timeout`], and returns what the server sends then.
+    pub fn wake_at(&mut self, instant: Instant) -> Vec<Sent> {
+        self.clock.advance(instant.saturating_duration_since(self.now()));
+        let (worker, host) = (self.worker().clone(), self.host.clone());
+        self.run(|| {
+            while !worker.fire_timers(1000) {}
+            host.tick();
+        })
+    }
+
+    /// Ends as if the power had failed: nothing is flushed, nobody is told.
+    pub fn crash(self) {
+        drop(self);
+    }
+
+    /// Ends in order.
+    pub fn stop(self) {
+        if let Some(background) = &self.background {
+            background.block_on(self.modules.stop());
+            background.block_on(self.host.storage().close());
+        }
+    }
+
+    fn worker(&self) -> &Worker {
+        // Invariant: taken only by drop.
+        self.worker.as_ref().expect("a site has a worker until it is dropped")
+    }
+
+    /// Runs `event` and all that follows from it at this instant: suspended scripts, commits, mail between threads.
+    fn run(&mut self, event: impl FnOnce()) -> Vec<Sent> {
+        let (worker, host, outbox) = (self.worker().clone(), self.host.clone(), self.outbox.clone());
+        self.local.block_on(&self.runtime, async move {
+            event();
+            let mut sent = outbox.take();
+            let mut quiet = 0;
+            while quiet < QUIET_ROUNDS {
+                yield_now().await;
+                let mail = worker.take_mail();
+                let more = outbox.take();
+                let busy = mail > 0 || !more.is_empty() || host.storage().in_flight() > 0;
+                if host.storage().in_flight() > 0 {
+                    // The commit runs on another thread: real time has to pass for it.
+                    std::thread::yield_now();
+                }
+                quiet = if busy { 0 } else { quiet + 1 };
+                sent.extend(more);
+            }
+            sent
+        })
+    }
+}
+
+impl Drop for Site {
+    fn drop(&mut self) {
+        self.worker = None;
+        if let Some(background) = self.background.take() {
+            background.shutdown_background();
+        }
+    }
+}
+
+/// Where the server listens on the virtual network.
+pub fn server_address() -> std::net::SocketAddr {
+    std::net::SocketAddr::from(([192, 0, 2, 100], 5060))
+}
