@@ -52,6 +52,19 @@ pub(crate) fn all(text: &str, class: u8) -> bool {
     text.bytes().all(|byte| CLASS[byte as usize] & class != 0)
 }
 
+/// Where the octet first stands. Values are short: a loop is over before a vectorised search has been set up.
+#[inline]
+pub(crate) fn find(text: &str, byte: u8) -> Option<usize> {
+    text.bytes().position(|candidate| candidate == byte)
+}
+
+/// What stands before and behind the first such octet.
+#[inline]
+pub(crate) fn split_at_byte(text: &str, byte: u8) -> Option<(&str, &str)> {
+    let at = find(text, byte)?;
+    Some((&text[..at], &text[at + 1..]))
+}
+
 /// Where the first octet from `from` on stands that is not of the class.
 #[inline]
 fn skip(bytes: &[u8], from: usize, class: u8) -> usize {

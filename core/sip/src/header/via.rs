@@ -71,7 +71,7 @@ impl<'a> Header<'a> for Via<'a> {
         if !rest.bytes().next().is_some_and(lex::is_space) {
             return Err(bad("no sent-by behind the transport"));
         }
-        let semicolon = memchr::memchr(b';', rest.as_bytes()).unwrap_or(rest.len());
+        let semicolon = lex::find(rest, b';').unwrap_or(rest.len());
         let sent_by = HostPort::parse(&rest[..semicolon]).map_err(|_| bad("the sent-by is no host and port"))?;
         let params = Params::new(&rest[semicolon..]);
         if !params.is_valid() {

@@ -106,8 +106,8 @@ impl<'a> HostPort<'a> {
     pub fn parse(text: &'a str) -> Result<Self, UriError> {
         let text = lex::trim(text);
         let host_end = match text.as_bytes().first() {
-            Some(b'[') => memchr::memchr(b']', text.as_bytes()).ok_or(UriError::Host)? + 1,
-            _ => memchr::memchr(b':', text.as_bytes()).unwrap_or(text.len()),
+            Some(b'[') => lex::find(text, b']').ok_or(UriError::Host)? + 1,
+            _ => lex::find(text, b':').unwrap_or(text.len()),
         };
         let host = Host::parse(lex::trim(&text[..host_end]))?;
         let behind = lex::trim_start(&text[host_end..]);

@@ -28,14 +28,14 @@ impl<'a> NameAddr<'a> {
         if !display_is_valid(display) {
             return Err(NameAddrError::Display);
         }
-        let length = memchr::memchr(b'>', &text.as_bytes()[open..]).ok_or(NameAddrError::Bracket)?;
+        let length = lex::find(&text[open..], b'>').ok_or(NameAddrError::Bracket)?;
         let uri = &text[open + 1..open + length];
         let params = lex::trim_start(&text[open + length + 1..]);
         Self::checked(if display.is_empty() { None } else { Some(display) }, uri, params)
     }
 
     fn parse_bare(text: &'a str) -> Result<Self, NameAddrError> {
-        let semicolon = memchr::memchr(b';', text.as_bytes()).unwrap_or(text.len());
+        let semicolon = lex::find(text, b';').unwrap_or(text.len());
         let uri = lex::trim(&text[..semicolon]);
         // §20.10: a URI that contains a comma, question mark or semicolon must be enclosed in angle brackets.
         if uri.bytes().any(|byte| matches!(byte, b',' | b'?' | b'"' | b'<' | b'>')) {
@@ -73,7 +73,7 @@ impl<'a> NameAddr<'a> {
 /// Where the angle bracket outside of quotes opens.
 fn find_open(text: &str) -> Result<Option<usize>, NameAddrError> {
     let from = if text.starts_with('"') { lex::end_of_quoted(text, 0).ok_or(NameAddrError::Display)? } else { 0 };
-    Ok(memchr::memchr(b'<', &text.as_bytes()[from..]).map(|at| from + at))
+    Ok(lex::find(&text[from..], b'<').map(|at| from + at))
 }
 
 /// `display-name = *( token LWS ) / quoted-string`. Words may hold more than token characters, since phones

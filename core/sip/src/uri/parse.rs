@@ -77,8 +77,7 @@ pub struct Uri<'a> {
 impl<'a> Uri<'a> {
     /// Any scheme; only of those in [`Scheme`] the inside is looked at.
     pub fn parse(text: &'a str) -> Result<Self, UriError> {
-        let colon = memchr::memchr(b':', text.as_bytes()).ok_or(UriError::Scheme)?;
-        let (scheme_text, rest) = (&text[..colon], &text[colon + 1..]);
+        let (scheme_text, rest) = lex::split_at_byte(text, b':').ok_or(UriError::Scheme)?;
         if !is_scheme(scheme_text) {
             return Err(UriError::Scheme);
         }
@@ -110,23 +109,22 @@ impl<'a> Uri<'a> {
             return Err(UriError::Escape);
         }
         // The user may hold semicolons and question marks, what follows it no @: so this comes first.
-        let address = match memchr::memchr(b'@', rest.as_bytes()) {
+        let address = match lex::split_at_byte(rest, b'@') {
             None => rest,
-            Some(at) => {
-                let (user, password) = match rest[..at].split_once(':') {
-                    None => (&rest[..at], None),
+            Some((userinfo, behind)) => {
+                let (user, password) = match lex::split_at_byte(userinfo, b':') {
+                    None => (userinfo, None),
                     Some((user, password)) => (user, Some(password)),
                 };
-                let behind = &rest[at + 1..];
-                if user.is_empty() || behind.contains('@') {
+                if user.is_empty() || lex::find(behind, b'@').is_some() {
                     return Err(UriError::User);
                 }
                 (self.user, self.password) = (Some(user), password);
                 behind
             }
         };
-        let (address, headers) = address.split_once('?').unwrap_or((address, ""));
-        let semicolon = memchr::memchr(b';', address.as_bytes()).unwrap_or(address.len());
+        let (address, headers) = lex::split_at_byte(address, b'?').unwrap_or((address, ""));
+        let semicolon = lex::find(address, b';').unwrap_or(address.len());
         self.host = Some(HostPort::parse(&address[..semicolon])?);
         self.params = Params::new(&address[semicolon..]);
         self.headers = headers;
@@ -135,7 +133,7 @@ impl<'a> Uri<'a> {
 
     /// RFC 3966 §3: `global-number / local-number`, each with parameters.
     fn with_number(mut self, rest: &'a str) -> Result<Self, UriError> {
-        let semicolon = memchr::memchr(b';', rest.as_bytes()).unwrap_or(rest.len());
+        let semicolon = lex::find(rest, b';').unwrap_or(rest.len());
         if semicolon == 0 {
             return Err(UriError::Empty);
         }
