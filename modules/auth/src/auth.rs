@@ -1,0 +1,52 @@
+//! The module's state.
+
+use std::sync::Arc;
+
+use signalbox::module::host::Counter;
+use signalbox::module::{Host, ModuleError, Settings};
+use signalbox::services::accounts::{AccountStore, Accounts, CacheLimits};
+
+use crate::authenticator::Authenticator;
+use crate::failure::Failure;
+use crate::policy::Policy;
+
+/// The module.
+pub struct Auth {
+    pub(crate) store: Arc<AccountStore>,
+    pub(crate) authenticator: Authenticator,
+    accepted: Counter,
+    rejected: Counter,
+    stale: Counter,
+}
+
+impl Auth {
+    pub(crate) async fn start(host: &Host, settings: &Settings) -> Result<Self, ModuleError> {
+        let policy = Policy::new(settings)?;
+        let database = host.storage().open(settings.string("db_url")).await.map_err(ModuleError::failed)?;
+        let limits = CacheLimits {
+            accounts: settings.integer("cache_size").unsigned_abs(),
+            lifetime: settings.duration("cache_expire"),
+            ..CacheLimits::default()
+        };
+        let store = Arc::new(AccountStore::open(database, limits).await.map_err(ModuleError::failed)?);
+        let accounts: Arc<dyn Accounts> = store.clone();
+        host.provide(accounts.clone());
+        Ok(Self {
+            store,
+            authenticator: Authenticator::new(policy, accounts),
+            accepted: host.counter("auth_accepted"),
+            rejected: host.counter("auth_rejected"),
+            stale: host.counter("auth_stale"),
+        })
+    }
+
+    pub(crate) fn count(&self, result: Result<(), Failure>) {
+        match result {
+            Ok(()) => self.accepted.increment(),
+            Err(failure) if failure.is_stale() => self.stale.increment(),
+            // The first request of a client has none: that is no rejection.
+            Err(Failure::NoCredentials) => {}
+            Err(_) => self.rejected.increment(),
+        }
+    }
+}

@@ -1,0 +1,111 @@
+//! What is asked of clients: algorithms, quality of protection, and the nonces.
+
+use std::hash::Hasher;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use sha2::{Digest, Sha256};
+use signalbox::module::{ModuleError, Settings};
+use signalbox_sip::digest::{Algorithm, Nonce, Nonces, WithoutQop};
+use siphasher::sip::SipHasher13;
+
+/// What the parameters say.
+#[derive(Debug)]
+pub(crate) struct Policy {
+    /// The most preferred first.
+    pub(crate) algorithms: Vec<Algorithm>,
+    pub(crate) qop: QopPolicy,
+    pub(crate) nonces: Nonces,
+    /// Random parts of nonces: a counter, ciphered.
+    serial: AtomicU64,
+    cipher: SipHasher13,
+}
+
+/// The parameter `qop`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum QopPolicy {
+    Required,
+    Optional,
+    Absent,
+}
+
+impl Policy {
+    pub(crate) fn new(settings: &Settings) -> Result<Self, ModuleError> {
+        let random = || getrandom::u64().map_err(ModuleError::failed);
+        let key = match settings.string("secret") {
+            "" => (u128::from(random()?) << 64 | u128::from(random()?)).to_be_bytes(),
+            secret => key_of(secret),
+        };
+        Ok(Self {
+            algorithms: algorithms(settings.string("algorithms"))?,
+            qop: match settings.string("qop") {
+                "optional" => QopPolicy::Optional,
+                "none" => QopPolicy::Absent,
+                _ => QopPolicy::Required,
+            },
+            nonces: Nonces::new(key, settings.duration("nonce_expire")),
+            // Servers that share a secret must not share their nonces' random parts.
+            serial: AtomicU64::new(random()?),
+            cipher: SipHasher13::new_with_keys(random()?, random()?),
+        })
+    }
+
+    /// A nonce that was never given out before. `now` is the time since 1970.
+    pub(crate) fn nonce(&self, realm: &str, now: Duration) -> Nonce {
+        let mut cipher = self.cipher;
+        cipher.write_u64(self.serial.fetch_add(1, Ordering::Relaxed));
+        self.nonces.make(realm, now, cipher.finish())
+    }
+
+    /// The algorithm of credentials may be a `-sess` form of one that is offered.
+    pub(crate) fn accepts(&self, algorithm: Algorithm) -> bool {
+        self.algorithms.contains(&algorithm.base())
+    }
+}
+
+impl QopPolicy {
+    pub(crate) fn without(self) -> WithoutQop {
+        if self == Self::Required { WithoutQop::Refuse } else { WithoutQop::Accept }
+    }
+}
+
+fn key_of(secret: &str) -> [u8; 16] {
+    let hash = Sha256::digest(secret.as_bytes());
+    let mut key = [0; 16];
+    key.iter_mut().zip(hash).for_each(|(key, hash)| *key = hash);
+    key
+}
+
+fn algorithms(text: &str) -> Result<Vec<Algorithm>, ModuleError> {
+    let wrong = |problem: String| ModuleError::Parameter { parameter: "algorithms", problem };
+    let mut algorithms = Vec::new();
+    for name in text.split(',').map(str::trim).filter(|name| !name.is_empty()) {
+        // The -sess forms tie a password to a session that a proxy does not keep.
+        match Algorithm::parse(name).filter(|algorithm| !algorithm.is_session()) {
+            Some(algorithm) if algorithms.contains(&algorithm) => {}
+            Some(algorithm) => algorithms.push(algorithm),
+            None => return Err(wrong(format!("{name:?} is none of SHA-512-256, SHA-256 and MD5"))),
+        }
+    }
+    if algorithms.is_empty() { Err(wrong("at least one is needed".to_owned())) } else { Ok(algorithms) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn algorithms_keep_their_order() {
+        assert_eq!(algorithms("SHA-512-256, md5").unwrap(), [Algorithm::Sha512_256, Algorithm::Md5]);
+        assert_eq!(algorithms("MD5,sha-256,MD5").unwrap(), [Algorithm::Md5, Algorithm::Sha256]);
+        for text in ["", " , ", "SHA-1", "MD5-sess"] {
+            assert!(algorithms(text).is_err(), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn a_secret_makes_the_same_key_each_time() {
+        assert_eq!(key_of("s"), key_of("s"));
+        assert_ne!(key_of("s"), key_of("t"));
+    }
+}
