@@ -27,6 +27,9 @@ impl FrameError {
     }
 }
 
+/// How much of an empty buffer is kept for the next reads, in octets.
+const KEPT_BUFFER: usize = 16 * 1024;
+
 /// Cuts a stream into frames, however it was cut into reads.
 #[derive(Debug, Default)]
 pub struct Framer {
@@ -56,6 +59,10 @@ impl Framer {
             self.buffer.drain(..self.used);
             self.scanned = self.scanned.saturating_sub(self.used);
             self.used = 0;
+        }
+        // One large body must not cost its memory for as long as the connection stands.
+        if self.buffer.is_empty() && self.buffer.capacity() > KEPT_BUFFER {
+            self.buffer = Vec::new();
         }
         self.buffer.extend_from_slice(bytes);
     }
@@ -222,6 +229,15 @@ mod tests {
         assert_eq!(frames(large.as_bytes()), ["BodyTooLarge"]);
         let fits = format!("{HEAD}l: {MAX_BODY}\r\n\r\n{}", "z".repeat(MAX_BODY));
         assert_eq!(frames(fits.as_bytes())[0].len(), MAX_BODY);
+    }
+
+    #[test]
+    fn the_memory_of_a_large_body_is_given_back() {
+        let mut framer = Framer::new();
+        framer.push(message(&"z".repeat(MAX_BODY)).as_bytes());
+        drain(&mut framer);
+        framer.push(b"M");
+        assert!(framer.buffer.capacity() <= KEPT_BUFFER);
     }
 
     #[test]
