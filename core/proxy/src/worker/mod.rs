@@ -8,10 +8,11 @@
 //! | [`transmit`] | messages out: Via, flows, looking up hosts |
 //! | [`route`] | running the script |
 //! | [`mailbox`] | what reaches a worker from other threads |
-//! | [`run`] | the event loop |
+//! | [`run`], [`inbox`] | the event loop, and the datagrams that wait in it |
 //! | [`server`] | all workers of a server: start, reload, drain, stop |
 
 pub mod counters;
+mod inbox;
 pub mod mailbox;
 pub mod options;
 pub mod receive;

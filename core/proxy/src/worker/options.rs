@@ -23,7 +23,7 @@ pub struct Options {
     pub server_header: String,
     /// How long a stop waits for transactions under way.
     pub drain_timeout: Duration,
-    /// How long new requests may have waited in a worker's sockets before they are refused with 503.
+    /// How long new requests may have waited for their turn before they are refused with 503.
     pub overload_delay: Duration,
 }
 

@@ -75,12 +75,12 @@ impl Worker {
         self.run_route(Route::Request, context, |_, context| context.end_of_route());
     }
 
-    /// Whether requests that nobody waits for yet are to be refused: the worker has been busy for so long that they have
-    /// waited too long already, or the server is stopping.
+    /// Whether requests that nothing has been done for yet are to be refused: they have waited for too long already, or the
+    /// server is stopping.
     fn refuses_new_requests(&self) -> bool {
         let limit = self.options().overload_delay;
         self.draining().get()
-            || self.busy_since().get().is_some_and(|since| self.now().saturating_duration_since(since) > limit)
+            || self.waited_since().get().is_some_and(|since| self.now().saturating_duration_since(since) > limit)
     }
 
     fn refuse_overload(&self, request: &Message, reply_to: &Flow) {
@@ -97,9 +97,9 @@ impl Worker {
         self.network().flush();
     }
 
-    /// Tells the worker since when its sockets have held more than it has taken out, for overload control.
-    pub fn set_busy_since(&self, since: Option<Instant>) {
-        self.busy_since().set(since);
+    /// Says since when the message that is handled next has waited for it, for overload control.
+    pub(super) fn set_waited_since(&self, since: Option<Instant>) {
+        self.waited_since().set(since);
     }
 
     /// Handles the mail that has come from other threads, and says how much it was.

@@ -11,12 +11,11 @@ use tokio::task::{spawn_local, yield_now};
 use tokio::time::{Instant, sleep_until, timeout_at};
 
 use super::Worker;
+use super::inbox::Inbox;
 use crate::transport::{Flow, Protocol};
 
 /// Messages or timers that are handled before other tasks get their turn.
-const BATCH: usize = 64;
-/// The largest UDP datagram there is.
-const DATAGRAM: usize = 65_536;
+const BATCH: usize = 32;
 /// How long the timer task sleeps when nothing is due.
 const IDLE: Duration = Duration::from_secs(3600);
 /// How often a draining worker looks whether it is done.
@@ -48,41 +47,26 @@ impl Worker {
     }
 
     async fn read_datagrams(self, socket: Rc<UdpSocket>, local: SocketAddr) {
-        let mut buffer = vec![0; DATAGRAM];
+        let mut inbox = Inbox::new();
         loop {
-            if let Err(error) = socket.readable().await {
+            if inbox.is_empty()
+                && let Err(error) = socket.readable().await
+            {
                 tracing::error!(%local, %error, "the socket cannot be read any more");
                 return;
             }
-            let mut emptied = false;
+            inbox.fill(&socket, self.now());
             for _ in 0..BATCH {
-                match socket.try_recv_from(&mut buffer) {
-                    Ok((length, remote)) => {
-                        let flow = Flow { protocol: Protocol::Udp, local, remote, connection: None };
-                        self.guarded(|worker| worker.receive_datagram(&buffer[..length], flow));
-                    }
-                    Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => {
-                        emptied = true;
-                        break;
-                    }
-                    // What an earlier datagram met on its way (ICMP): nothing that concerns the next one.
-                    Err(error) => tracing::debug!(%local, %error, "receiving"),
-                }
+                let Some(datagram) = inbox.next() else { break };
+                let flow = Flow { protocol: Protocol::Udp, local, remote: datagram.remote, connection: None };
+                self.set_waited_since(Some(datagram.since));
+                self.guarded(|worker| worker.receive_datagram(&datagram.octets, flow));
+                inbox.recycle(datagram);
             }
-            self.note_backlog(emptied);
+            self.set_waited_since(None);
             self.end_of_batch();
             yield_now().await;
         }
-    }
-
-    /// Remembers since when the sockets have held more than was taken out.
-    fn note_backlog(&self, emptied: bool) {
-        let since = match (emptied, self.busy_since().get()) {
-            (true, _) => None,
-            (false, Some(since)) => Some(since),
-            (false, None) => Some(self.now()),
-        };
-        self.set_busy_since(since);
     }
 
     async fn keep_time(self) {

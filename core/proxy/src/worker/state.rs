@@ -69,7 +69,7 @@ struct Inner {
     prepared: RefCell<Option<Rc<ScriptEngine>>>,
     /// `host:port` of each listener as others are told it, in the order of the listeners.
     sent_by: Vec<String>,
-    pub(super) busy_since: Cell<Option<Instant>>,
+    pub(super) waited_since: Cell<Option<Instant>>,
     pub(super) draining: Cell<bool>,
 }
 
@@ -97,7 +97,7 @@ impl Worker {
             engine: RefCell::new(None),
             prepared: RefCell::new(None),
             sent_by,
-            busy_since: Cell::new(None),
+            waited_since: Cell::new(None),
             draining: Cell::new(false),
             clock,
         }))
@@ -177,8 +177,8 @@ impl Worker {
         &self.0.draining
     }
 
-    pub(super) fn busy_since(&self) -> &Cell<Option<Instant>> {
-        &self.0.busy_since
+    pub(super) fn waited_since(&self) -> &Cell<Option<Instant>> {
+        &self.0.waited_since
     }
 
     pub(super) fn engine(&self) -> Option<Rc<ScriptEngine>> {
