@@ -1,0 +1,199 @@
+//! Real database servers: each with a data folder and an address of its own.
+
+use std::ffi::CString;
+use std::fs;
+use std::os::unix::fs::{PermissionsExt, chown};
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use super::peers;
+use super::place::Place;
+use super::process::{Process, Signal};
+use super::wait::wait_for;
+
+const POSTGRES_PORT: u16 = 5432;
+const MARIADB_PORT: u16 = 3306;
+
+/// Which server.
+#[derive(Clone, Copy, PartialEq, Debug)]
+pub(crate) enum Kind {
+    Postgres,
+    MariaDb,
+}
+
+/// A running server. It ends with the test.
+pub(crate) struct DatabaseServer<'a> {
+    place: &'a Place,
+    kind: Kind,
+    process: Option<Process>,
+}
+
+impl<'a> DatabaseServer<'a> {
+    /// Makes a data folder and starts a server on it; `None`, said aloud, where the program is not installed.
+    pub(crate) fn start(place: &'a Place, kind: Kind) -> Option<Self> {
+        let program = kind.program()?;
+        let folder = place.folder();
+        // The server runs as another user than root and must get to its folder.
+        fs::set_permissions(folder, fs::Permissions::from_mode(0o755)).expect("permissions of the folder");
+        let data = place.path("data");
+        fs::create_dir(&data).expect("data folder");
+        fs::set_permissions(&data, fs::Permissions::from_mode(0o700)).expect("permissions of the data folder");
+        if let Some((uid, gid)) = kind.user() {
+            chown(&data, Some(uid), Some(gid)).expect("owner of the data folder");
+        }
+        let mut setup = kind.setup(&program, &data);
+        let output = kind.as_user(&mut setup).current_dir(folder).output().expect("making the data folder");
+        assert!(output.status.success(), "{setup:?}: {}", String::from_utf8_lossy(&output.stderr));
+        let mut server = Self { place, kind, process: None };
+        server.start_again();
+        Some(server)
+    }
+
+    /// Starts it on the data that it has.
+    pub(crate) fn start_again(&mut self) {
+        let program = self.kind.program().expect("it was started before");
+        let mut command = self.kind.command(&program, self.place);
+        let command = self.kind.as_user(&mut command);
+        let log = self.place.path("database.out");
+        let ready = || fs::read_to_string(&log).unwrap_or_default().matches(self.kind.ready()).count();
+        let before = ready();
+        let mut process = Process::start(self.place, "database", command);
+        let up = wait_for("the database takes connections or ends", || {
+            if ready() > before { Some(true) } else { process.has_ended().map(|_| false) }
+        });
+        assert!(up, "{:?} did not start:\n{}", self.kind, process.output());
+        self.process = Some(process);
+    }
+
+    /// Ends it at once: connections break, and new ones are refused.
+    pub(crate) fn stop(&mut self) {
+        if let Some(mut process) = self.process.take() {
+            // PostgreSQL waits for its clients on SIGTERM, not on SIGINT; MariaDB ignores SIGINT.
+            process.signal(if self.kind == Kind::Postgres { Signal::Interrupt } else { Signal::Terminate });
+            process.ended();
+        }
+    }
+
+    pub(crate) fn url(&self) -> String {
+        let (address, port) = (self.place.address, self.kind.port());
+        match self.kind {
+            Kind::Postgres => format!("postgres://signalbox@{address}:{port}/postgres"),
+            Kind::MariaDb => format!("mysql://signalbox:secret@{address}:{port}/signalbox"),
+        }
+    }
+}
+
+impl Drop for DatabaseServer<'_> {
+    fn drop(&mut self) {
+        if !std::thread::panicking() {
+            self.stop();
+        }
+    }
+}
+
+impl Kind {
+    fn port(self) -> u16 {
+        match self {
+            Self::Postgres => POSTGRES_PORT,
+            Self::MariaDb => MARIADB_PORT,
+        }
+    }
+
+    /// What it prints when it takes connections.
+    fn ready(self) -> &'static str {
+        match self {
+            Self::Postgres => "ready to accept connections",
+            Self::MariaDb => "ready for connections",
+        }
+    }
+
+    fn program(self) -> Option<PathBuf> {
+        match self {
+            Self::MariaDb => peers::find("mariadbd"),
+            Self::Postgres => {
+                let newest = postgres_folders().into_iter().max();
+                if newest.is_none() {
+                    peers::skip("postgresql is not installed");
+                }
+                newest.map(|folder| folder.join("postgres"))
+            }
+        }
+    }
+
+    /// What makes the data folder.
+    fn setup(self, program: &Path, data: &Path) -> Command {
+        match self {
+            Self::Postgres => {
+                let mut command = Command::new(program.with_file_name("initdb"));
+                command
+                    .args(["--username=signalbox", "--auth=trust", "--encoding=UTF8", "--locale=C.UTF-8", "--pgdata"])
+                    .arg(data);
+                command
+            }
+            Self::MariaDb => {
+                let mut command = Command::new("mariadb-install-db");
+                command.args(["--no-defaults", "--auth-root-authentication-method=normal", "--skip-test-db"]);
+                command.arg(format!("--datadir={}", data.display()));
+                command
+            }
+        }
+    }
+
+    fn command(self, program: &Path, place: &Place) -> Command {
+        let mut command = Command::new(program);
+        let (data, address) = (place.path("data"), place.address);
+        match self {
+            Self::Postgres => {
+                command.arg("-D").arg(&data).arg("-h").arg(address.to_string()).arg("-k").arg(&data);
+                command.arg("-p").arg(POSTGRES_PORT.to_string());
+            }
+            Self::MariaDb => {
+                let init = place.write(
+                    "init.sql",
+                    "CREATE DATABASE IF NOT EXISTS signalbox;\n\
+                     CREATE USER IF NOT EXISTS signalbox@'%' IDENTIFIED BY 'secret';\n\
+                     GRANT ALL ON signalbox.* TO signalbox@'%';\n",
+                );
+                fs::set_permissions(&init, fs::Permissions::from_mode(0o644)).expect("permissions");
+                command.arg("--no-defaults").arg(format!("--datadir={}", data.display()));
+                command.arg(format!("--init-file={}", init.display()));
+                command.arg(format!("--bind-address={address}")).arg(format!("--port={MARIADB_PORT}"));
+                command.arg(format!("--socket={}", data.join("socket").display()));
+                command.arg("--skip-name-resolve");
+            }
+        }
+        command
+    }
+
+    /// Neither server runs as root.
+    fn as_user(self, command: &mut Command) -> &mut Command {
+        if let Some((uid, gid)) = self.user() {
+            command.uid(uid).gid(gid);
+        }
+        command
+    }
+
+    /// The user to run as, when this test runs as root.
+    fn user(self) -> Option<(u32, u32)> {
+        // SAFETY: asks the kernel for a number.
+        if unsafe { libc::geteuid() } != 0 {
+            return None;
+        }
+        let name = CString::new(if self == Self::Postgres { "postgres" } else { "mysql" }).expect("no zero in it");
+        let mut buffer = vec![0; 16 * 1024];
+        let mut entry = std::mem::MaybeUninit::uninit();
+        let mut found = std::ptr::null_mut();
+        // SAFETY: all pointers are to live memory of the sizes given; the entry is read only when it was found.
+        unsafe {
+            libc::getpwnam_r(name.as_ptr(), entry.as_mut_ptr(), buffer.as_mut_ptr(), buffer.len(), &mut found);
+            (!found.is_null()).then(|| ((*found).pw_uid, (*found).pw_gid))
+        }
+    }
+}
+
+/// Debian keeps the server's programs out of the PATH, by version.
+fn postgres_folders() -> Vec<PathBuf> {
+    let versions = fs::read_dir("/usr/lib/postgresql").into_iter().flatten().flatten();
+    versions.map(|version| version.path().join("bin")).filter(|folder| folder.join("initdb").is_file()).collect()
+}
