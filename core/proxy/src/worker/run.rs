@@ -37,6 +37,7 @@ impl Worker {
         }
         spawn_local(self.clone().keep_time());
         spawn_local(self.clone().read_mail());
+        spawn_local(crate::storage::relay_wakes());
         // An error means that the server is gone, which is a stop as well.
         let _ = stop.wait_for(|stop| *stop).await;
         self.draining().set(true);
