@@ -61,3 +61,57 @@ fn refused(error: AccountError) -> CommandError {
         AccountError::Storage(error) => CommandError::Failed(error.into()),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use signalbox::module::{Host, Module, Settings};
+    use signalbox::services::accounts::Accounts;
+    use tokio::runtime::Handle;
+
+    use super::*;
+
+    async fn auth(folder: &tempfile::TempDir) -> (Host, Arc<Auth>) {
+        let host = Host::new(Handle::current());
+        let parameters = signalbox::module::export::entry::<Auth>().tables().parameters;
+        let mut settings = Settings::defaults(&parameters);
+        let url = format!("sqlite:{}/auth.db", folder.path().display());
+        settings.set(&parameters, "db_url", &url.into()).unwrap();
+        let auth = <Auth as Module>::start(&host, &settings).await.unwrap();
+        (host, Arc::new(auth))
+    }
+
+    #[tokio::test]
+    async fn a_change_by_command_is_seen_by_who_authenticates() {
+        let folder = tempfile::tempdir().unwrap();
+        let (host, auth) = auth(&folder).await;
+        let accounts = host.service::<dyn Accounts>().unwrap();
+        assert!(accounts.lookup("ann", "example.com").await.unwrap().is_none());
+        let ann = json!({ "address": "sip:ann@example.com", "password": "one" });
+        add(auth.clone(), ann.clone()).await.unwrap();
+        assert!(accounts.lookup("ann", "example.com").await.unwrap().is_some());
+        passwd(auth.clone(), json!({ "address": "ann@example.com", "password": "two" })).await.unwrap();
+        assert_eq!(list(auth.clone(), json!({})).await.unwrap(), json!([{ "user": "ann", "realm": "example.com" }]));
+        assert!(matches!(
+            add(auth.clone(), ann.clone()).await,
+            Err(CommandError::Parameter { parameter: "address", .. })
+        ));
+        remove(auth.clone(), ann.clone()).await.unwrap();
+        assert!(accounts.lookup("ann", "example.com").await.unwrap().is_none());
+        assert!(matches!(remove(auth, ann).await, Err(CommandError::NotFound(_))));
+    }
+
+    #[tokio::test]
+    async fn a_wrong_parameter_is_named() {
+        let folder = tempfile::tempdir().unwrap();
+        let (_host, auth) = auth(&folder).await;
+        for (parameters, wrong) in [
+            (json!({}), "address"),
+            (json!({ "address": "ann", "password": "x" }), "address"),
+            (json!({ "address": "ann@example.com" }), "password"),
+            (json!({ "address": "ann@example.com", "password": "" }), "password"),
+        ] {
+            let error = add(auth.clone(), parameters).await.unwrap_err();
+            assert!(matches!(error, CommandError::Parameter { parameter, .. } if parameter == wrong), "{error}");
+        }
+    }
+}

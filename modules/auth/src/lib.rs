@@ -146,3 +146,16 @@ fn commands(declaration: Declaration<Auth>) -> Declaration<Auth> {
 }
 
 signalbox::export_module!(Auth);
+
+#[cfg(test)]
+mod tests {
+    use signalbox::module::{doc, export};
+
+    use super::*;
+
+    #[test]
+    fn the_readme_has_the_tables_of_the_code() {
+        let tables = doc::markdown(&export::entry::<Auth>().tables());
+        assert!(include_str!("../README.md").contains(&tables), "put these into README.md:\n{tables}");
+    }
+}
