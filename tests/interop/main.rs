@@ -3,6 +3,7 @@
 
 mod calls;
 mod clients;
+mod command;
 mod databases;
 mod lifecycle;
 mod messages;

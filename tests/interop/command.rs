@@ -1,0 +1,159 @@
+//! The signalbox command towards a running server and its accounts: ctl, user, doc.
+
+use std::io::Write;
+use std::net::UdpSocket;
+use std::process::{Output, Stdio};
+use std::time::Duration;
+
+use crate::support::place::{DOMAIN, Place};
+use crate::support::process::Signal;
+use crate::support::server::{self, Server, run_signalbox, signalbox};
+
+/// Takes every request for a REGISTER. The OPTIONS that shows the server ready is answered with an error, which is an answer.
+const SCRIPT: &str = "function route()\n  return save('location')\nend\n";
+
+/// A server with a registrar that keeps its bindings in a database.
+fn start(place: &Place) -> Server<'_> {
+    let address = place.server();
+    server::write_settings(
+        place,
+        &format!(
+            "listen {{ 'udp:{address}' }}\nalias {{ '{DOMAIN}' }}\nloadmodule 'registrar'\n\
+             modparam('registrar', 'db_url', 'sqlite:signalbox.db')\nroute_script 'route.lua'\n"
+        ),
+    );
+    place.write("route.lua", SCRIPT);
+    Server::start_again(place)
+}
+
+/// Registers a contact and returns the status line of the answer.
+fn register(place: &Place, user: &str, contact: &str) -> String {
+    let socket = UdpSocket::bind((place.address, 0)).expect("a free port");
+    socket.set_read_timeout(Some(Duration::from_secs(5))).expect("a time-out");
+    let local = socket.local_addr().expect("its address");
+    let request = format!(
+        "REGISTER sip:{DOMAIN} SIP/2.0\r\nVia: SIP/2.0/UDP {local};branch=z9hG4bK{user}\r\nMax-Forwards: 70\r\n\
+         From: <sip:{user}@{DOMAIN}>;tag=r\r\nTo: <sip:{user}@{DOMAIN}>\r\nCall-ID: {user}@{local}\r\nCSeq: 1 REGISTER\r\n\
+         Contact: <{contact}>\r\nUser-Agent: test\r\nContent-Length: 0\r\n\r\n"
+    );
+    socket.send_to(request.as_bytes(), place.server()).expect("sending");
+    let mut buffer = [0; 4096];
+    let length = socket.recv(&mut buffer).expect("an answer");
+    String::from_utf8_lossy(&buffer[..length]).lines().next().unwrap_or_default().to_owned()
+}
+
+#[track_caller]
+fn printed(output: &Output) -> String {
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8_lossy(&output.stdout).into_owned()
+}
+
+#[track_caller]
+fn refused(output: &Output) -> String {
+    assert_eq!(output.status.code(), Some(1), "{}", String::from_utf8_lossy(&output.stdout));
+    String::from_utf8_lossy(&output.stderr).into_owned()
+}
+
+#[test]
+fn ctl_shows_and_removes_who_is_registered_and_a_kill_loses_nobody() {
+    let place = Place::on_loopback();
+    let first = start(&place);
+    let ctl = |words: &[&str]| run_signalbox(&place, &[&["ctl"], words].concat());
+    assert_eq!(register(&place, "alice", "sip:alice@192.0.2.1"), "SIP/2.0 200 OK");
+    assert_eq!(register(&place, "bob", "sip:bob@192.0.2.2"), "SIP/2.0 200 OK");
+    first.kill();
+
+    let _second = Server::start_again(&place);
+    let listed = printed(&ctl(&["registrar", "list"]));
+    assert!(listed.contains("sip:alice@192.0.2.1") && listed.contains("sip:bob@192.0.2.2"), "{listed}");
+    let listed = printed(&ctl(&["registrar", "list", "containing=bob"]));
+    assert!(!listed.contains("alice"), "{listed}");
+    let shown = printed(&ctl(&["--json", "registrar", "show", &format!("sip:alice@{DOMAIN}")]));
+    let shown: serde_json::Value = serde_json::from_str(&shown).expect("JSON");
+    assert_eq!((&shown[0]["contact"], &shown[0]["cseq"]), (&"sip:alice@192.0.2.1".into(), &1.into()));
+
+    printed(&ctl(&["registrar", "remove", &format!("alice@{DOMAIN}")]));
+    let complaint = refused(&ctl(&["registrar", "show", &format!("alice@{DOMAIN}")]));
+    assert!(complaint.contains("not found"), "{complaint}");
+}
+
+#[test]
+fn ctl_lists_commands_sets_log_levels_and_names_what_is_wrong() {
+    let place = Place::on_loopback();
+    let server = start(&place);
+    let ctl = |words: &[&str]| run_signalbox(&place, &[&["ctl"], words].concat());
+    let commands = printed(&ctl(&[]));
+    for command in ["core status", "core stop", "log set", "module doc", "registrar list"] {
+        assert!(commands.contains(command), "{command}:\n{commands}");
+    }
+    assert!(printed(&ctl(&["core", "status"])).contains(&place.server()));
+    printed(&ctl(&["log", "set", "debug", "registrar"]));
+    let levels = printed(&ctl(&["--json", "log", "show"]));
+    assert!(levels.contains("\"registrar\"") && levels.contains("\"debug\""), "{levels}");
+    assert!(refused(&ctl(&["registrar", "lits"])).contains("registrar.list"));
+    assert!(refused(&ctl(&["log", "set", "loud"])).contains("\"loud\""));
+    drop(server);
+}
+
+#[test]
+fn ctl_stops_the_server_and_then_says_that_none_runs() {
+    let place = Place::on_loopback();
+    let mut server = start(&place);
+    printed(&run_signalbox(&place, &["ctl", "core", "stop"]));
+    assert!(server.process.ended().success());
+    let complaint = refused(&run_signalbox(&place, &["ctl", "core", "status"]));
+    assert!(complaint.contains("is the server running?"), "{complaint}");
+}
+
+#[test]
+fn a_killed_servers_socket_is_taken_over_but_a_live_ones_is_not() {
+    let place = Place::on_loopback();
+    start(&place).kill();
+    assert!(place.path("var/signalbox.sock").exists(), "a killed server leaves its socket");
+    let mut server = Server::start_again(&place);
+    let other = Place::on_loopback();
+    let text = format!(
+        "listen {{ 'udp:{}' }}\nadmin_socket {:?}\nroute_script 'route.lua'\n",
+        other.server(),
+        place.path("var/signalbox.sock")
+    );
+    server::write_settings(&other, &text);
+    other.write("route.lua", SCRIPT);
+    let complaint = refused(&run_signalbox(&other, &["run", "settings.lua"]));
+    assert!(complaint.contains("another server answers there"), "{complaint}");
+    printed(&run_signalbox(&place, &["ctl", "core", "uptime"]));
+    server.process.signal(Signal::Terminate);
+    assert!(server.process.ended().success());
+    assert!(!place.path("var/signalbox.sock").exists(), "a stopped server takes its socket with it");
+}
+
+#[test]
+fn accounts_are_added_listed_changed_and_removed() {
+    let place = Place::on_loopback();
+    let user = |words: &[&str]| run_signalbox(&place, &[&["user"], words, &["--db", "sqlite:users.db"]].concat());
+    printed(&user(&["add", "alice@example.com", "--password", "secret"]));
+    assert!(refused(&user(&["add", "alice@example.com", "--password", "secret"])).contains("already"));
+    let mut typing = signalbox(&["user", "add", "bob@example.com", "--db", "sqlite:users.db"]);
+    typing.current_dir(place.folder()).stdin(Stdio::piped()).stdout(Stdio::piped());
+    let mut typing = typing.spawn().expect("running signalbox");
+    typing.stdin.take().expect("its input").write_all(b"secret\n").expect("writing");
+    assert!(typing.wait_with_output().expect("its end").status.success());
+    let listed = printed(&user(&["list"]));
+    assert!(listed.contains("alice") && listed.contains("bob") && !listed.contains("secret"), "{listed}");
+    printed(&user(&["passwd", "bob@example.com", "--password", "other"]));
+    printed(&user(&["remove", "alice@example.com"]));
+    assert!(refused(&user(&["remove", "alice@example.com"])).contains("no account"));
+    assert!(!printed(&user(&["list", "example.com"])).contains("alice"));
+}
+
+#[test]
+fn every_subcommand_has_help_with_examples() {
+    let place = Place::on_loopback();
+    for subcommand in ["run", "check", "doc", "user", "ctl"] {
+        let help = printed(&run_signalbox(&place, &[subcommand, "--help"]));
+        assert!(help.contains("Examples:"), "{subcommand}:\n{help}");
+    }
+    assert_eq!(run_signalbox(&place, &["frobnicate"]).status.code(), Some(2));
+    assert!(printed(&run_signalbox(&place, &["doc", "registrar"])).contains("max_contacts"));
+    assert!(refused(&run_signalbox(&place, &["doc", "registar"])).contains("did you mean \"registrar\"?"));
+}
