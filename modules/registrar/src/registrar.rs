@@ -176,3 +176,142 @@ fn limit(settings: &Settings, name: &str) -> usize {
         _ => usize::MAX,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::path::Path;
+    use std::sync::Mutex;
+    use std::time::{Duration, SystemTime};
+
+    use signalbox::module::{Value, export};
+    use signalbox::services::bindings::BindingChange;
+    use signalbox::storage::{Fault, Options, Storage};
+    use tokio::runtime::Handle;
+
+    use crate::registration::{ContactUpdate, Contacts};
+
+    const AOR: &str = "sip:alice@example.com";
+
+    /// The moment of a first life; a second one begins an hour later.
+    const NOON: Duration = Duration::from_secs(1_800_000_000);
+    const HOUR: Duration = Duration::from_secs(3600);
+
+    struct Life {
+        host: Host,
+        state: Arc<State>,
+        table: Arc<Table>,
+        seen: Arc<Mutex<Vec<(BindingChange, String)>>>,
+    }
+
+    async fn live(folder: &Path, begins: Duration, fault: Option<Arc<Fault>>) -> Life {
+        let options = Options { fault, ..Options::default() };
+        let clock = Clock::manual(SystemTime::UNIX_EPOCH + begins);
+        let host = Host::with_storage(Handle::current(), Storage::with(Handle::current(), options), clock);
+        let parameters = export::entry::<Registrar>().tables().parameters;
+        let mut settings = Settings::defaults(&parameters);
+        let url = Value::from(format!("sqlite:{}", folder.join("test.db").display()));
+        settings.set(&parameters, "db_url", &url).unwrap();
+        let state = State::start(&host, &settings).await.unwrap();
+        let seen = Arc::<Mutex<Vec<_>>>::default();
+        let list = seen.clone();
+        state.watch(Box::new(move |event| {
+            list.lock().unwrap().push((event.change, event.binding.contact.to_owned()));
+        }));
+        let table = state.tables.make("location").unwrap();
+        Life { host, state, table, seen }
+    }
+
+    impl Life {
+        async fn register(&self, cseq: u32, contact: &str, lifetime: Duration) -> Result<(), Rejection> {
+            let update = ContactUpdate {
+                uri: contact,
+                q: 700,
+                lifetime,
+                instance: "urn:uuid:1".into(),
+                reg_id: Some(1),
+                methods: "".into(),
+                flow: None,
+            };
+            let contacts = Contacts::Each(vec![update]);
+            let path = "<sip:edge.example.com;lr>".into();
+            let registration = Registration { call_id: "c", cseq, path, user_agent: "Phone", contacts };
+            let mut pending = self.state.register(&self.table, AOR, &registration, self.state.clock.now())?;
+            self.state.settle(&self.table, AOR, &mut pending).await
+        }
+
+        fn contacts(&self) -> Vec<String> {
+            let mut contacts = Vec::new();
+            self.state.visit(AOR, self.state.clock.now(), &mut |binding| contacts.push(binding.contact.to_owned()));
+            contacts
+        }
+
+        fn seen(&self) -> Vec<(BindingChange, String)> {
+            std::mem::take(&mut self.seen.lock().unwrap())
+        }
+
+        async fn end(self) {
+            self.host.storage().close().await;
+        }
+    }
+
+    fn event(change: BindingChange, contact: &str) -> (BindingChange, String) {
+        (change, contact.to_owned())
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_restart_brings_back_what_has_not_expired_with_all_its_parts() {
+        let folder = tempfile::tempdir().unwrap();
+        let first = live(folder.path(), NOON, None).await;
+        first.register(1, "sip:short@h", HOUR / 2).await.unwrap();
+        first.register(2, "sip:long@h", 2 * HOUR).await.unwrap();
+        first.end().await;
+
+        let second = live(folder.path(), NOON + HOUR, None).await;
+        assert_eq!(second.contacts(), ["sip:long@h"]);
+        let record = second.table.location.records(AOR, second.state.clock.now())[0].clone();
+        assert_eq!((record.cseq, record.q, record.reg_id), (2, 700, Some(1)));
+        assert_eq!((record.call_id(), record.instance(), record.user_agent()), ("c", "urn:uuid:1", "Phone"));
+        assert_eq!(record.path(), "<sip:edge.example.com;lr>");
+        assert_eq!(record.expires_at, second.state.clock.now() + HOUR);
+        let late = second.register(1, "sip:long@h", HOUR).await;
+        assert_eq!(late, Err(Rejection::OutOfOrder { cseq: 1, stored: 2 }), "the order outlives a restart");
+        second.register(3, "sip:long@h", HOUR).await.unwrap();
+        assert_eq!(second.seen(), [event(BindingChange::Refreshed, "sip:long@h")]);
+        second.end().await;
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn what_the_database_does_not_take_is_neither_kept_nor_announced() {
+        let folder = tempfile::tempdir().unwrap();
+        let fault = Arc::new(Fault::none());
+        let life = live(folder.path(), NOON, Some(fault.clone())).await;
+        life.register(1, "sip:a@h", HOUR).await.unwrap();
+        assert_eq!(life.seen(), [event(BindingChange::Added, "sip:a@h")]);
+
+        fault.set_outage(true);
+        let refused = life.register(2, "sip:b@h", HOUR).await;
+        assert!(matches!(refused, Err(Rejection::NotStored { retry_after: Some(_) })), "{refused:?}");
+        assert_eq!((life.contacts(), life.seen()), (vec!["sip:a@h".to_owned()], Vec::new()));
+        life.end().await;
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn watchers_hear_of_expiry_and_removal() {
+        let folder = tempfile::tempdir().unwrap();
+        let life = live(folder.path(), NOON, None).await;
+        life.register(1, "sip:a@h", HOUR).await.unwrap();
+        life.register(2, "sip:b@h", 2 * HOUR).await.unwrap();
+        life.seen();
+        life.state.clock.advance(HOUR);
+        life.state.expire(life.state.clock.now());
+        assert_eq!(life.seen(), [event(BindingChange::Expired, "sip:a@h")]);
+        let mut pending = life.state.remove(&life.table, AOR, None);
+        life.state.settle(&life.table, AOR, &mut pending).await.unwrap();
+        assert_eq!(life.seen(), [event(BindingChange::Removed, "sip:b@h")]);
+        life.end().await;
+        let again = live(folder.path(), NOON + HOUR, None).await;
+        assert_eq!(again.contacts(), [""; 0]);
+        again.end().await;
+    }
+}
