@@ -314,6 +314,21 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn a_database_in_memory_is_one_for_all_its_connections() {
+        let database = Storage::new(Handle::current()).open("sqlite::memory:").await.unwrap();
+        database.migrate("notes", &FIRST).await.unwrap();
+        let writes: Vec<_> = (0..500i64)
+            .map(|size| database.journal().put(&NOTES, [format!("n{size}").into(), size.into(), Value::Null]))
+            .collect();
+        let found = database.find(&NOTES, &[("id", "n1".into())]).await;
+        assert!(found.is_ok(), "reading beside the writer: {found:?}");
+        for write in writes {
+            write.await.unwrap();
+        }
+        assert_eq!(database.find(&NOTES, &[]).await.unwrap().len(), 500);
+    }
+
+    #[tokio::test]
     async fn loading_ends_at_the_first_error() {
         let folder = tempfile::tempdir().unwrap();
         let database = open(&folder).await;

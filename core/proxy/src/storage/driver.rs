@@ -10,7 +10,7 @@ use sqlx::{Arguments, AssertSqlSafe, ConnectOptions, MySql, Postgres, Row as _, 
 use tokio::sync::mpsc;
 
 use super::url::Target;
-use super::{Engine, Kind, Row, Table, Value};
+use super::{Kind, Row, Table, Value};
 
 /// How long a connection may take to be made.
 pub(super) const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
@@ -195,17 +195,4 @@ impl Lent {
 
 fn pool_options<D: sqlx::Database>() -> sqlx::pool::PoolOptions<D> {
     sqlx::pool::PoolOptions::new().max_connections(READERS).acquire_timeout(CONNECT_TIMEOUT)
-}
-
-impl Engine {
-    /// What takes and gives back a lock that lets one process at a time migrate; none where the transaction itself is one.
-    pub(super) fn migration_lock(self) -> Option<(&'static str, &'static str)> {
-        match self {
-            Self::Sqlite => None,
-            Self::Postgres => Some(("SELECT pg_advisory_lock(735917603)", "SELECT pg_advisory_unlock(735917603)")),
-            Self::MySql => {
-                Some(("SELECT GET_LOCK('signalbox_migrations', 60)", "SELECT RELEASE_LOCK('signalbox_migrations')"))
-            }
-        }
-    }
 }

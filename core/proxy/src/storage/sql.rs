@@ -73,6 +73,18 @@ pub(super) fn begin(engine: Engine) -> &'static str {
     }
 }
 
+/// What takes and gives back a lock that lets one process at a time migrate; none where the transaction itself is one.
+pub(super) fn migration_lock(engine: Engine) -> Option<(&'static str, &'static str)> {
+    match engine {
+        Engine::Sqlite => None,
+        // The number means nothing to anybody else.
+        Engine::Postgres => Some(("SELECT pg_advisory_lock(735917603)", "SELECT pg_advisory_unlock(735917603)")),
+        Engine::MySql => {
+            Some(("SELECT GET_LOCK('signalbox_migrations', 60)", "SELECT RELEASE_LOCK('signalbox_migrations')"))
+        }
+    }
+}
+
 /// A type's name in `CREATE TABLE`, for the words that [`Migration`](super::Migration) texts use in braces.
 pub(super) fn type_name(engine: Engine, word: &str) -> Option<&'static str> {
     Some(match (word, engine) {
