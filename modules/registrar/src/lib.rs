@@ -3,7 +3,7 @@
 //! | file | what |
 //! |---|---|
 //! | [`registration`] | what a REGISTER asks for |
-//! | [`location`], [`binding`] | bindings in memory, and the rules by which a REGISTER changes them |
+//! | [`location`], [`shard`], [`binding`] | bindings in memory, and the rules by which a REGISTER changes them |
 //! | [`tables`] | location services by name |
 //! | [`store`] | the table `location` in the database |
 //! | [`registrar`] | the parts together; the `Bindings` service |
@@ -24,6 +24,7 @@ mod registrar;
 mod registration;
 mod rejection;
 mod save;
+mod shard;
 mod store;
 mod tables;
 

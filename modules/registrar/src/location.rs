@@ -1,38 +1,21 @@
 //! The location service of RFC 3261 §10 in memory: from each address of record to its bindings. Never reads a clock.
 
 use std::cmp::Reverse;
-use std::collections::BinaryHeap;
 use std::hash::{BuildHasher, RandomState};
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
-use hashbrown::HashTable;
 use signalbox::services::bindings::BindingChange;
 use signalbox_sip::uri::Uri;
-use smallvec::SmallVec;
 
 use crate::binding::{Numbers, Record, Texts};
 use crate::registration::{ContactUpdate, Contacts, Registration};
 use crate::rejection::Rejection;
+use crate::shard::{Change, Changes, Entry, Records, Shard};
 
 /// Parts of the map that are locked one by one. A power of two.
 const SHARDS: usize = 64;
-/// Stale deadlines a shard may hold before they are swept out, beside one for each address of record.
-const STALE_DEADLINES: usize = 1024;
-
-/// One change of one binding.
-#[derive(Debug, Clone)]
-pub(crate) struct Change {
-    pub(crate) kind: BindingChange,
-    pub(crate) before: Option<Arc<Record>>,
-    pub(crate) after: Option<Arc<Record>>,
-}
-
-/// Changes of one address of record, nearly always one.
-pub(crate) type Changes = SmallVec<[Change; 1]>;
-/// Bindings of one address of record.
-pub(crate) type Records = SmallVec<[Arc<Record>; 1]>;
 
 /// How much a location service holds.
 #[derive(Debug, Clone, Copy)]
@@ -52,24 +35,6 @@ pub(crate) struct Location {
     aors: AtomicUsize,
     /// Ids of records, shared by all location services of the process.
     ids: Arc<AtomicU64>,
-}
-
-#[derive(Debug, Default)]
-struct Shard {
-    entries: HashTable<Entry>,
-    /// Deadline and hash of the address of record. An entry is never later than its first expiry; it may be earlier, since a
-    /// refresh leaves it where it is: a refresh costs the queue nothing.
-    deadlines: BinaryHeap<Reverse<(Instant, u64)>>,
-}
-
-#[derive(Debug)]
-struct Entry {
-    hash: u64,
-    aor: Box<str>,
-    /// The deadline that counts for this entry; others with its hash are stale.
-    queued: Instant,
-    /// Never empty.
-    records: Records,
 }
 
 impl Location {
@@ -323,77 +288,6 @@ impl Location {
     }
 }
 
-impl Shard {
-    /// The bindings of `aor` without those that have expired; these go to `changes`.
-    fn valid(&self, hash: u64, aor: &str, now: Instant, changes: &mut Changes) -> Records {
-        let Some(entry) = self.entries.find(hash, |entry| *entry.aor == *aor) else { return Records::new() };
-        let mut records = entry.records.clone();
-        records.retain(|record| {
-            let valid = record.expires_at > now;
-            if !valid {
-                changes.push(Change::removed(BindingChange::Expired, record.clone()));
-            }
-            valid
-        });
-        records
-    }
-
-    fn queue(&mut self, at: Instant, hash: u64) {
-        if self.deadlines.len() > 2 * self.entries.len() + STALE_DEADLINES {
-            let mut queue = std::mem::take(&mut self.deadlines).into_vec();
-            queue.retain(|Reverse((at, hash))| self.entries.find(*hash, |entry| entry.queued == *at).is_some());
-            queue.sort_unstable();
-            queue.dedup();
-            self.deadlines = queue.into();
-        }
-        self.deadlines.push(Reverse((at, hash)));
-    }
-
-    fn expire(&mut self, now: Instant) -> Vec<(Box<str>, Changes)> {
-        let mut expired = Vec::new();
-        while let Some(Reverse((at, hash))) = self.deadlines.peek().copied().filter(|Reverse((at, _))| *at <= now) {
-            self.deadlines.pop();
-            let Ok(mut found) = self.entries.find_entry(hash, |entry| entry.hash == hash && entry.queued == at) else {
-                continue;
-            };
-            let entry = found.get_mut();
-            let mut changes = Changes::new();
-            entry.records.retain(|record| {
-                let valid = record.expires_at > now;
-                if !valid {
-                    changes.push(Change::removed(BindingChange::Expired, record.clone()));
-                }
-                valid
-            });
-            match entry.records.iter().map(|record| record.expires_at).min() {
-                Some(first) => {
-                    entry.queued = first;
-                    if !changes.is_empty() {
-                        expired.push((entry.aor.clone(), changes));
-                    }
-                    self.deadlines.push(Reverse((first, hash)));
-                }
-                None => {
-                    let (entry, _) = found.remove();
-                    expired.push((entry.aor, changes));
-                }
-            }
-        }
-        expired
-    }
-}
-
-impl Change {
-    fn removed(kind: BindingChange, record: Arc<Record>) -> Self {
-        Self { kind, before: Some(record), after: None }
-    }
-
-    /// The binding after the change, or as it last was.
-    pub(crate) fn record(&self) -> Option<&Arc<Record>> {
-        self.after.as_ref().or(self.before.as_ref())
-    }
-}
-
 /// §10.3 step 7: contacts are compared by the rules for URIs (§19.1.4). Schemes unknown to those are compared as text.
 pub(crate) fn same_contact(one: &str, other: &str) -> bool {
     if one == other {
@@ -442,6 +336,8 @@ fn lock(shard: &Mutex<Shard>) -> MutexGuard<'_, Shard> {
 mod tests {
     use super::*;
     use std::time::Duration;
+
+    use crate::shard::STALE_DEADLINES;
 
     const AOR: &str = "sip:alice@example.com";
 

@@ -10,9 +10,10 @@ use signalbox::module::{Host, ModuleError, Settings};
 use signalbox::services::bindings::{Binding, BindingEvent, Bindings, Watcher};
 use signalbox::storage::{Database, Write};
 
-use crate::location::{Changes, Limits, Records};
+use crate::location::Limits;
 use crate::registration::{Lifetimes, Registration};
 use crate::rejection::Rejection;
+use crate::shard::{Changes, Records};
 use crate::store;
 use crate::tables::{Table, Tables};
 

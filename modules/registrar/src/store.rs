@@ -9,8 +9,8 @@ use signalbox::storage::{self, Column, Database, Journal, Migration, Row, Sql, S
 use signalbox::transport::{Flow, Protocol};
 
 use crate::binding::{Numbers, Record, Texts};
-use crate::location::{Change, Changes};
 use crate::rejection::Rejection;
+use crate::shard::{Change, Changes};
 use crate::tables::Tables;
 
 static LOCATION: Table = Table {
