@@ -5,6 +5,8 @@ use std::net::UdpSocket;
 use std::process::{Output, Stdio};
 use std::time::Duration;
 
+use crate::databases;
+use crate::support::database::Kind;
 use crate::support::place::{DOMAIN, Place};
 use crate::support::process::Signal;
 use crate::support::server::{self, Server, run_signalbox, signalbox};
@@ -14,12 +16,16 @@ const SCRIPT: &str = "function route()\n  return save('location')\nend\n";
 
 /// A server with a registrar that keeps its bindings in a database.
 fn start(place: &Place) -> Server<'_> {
+    start_on(place, "sqlite:signalbox.db")
+}
+
+fn start_on<'a>(place: &'a Place, database: &str) -> Server<'a> {
     let address = place.server();
     server::write_settings(
         place,
         &format!(
             "listen {{ 'udp:{address}' }}\nalias {{ '{DOMAIN}' }}\nloadmodule 'registrar'\n\
-             modparam('registrar', 'db_url', 'sqlite:signalbox.db')\nroute_script 'route.lua'\n"
+             modparam('registrar', 'db_url', '{database}')\nroute_script 'route.lua'\n"
         ),
     );
     place.write("route.lua", SCRIPT);
@@ -75,6 +81,29 @@ fn ctl_shows_and_removes_who_is_registered_and_a_kill_loses_nobody() {
     printed(&ctl(&["registrar", "remove", &format!("alice@{DOMAIN}")]));
     let complaint = refused(&ctl(&["registrar", "show", &format!("alice@{DOMAIN}")]));
     assert!(complaint.contains("not found"), "{complaint}");
+}
+
+#[test]
+fn bindings_survive_a_kill_on_postgresql() {
+    survive_a_kill(Kind::Postgres);
+}
+
+#[test]
+fn bindings_survive_a_kill_on_mariadb() {
+    survive_a_kill(Kind::MariaDb);
+}
+
+fn survive_a_kill(kind: Kind) {
+    databases::on(kind, |_, database| {
+        let place = Place::on_loopback();
+        let first = start_on(&place, &database.url());
+        assert_eq!(register(&place, "alice", "sip:alice@192.0.2.1"), "SIP/2.0 200 OK");
+        first.kill();
+        let second = Server::start_again(&place);
+        let listed = printed(&run_signalbox(&place, &["ctl", "registrar", "list"]));
+        assert!(listed.contains("sip:alice@192.0.2.1"), "{listed}");
+        second.kill();
+    });
 }
 
 #[test]

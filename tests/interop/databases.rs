@@ -79,7 +79,7 @@ fn storage(runtime: &Runtime) -> Storage {
     Storage::with(runtime.handle().clone(), Options { probe: Duration::from_millis(50), ..Options::default() })
 }
 
-fn on(kind: Kind, test: impl FnOnce(&Runtime, &mut DatabaseServer<'_>)) {
+pub(crate) fn on(kind: Kind, test: impl FnOnce(&Runtime, &mut DatabaseServer<'_>)) {
     let place = Place::on_loopback();
     let runtime = runtime();
     if let Some(mut server) = DatabaseServer::start(&place, kind) {
