@@ -64,11 +64,15 @@ pub(crate) struct Lifetimes {
     pub(crate) maximum: Duration,
 }
 
-/// The address of record that `request` is about, in canonical form (§10.3 step 5).
-pub(crate) fn address_of_record(request: &Message) -> Result<Aor, Rejection> {
+/// The address of record that `request` is about, in canonical form, and whether it is of the domain in the Request-URI
+/// (§10.3 step 5).
+pub(crate) fn address_of_record(request: &Message) -> Result<(Aor, bool), Rejection> {
     let to = request.header::<To<'_>>().ok_or(Rejection::Missing("To"))?;
     let uri = to.ok().and_then(|to| to.0.uri().ok()).ok_or(Rejection::Malformed("To"))?;
-    Aor::of(&uri).ok_or(Rejection::Malformed("To"))
+    let aor = Aor::of(&uri).ok_or(Rejection::Malformed("To"))?;
+    let domain = Uri::parse(request.request_uri()).ok().and_then(|uri| uri.host);
+    let of_domain = domain.map(|domain| domain.host) == uri.host.map(|host| host.host);
+    Ok((aor, of_domain))
 }
 
 impl<'a> Registration<'a> {
@@ -235,10 +239,11 @@ mod tests {
 
     #[test]
     fn the_address_of_record_is_canonical() {
-        assert_eq!(
-            address_of_record(&request("")).map(|aor| aor.as_str().to_owned()),
-            Ok("sip:alice@example.com".into())
-        );
+        let (aor, of_domain) = address_of_record(&request("")).expect("an address of record");
+        assert_eq!((aor.as_str(), of_domain), ("sip:alice@example.com", true));
+        let mut elsewhere = request("");
+        elsewhere.set_request_uri("sip:example.org");
+        assert!(!address_of_record(&elsewhere).expect("an address of record").1);
     }
 
     #[test]

@@ -10,7 +10,7 @@ use signalbox::module::{Arguments, Outcome, Refusal, Value};
 use signalbox_sip::header::{Date, HeaderName, qvalue};
 use signalbox_sip::message::Message;
 use signalbox_sip::method::Method;
-use signalbox_sip::uri::{Aor, Uri};
+use signalbox_sip::uri::Aor;
 
 use crate::binding::Record;
 use crate::registrar::{Pending, Registrar, State};
@@ -51,9 +51,9 @@ pub(crate) async fn save(registrar: Arc<Registrar>, context: Context, arguments:
 fn begin(state: &State, table: &Table, context: &Context) -> Result<(Aor, Pending), Rejection> {
     let request = context.request();
     check_require(&request)?;
-    let aor = address_of_record(&request)?;
+    let (aor, of_domain) = address_of_record(&request)?;
     // §10.3 step 5: the address of record must be valid for the domain in the Request-URI.
-    if !of_requested_domain(&request, &aor) && !context.is_myself(aor.as_str()) {
+    if !of_domain && !context.is_myself(aor.as_str()) {
         return Err(Rejection::OtherDomain);
     }
     let registration = Registration::read(&request, context.source(), &state.lifetimes)?;
@@ -71,12 +71,6 @@ fn check_require(request: &Message) -> Result<(), Rejection> {
         }
     }
     if unsupported.is_empty() { Ok(()) } else { Err(Rejection::BadExtension(unsupported)) }
-}
-
-fn of_requested_domain(request: &Message, aor: &Aor) -> bool {
-    let Ok(uri) = Uri::parse(request.request_uri()) else { return false };
-    let Ok(aor) = Uri::parse(aor.as_str()) else { return false };
-    uri.host.map(|host| host.host) == aor.host.map(|host| host.host)
 }
 
 fn accept(state: &State, context: &Context, pending: &Pending) -> Result<(), signalbox::error::Error> {
