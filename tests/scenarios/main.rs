@@ -26,7 +26,7 @@ fn main() -> Result<()> {
         let text = std::fs::read_to_string(&file)?;
         let scenario = parse(&text).with_context(|| file.display().to_string())?;
         let skipped = subject.is_some() && scenario.needs() != Needs::AnyServer;
-        let run = move || run(&scenario, subject).map_err(|error| Failed::from(format!("{error:?}")));
+        let run = move || run(&scenario, subject).map_err(|error| Failed::from(format!("{error:#}")));
         trials.push(Trial::test(name, run).with_ignored_flag(skipped));
     }
     libtest_mimic::run(&arguments, trials).exit()

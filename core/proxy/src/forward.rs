@@ -91,10 +91,10 @@ pub fn adapt_to_strict_router(message: &mut Message) -> Result<(), Error> {
     Ok(())
 }
 
-/// §16.3 step 3 and §16.6 step 3: one hop less, 70 where there was none.
-pub fn count_hop(message: &mut Message, limit: u32) -> Result<(), Error> {
+/// §16.3 step 3 and §16.6 step 3: one hop less, `default` where there was none.
+pub fn count_hop(message: &mut Message, default: u32) -> Result<(), Error> {
     let Some(value) = message.value(HeaderName::MaxForwards) else {
-        message.push(HeaderName::MaxForwards, &limit.to_string());
+        message.push(HeaderName::MaxForwards, &default.to_string());
         return Ok(());
     };
     let hops: u32 = value.trim().parse().map_err(|_| Error::BadHeader {
@@ -103,9 +103,9 @@ pub fn count_hop(message: &mut Message, limit: u32) -> Result<(), Error> {
     })?;
     match hops {
         0 => Err(Error::TooManyHops),
-        // A header that asks for more hops than this server allows is cut to its limit.
+        // §20.22: "an integer in the range 0-255".
         _ => {
-            message.set(HeaderName::MaxForwards, itoa(hops.saturating_sub(1).min(limit)).as_str());
+            message.set(HeaderName::MaxForwards, itoa((hops - 1).min(255)).as_str());
             Ok(())
         }
     }

@@ -128,7 +128,13 @@ impl Worker {
         match owner {
             Owner::Branch(server, index) => {
                 response.remove_first_item(HeaderName::Via);
-                self.branch_responded(server, index, response);
+                if response.has(HeaderName::Via) {
+                    self.branch_responded(server, index, response);
+                } else {
+                    // §16.7 step 3: without another Via it was not meant to be passed on; it counts as never come.
+                    self.counters().stray_responses.increment();
+                    self.branch_timed_out(server, index);
+                }
             }
             Owner::Local(on_final) => on_final(LocalOutcome::Response(Box::new(response))),
             Owner::Nobody => {}
