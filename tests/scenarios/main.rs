@@ -51,7 +51,11 @@ fn run(scenario: &Scenario, subject: Option<SocketAddr>) -> Result<()> {
         let site = stage.unplug().context("the server is down already")?;
         // Starting again takes a second, during which nothing is heard of the server.
         let unix = site.unix() + Duration::from_secs(1);
-        if crash { site.crash() } else { site.stop() }
+        if crash {
+            site.crash()
+        } else {
+            site.stop()
+        }
         let mut setup = server.setup()?;
         setup.unix = unix;
         stage.plug(Site::start(setup)?);

@@ -11,6 +11,8 @@ use mlua::{Error, Function, Lua, Table};
 
 use super::call::Binder;
 use super::current::Current;
+use super::headers::Avp;
+use super::message::{Msg, Which};
 use super::value::into_lua;
 use super::{Limits, ScriptError, ScriptSource, sandbox};
 use crate::context::Context;
@@ -128,7 +130,9 @@ impl ScriptEngine {
         }
         let timers = lua.create_table()?;
         globals.set("every", every(&lua, timers.clone())?)?;
-        let msg = mlua::Value::Nil;
+        globals.set("avp", Avp(current.clone()))?;
+        let msg = Msg { current: current.clone(), which: Which::Routed };
+        let msg = mlua::Value::UserData(lua.create_userdata(msg)?);
 
         sandbox::limit_instructions(&lua, &current, limits)?;
         current.set_budget(limits.instructions);

@@ -6,6 +6,7 @@
 //! | [`source`] | the text of a script, and the limits it runs under |
 //! | [`current`] | which request the running code belongs to |
 //! | [`call`] | exported functions as Lua functions |
+//! | `message`, `address`, `headers` | `msg`, its parts, and `avp` |
 //! | [`sandbox`] | what of Lua's library a script gets |
 //! | [`settings`] | the settings file |
 //! | [`value`] | values between Lua and functions |
@@ -28,10 +29,13 @@
 //! Invariant: the running code finds its request in [`current::Current`], which is set around each poll of a [`Run`] and
 //! at no other time. So two suspended requests in one Lua state cannot see each other.
 
+mod address;
 mod call;
 mod current;
 mod engine;
 mod error;
+mod headers;
+mod message;
 mod sandbox;
 pub mod settings;
 mod source;

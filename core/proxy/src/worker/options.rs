@@ -37,7 +37,7 @@ impl Default for Options {
             tcp: TcpLimits::default(),
             server_header: String::new(),
             drain_timeout: Duration::from_secs(5),
-            overload_delay: Duration::from_millis(20),
+            overload_delay: Duration::from_millis(50),
         }
     }
 }
