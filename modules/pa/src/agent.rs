@@ -99,7 +99,6 @@ pub struct AcceptedPublish {
 pub struct RestoredSubscription<'a, W> {
     pub id: Token,
     pub target: Target<'a>,
-    pub identity: Identity<'a>,
     pub remote_cseq: u32,
     pub mark: u32,
     pub document: DocumentType,
@@ -336,7 +335,17 @@ impl<W> Agent<W> {
     }
 
     /// Puts back a subscription from the database. One whose time is over is ended by the next [`Self::tick`].
-    pub fn restore_subscription(&self, restored: RestoredSubscription<'_, W>, now: Instant, effects: &mut Effects<W>) {
+    /// False when its way doesn't tell what it is.
+    pub fn restore_subscription(
+        &self,
+        restored: RestoredSubscription<'_, W>,
+        identity: impl FnOnce(&W) -> Option<Identity<'_>>,
+        now: Instant,
+        effects: &mut Effects<W>,
+    ) -> bool {
+        let Some(fingerprint) = identity(&restored.way).map(|identity| self.fingerprint(&identity)) else {
+            return false;
+        };
         let mut shard = self.lock_of(restored.id);
         let presentity = self.find_or_add(&mut shard, &restored.target, now);
         let sequence = Sequence::stored(restored.mark);
@@ -345,13 +354,14 @@ impl<W> Agent<W> {
             presentity,
             document: restored.document,
             way: Arc::new(restored.way),
-            fingerprint: self.fingerprint(&restored.identity),
+            fingerprint,
             remote_cseq: restored.remote_cseq,
             status: restored.status,
             expires: restored.expires,
         };
         shard.add_subscription(Subscription::restored(start, sequence, now));
         shard.advance(restored.id, &self.policy, now, effects);
+        true
     }
 
     /// Puts back a publication from the database.

@@ -319,7 +319,6 @@ fn after_a_restart_refreshes_are_accepted_and_numbers_go_on_above_the_mark() {
         let restored = RestoredSubscription {
             id,
             target: ALICE,
-            identity,
             remote_cseq: 1,
             mark: before.mark,
             document: DocumentType::Pidf,
@@ -327,7 +326,7 @@ fn after_a_restart_refreshes_are_accepted_and_numbers_go_on_above_the_mark() {
             expires,
             way: "bob",
         };
-        after.agent.restore_subscription(restored, after.now, &mut after.effects);
+        assert!(after.agent.restore_subscription(restored, |_| Some(identity), after.now, &mut after.effects));
     }
     assert_eq!(after.notifies(), [], "numbers must be committed first, even for the one that is over");
     let Some(&Record::Reserve { id, mark }) = after.effects.records.first() else { panic!("nothing is reserved") };

@@ -4,6 +4,7 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 
+use crate::agent::Target;
 use crate::composition::{self, Part};
 use crate::document::DocumentType;
 use crate::package::PackageId;
@@ -144,9 +145,21 @@ impl Presentity {
         if let Some(body) = &self.bodies[document as usize] {
             return body.clone();
         }
-        let body = Bytes::from(composition::union(&self.entity(), self.parts()));
+        let body = self.compose(document);
         self.bodies[document as usize] = Some(body.clone());
         body
+    }
+
+    /// Makes the composed document anew.
+    pub fn compose(&self, document: DocumentType) -> Bytes {
+        match document {
+            DocumentType::Pidf => composition::union(&self.entity(), self.parts()).into(),
+        }
+    }
+
+    /// By what it is found.
+    pub fn target(&self) -> Target<'_> {
+        Target { package: self.key.package, domain: self.key.domain, uid: &self.key.uid, aor: &self.aor }
     }
 
     fn parts(&self) -> impl Iterator<Item = &Part> + Clone {

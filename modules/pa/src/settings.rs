@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use signalbox::module::{ModuleError, Parameter};
+
 use crate::rejection::Rejection;
 
 /// One hour: no minimum may be longer (RFC 6665 §4.2.1.1).
@@ -57,6 +59,70 @@ pub struct Settings {
     pub durable: bool,
 }
 
+/// Seconds.
+const YEAR: i64 = 31_536_000;
+
+/// The rows of the module's parameters.
+pub fn parameters() -> Vec<Parameter> {
+    let seconds = |name, default| Parameter::duration(name, Duration::from_secs(default)).range(0..=YEAR);
+    vec![
+        seconds("default_expires", 3600).doc("How long subscriptions and publications last when the request names no time."),
+        seconds("max_subscription_expiration", 3600).doc("A longer subscription is cut to this."),
+        seconds("max_publish_expiration", 3600).doc("A longer publication is cut to this."),
+        seconds("min_subscription_expiration", 60)
+            .doc("A shorter subscription is refused with 423 and Min-Expires. What is an hour or more is never refused."),
+        seconds("min_publish_expiration", 60).doc("A shorter publication is refused with 423 and Min-Expires."),
+        Parameter::boolean("use_db", true).doc(
+            "Whether subscriptions and publications are kept in the database: a 200 then goes out after the commit, and they survive a restart. Needs `db_url`.",
+        ),
+        Parameter::string("db_url", "").doc("The database: `sqlite:path`, `postgres://…` or `mysql://…`."),
+        Parameter::boolean("use_callbacks", true)
+            .doc("Whether registrations make presence. Without, only what is published counts."),
+        Parameter::choice("auth", "", &["", "none", "implicit"]).doc(
+            "Who may see presence: `none`: everybody; `implicit`: nobody, all subscriptions are pending. Unset means `implicit`, with an error in the log.",
+        ),
+        seconds("closed_grace", 20).doc("How long a contact that is no longer registered is shown as closed."),
+        seconds("notify_min_interval", 0).doc("Least time between two NOTIFYs to one watcher about changes."),
+        Parameter::boolean("ignore_408_on_notify", false)
+            .doc("Whether a subscription survives a NOTIFY that nobody answers."),
+    ]
+}
+
+impl Settings {
+    /// Reads what `modparam` set.
+    pub fn read(settings: &signalbox::module::Settings) -> Result<Self, ModuleError> {
+        let interval = |minimum, maximum| Interval {
+            default: settings.duration("default_expires"),
+            minimum: settings.duration(minimum),
+            maximum: settings.duration(maximum),
+        };
+        if settings.boolean("use_db") && settings.string("db_url").is_empty() {
+            let problem =
+                "is not set, but use_db is on; set it, such as to \"sqlite:var/signalbox.db\", or use_db to 0";
+            return Err(ModuleError::Parameter { parameter: "db_url", problem: problem.to_owned() });
+        }
+        let authorization = match settings.string("auth") {
+            "none" => Authorization::None,
+            "implicit" => Authorization::Implicit,
+            _ => {
+                tracing::error!("parameter auth is not set: \"implicit\" is used, all subscriptions stay pending");
+                Authorization::Implicit
+            }
+        };
+        Ok(Self {
+            subscription: interval("min_subscription_expiration", "max_subscription_expiration"),
+            publication: interval("min_publish_expiration", "max_publish_expiration"),
+            authorization,
+            use_callbacks: settings.boolean("use_callbacks"),
+            closed_grace: settings.duration("closed_grace"),
+            ignore_notify_timeout: settings.boolean("ignore_408_on_notify"),
+            notify_min_interval: settings.duration("notify_min_interval"),
+            durable: settings.boolean("use_db"),
+        })
+    }
+}
+
+#[cfg(test)]
 impl Default for Settings {
     fn default() -> Self {
         let interval = Interval { default: HOUR, minimum: Duration::from_secs(60), maximum: HOUR };

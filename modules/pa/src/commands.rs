@@ -1,0 +1,114 @@
+//! `signalbox ctl pa …`
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use serde_json::{Value as Json, json};
+use signalbox::module::CommandError;
+
+use crate::agent::Target;
+use crate::document::DocumentType;
+use crate::notify::Way;
+use crate::package::PRESENCE;
+use crate::presence_agent::PresenceAgent;
+use crate::presentity::{Domain, Presentity};
+use crate::watcher::Subscription;
+
+/// Presentities listed unless more are asked for.
+const LISTED: u64 = 100;
+
+/// Lists presentities.
+pub(crate) async fn presentities(module: Arc<PresenceAgent>, parameters: Json) -> Result<Json, CommandError> {
+    let containing = parameters["containing"].as_str().unwrap_or_default();
+    let limit = limit(&parameters)?;
+    let (mut rows, mut found) = (Vec::new(), 0u64);
+    module.0.agent.for_each_presentity(|presentity| {
+        if presentity.key.uid.contains(containing) {
+            found += 1;
+            if found <= limit {
+                rows.push(row(&module, presentity));
+            }
+        }
+    });
+    Ok(json!({ "presentities": rows, "total": found }))
+}
+
+fn limit(parameters: &Json) -> Result<u64, CommandError> {
+    let limit = &parameters["limit"];
+    let number = limit.as_u64().or_else(|| limit.as_str()?.parse().ok());
+    match number {
+        Some(number) => Ok(number),
+        None if limit.is_null() => Ok(LISTED),
+        None => Err(CommandError::Parameter { parameter: "limit", problem: "is not a number".to_owned() }),
+    }
+}
+
+/// Shows one presentity with its document.
+pub(crate) async fn show(module: Arc<PresenceAgent>, parameters: Json) -> Result<Json, CommandError> {
+    let now = module.0.clock.now();
+    look(&module, &parameters, |presentity, _| {
+        let publications: Vec<_> = presentity
+            .publications
+            .iter()
+            .map(|publication| {
+                json!({
+                    "etag": publication.entity_tag.to_string(),
+                    "expires": left(publication.expires_at, now),
+                    "type": publication.content.document.content_type(),
+                })
+            })
+            .collect();
+        let contacts: Vec<_> =
+            presentity.contacts().map(|(uri, open)| json!({ "contact": uri, "registered": open })).collect();
+        let mut shown = row(&module, presentity);
+        shown["publications"] = publications.into();
+        shown["contacts"] = contacts.into();
+        shown["document"] = String::from_utf8_lossy(&presentity.compose(DocumentType::Pidf)).into();
+        shown
+    })
+}
+
+/// Lists the watchers of one presentity.
+pub(crate) async fn watchers(module: Arc<PresenceAgent>, parameters: Json) -> Result<Json, CommandError> {
+    let now = module.0.clock.now();
+    look(&module, &parameters, |_, watchers| {
+        let rows: Vec<_> = watchers
+            .map(|watcher| {
+                json!({
+                    "id": watcher.id.to_string(),
+                    "watcher": watcher.way.watcher(),
+                    "state": watcher.state().as_str(),
+                    "expires": left(watcher.expires_at(), now),
+                    "type": watcher.document.content_type(),
+                })
+            })
+            .collect();
+        rows.into()
+    })
+}
+
+fn look(
+    module: &PresenceAgent,
+    parameters: &Json,
+    look: impl FnOnce(&Presentity, &mut dyn Iterator<Item = &Subscription<Way>>) -> Json,
+) -> Result<Json, CommandError> {
+    let missing = || CommandError::Parameter { parameter: "uid", problem: "is missing".to_owned() };
+    let uid = parameters["uid"].as_str().ok_or_else(missing)?;
+    let target = Target { package: PRESENCE, domain: Domain::Registrar, uid, aor: uid };
+    module.0.agent.look(&target, look).ok_or_else(|| CommandError::NotFound(format!("presentity {uid}")))
+}
+
+fn row(module: &PresenceAgent, presentity: &Presentity) -> Json {
+    json!({
+        "uid": presentity.key.uid,
+        "aor": presentity.aor,
+        "domain": presentity.key.domain.as_str(),
+        "event": module.0.agent.packages.package(presentity.key.package).name,
+        "online": presentity.is_online(),
+        "watchers": presentity.watchers.len(),
+    })
+}
+
+fn left(at: Instant, now: Instant) -> u64 {
+    at.saturating_duration_since(now).as_secs()
+}

@@ -1,0 +1,259 @@
+//! NOTIFY requests: the way to a watcher, kept ready in its subscription, and the sending.
+
+use std::fmt::Write;
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use signalbox::transactions::{LocalOutcome, OutgoingRequest};
+use signalbox::transport::{Flow, Protocol};
+use signalbox_sip::dialog::state::Phase;
+use signalbox_sip::dialog::{Dialog, DialogError};
+use signalbox_sip::header::{Contact, Event, HeaderName, RetryAfter};
+use signalbox_sip::message::Message;
+use signalbox_sip::method::Method;
+use signalbox_sip::uri::NameAddr;
+
+use crate::agent::Identity;
+use crate::presence_agent::State;
+use crate::token::Token;
+use crate::watcher::Notify;
+
+/// How to get to a watcher.
+#[derive(Debug, Clone)]
+pub struct Way {
+    /// A NOTIFY of the dialog, complete but for CSeq, Subscription-State and body.
+    template: Message,
+    /// The connection, or the hole in a NAT, that the SUBSCRIBE came through.
+    flow: Option<Flow>,
+}
+
+impl Way {
+    /// The dialog that a SUBSCRIBE makes when it is answered with `tag` (RFC 3261 §12.1.1). `contact` is our own URI in it.
+    pub fn of_subscribe(request: &Message, tag: Token, contact: &str, source: &Flow) -> Result<Self, DialogError> {
+        let dialog = Dialog::of_request(request, tag.spell().as_str(), Phase::Confirmed, false)?;
+        let mut template = dialog.request(&Method::Notify, 1);
+        template.push(HeaderName::Event, request.value(HeaderName::Event).unwrap_or_default());
+        template.push(HeaderName::Contact, &["<", contact, ">"].concat());
+        let way = Self { template, flow: flow_back(request, source) };
+        // Reading it back lays the text out afresh, without the room that building it left.
+        let template = read_template(&way.notify_text()).unwrap_or_else(|| way.template.clone());
+        Ok(Self { template, ..way })
+    }
+
+    /// The way after a SUBSCRIBE within the dialog, which may bring a new Contact (§12.2.2) or come on another connection. Nothing
+    /// where all is as before.
+    pub fn refreshed(&self, request: &Message, source: &Flow) -> Option<Self> {
+        let target = request.header::<Contact<'_>>().and_then(Result::ok).map(|contact| contact.0.uri);
+        let target = target.unwrap_or_else(|| self.target());
+        let flow = flow_back(request, source);
+        if target == self.target() && flow == self.flow {
+            return None;
+        }
+        let mut way = Self { template: self.template.clone(), flow };
+        way.set_target(target);
+        Some(way)
+    }
+
+    /// The watcher's Contact. A strict router in front of it has pushed it into the last Route (§12.2.1.1).
+    fn target(&self) -> &str {
+        match self.strict_route() {
+            Some(last) => NameAddr::parse(last).map_or(last, |route| route.uri),
+            None => self.template.request_uri(),
+        }
+    }
+
+    fn set_target(&mut self, target: &str) {
+        if self.strict_route().is_none() {
+            return self.template.set_request_uri(target);
+        }
+        let routes: Vec<String> = self.template.items(HeaderName::Route).map(str::to_owned).collect();
+        let kept = routes.split_last().map_or(&[][..], |(_, kept)| kept);
+        let value = kept.iter().cloned().chain([["<", target, ">"].concat()]).collect::<Vec<_>>().join(", ");
+        self.template.set(HeaderName::Route, &value);
+    }
+
+    fn strict_route(&self) -> Option<&str> {
+        let loose = |route: &str| {
+            NameAddr::parse(route).ok().and_then(|route| route.uri().ok()).is_some_and(|uri| uri.params.flag("lr"))
+        };
+        let mut routes = self.template.items(HeaderName::Route);
+        routes.clone().next().filter(|first| !loose(first))?;
+        routes.by_ref().last()
+    }
+
+    /// What tells the subscription from others.
+    pub fn identity(&self) -> Option<Identity<'_>> {
+        let event = self.template.header::<Event<'_>>()?.ok()?;
+        Some(Identity {
+            call_id: self.template.call_id(),
+            remote_tag: self.template.to_tag().unwrap_or_default(),
+            event: event.package,
+            event_id: event.id().unwrap_or_default(),
+        })
+    }
+
+    /// The watcher's URI.
+    pub fn watcher(&self) -> &str {
+        let to = self.template.value(HeaderName::To).unwrap_or_default();
+        NameAddr::parse(to).map_or(to, |to| to.uri)
+    }
+
+    /// The dialog as text, for the database.
+    pub fn notify_text(&self) -> String {
+        let mut template = self.template.clone();
+        template.prepend(HeaderName::Via, PLACEHOLDER);
+        String::from_utf8_lossy(&template.to_bytes()).into_owned()
+    }
+
+    /// The flow as text, where it outlives the process: a NAT's hole does, a connection does not.
+    pub fn flow_text(&self) -> Option<String> {
+        let flow = self.flow.as_ref().filter(|flow| !flow.protocol.is_reliable())?;
+        Some(format!("{} {} {}", flow.protocol.parameter(), flow.local, flow.remote))
+    }
+
+    /// Reads what [`Self::notify_text`] and [`Self::flow_text`] gave.
+    pub fn read(notify: &str, flow: Option<&str>) -> Option<Self> {
+        Some(Self { template: read_template(notify)?, flow: flow.and_then(read_flow) })
+    }
+
+    fn message(&self, notify: &Notify<Self>) -> Message {
+        let mut message = self.template.clone();
+        let mut value = String::with_capacity(32);
+        // Writing to a String can't fail.
+        let _ = write!(value, "{} NOTIFY", notify.cseq);
+        message.set(HeaderName::CSeq, &value);
+        value.clear();
+        let _ = write!(value, "{}", notify.notification);
+        message.push(HeaderName::SubscriptionState, &value);
+        if let Some((content_type, body)) = &notify.body {
+            message.set_body(Some(content_type), body.clone());
+        }
+        message
+    }
+}
+
+/// A message without Via could not be read back. Whoever sends the NOTIFY puts its own in.
+const PLACEHOLDER: &str = "SIP/2.0/UDP localhost;branch=z9hG4bK0";
+
+fn read_template(text: &str) -> Option<Message> {
+    let mut template = Message::parse(text.as_bytes()).ok()?;
+    template.remove(HeaderName::Via);
+    Some(template)
+}
+
+/// Where NOTIFYs go other than to the Contact: back over the connection of a watcher without proxies between, or through its NAT
+/// (RFC 5626 §5.3, RFC 3581).
+fn flow_back(request: &Message, source: &Flow) -> Option<Flow> {
+    let direct = request.items(HeaderName::Via).count() == 1 && !request.has(HeaderName::RecordRoute);
+    let behind_nat = || request.top_via().is_ok_and(|via| via.received().is_some());
+    (direct && (source.protocol.is_reliable() || behind_nat())).then_some(*source)
+}
+
+fn read_flow(text: &str) -> Option<Flow> {
+    let mut parts = text.split(' ');
+    let protocol = Protocol::parse(parts.next()?)?;
+    let mut address = || parts.next()?.parse::<SocketAddr>().ok();
+    Some(Flow { protocol, local: address()?, remote: address()?, connection: None })
+}
+
+/// Sends a NOTIFY and reports its answer to the agent.
+pub(crate) fn send(state: &Arc<State>, notify: Notify<Way>) {
+    state.counters.notifies.increment();
+    let (flow, id, message) = (notify.way.flow, notify.id, notify.way.message(&notify));
+    let reporting = state.clone();
+    let Some(flow) = flow else {
+        let on_final = Box::new(move |outcome| report(&reporting, id, &outcome));
+        return state.host.request(OutgoingRequest { message, flow: None, on_final });
+    };
+    let on_final = Box::new(move |outcome| match outcome {
+        // The connection is gone; the Contact may still be reached.
+        LocalOutcome::NotSent(_) => {
+            let (host, message) = (reporting.host.clone(), notify.way.message(&notify));
+            let on_final = Box::new(move |outcome| report(&reporting, id, &outcome));
+            host.request(OutgoingRequest { message, flow: None, on_final });
+        }
+        outcome => report(&reporting, id, &outcome),
+    });
+    state.host.request(OutgoingRequest { message, flow: Some(flow), on_final });
+}
+
+fn report(state: &Arc<State>, id: Token, outcome: &LocalOutcome) {
+    let answer = match outcome {
+        LocalOutcome::Response(response) => {
+            let retry_after = response.header::<RetryAfter<'_>>().and_then(Result::ok).map(|header| header.delay);
+            Some((response.status(), retry_after))
+        }
+        LocalOutcome::Timeout => None,
+        LocalOutcome::NotSent(error) => {
+            tracing::info!(%error, subscription = %id, "a NOTIFY could not be sent");
+            None
+        }
+    };
+    state.perform(|agent, now, effects| agent.notified(id, answer, now, effects));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SUBSCRIBE: &str = "SUBSCRIBE sip:alice@example.com SIP/2.0\r\nVia: SIP/2.0/UDP 1.2.3.4;branch=z9hG4bK1\r\nFrom: <sip:bob@example.com>;tag=b\r\n\
+        To: <sip:alice@example.com>\r\nCall-ID: c\r\nCSeq: 1 SUBSCRIBE\r\nEvent: presence;id=7\r\nContact: <sip:bob@1.2.3.4>\r\nContent-Length: 0\r\n\r\n";
+
+    fn flow(protocol: Protocol) -> Flow {
+        let address = |text: &str| text.parse().unwrap();
+        Flow { protocol, local: address("9.9.9.9:5060"), remote: address("1.2.3.4:5060"), connection: None }
+    }
+
+    fn way(text: &str, protocol: Protocol) -> Way {
+        Way::of_subscribe(&Message::parse(text.as_bytes()).unwrap(), Token(1), "sip:9.9.9.9", &flow(protocol)).unwrap()
+    }
+
+    fn with(header: &str) -> String {
+        SUBSCRIBE.replace("Event:", &format!("{header}\r\nEvent:"))
+    }
+
+    #[test]
+    fn a_notify_goes_to_the_contact_within_the_dialog() {
+        let way = way(SUBSCRIBE, Protocol::Udp);
+        assert_eq!(way.template.request_uri(), "sip:bob@1.2.3.4");
+        assert_eq!(way.template.value(HeaderName::From), Some("<sip:alice@example.com>;tag=0000000000001"));
+        assert_eq!(way.template.value(HeaderName::To), Some("<sip:bob@example.com>;tag=b"));
+        assert_eq!((way.watcher(), way.flow), ("sip:bob@example.com", None));
+        let identity = way.identity().unwrap();
+        assert_eq!(
+            (identity.call_id, identity.remote_tag, identity.event, identity.event_id),
+            ("c", "b", "presence", "7")
+        );
+    }
+
+    #[test]
+    fn connections_and_holes_in_nats_are_used_unless_a_proxy_is_between() {
+        assert!(way(SUBSCRIBE, Protocol::Tcp).flow.is_some());
+        assert!(way(&SUBSCRIBE.replace("branch", "received=5.6.7.8;branch"), Protocol::Udp).flow.is_some());
+        assert!(way(&with("Record-Route: <sip:p.example.com;lr>"), Protocol::Tcp).flow.is_none());
+    }
+
+    #[test]
+    fn a_way_is_read_as_it_was_written() {
+        let before = way(&SUBSCRIBE.replace("branch", "received=5.6.7.8;branch"), Protocol::Udp);
+        let after = Way::read(&before.notify_text(), before.flow_text().as_deref()).unwrap();
+        assert_eq!((after.notify_text(), after.flow), (before.notify_text(), before.flow));
+        assert_eq!(way(SUBSCRIBE, Protocol::Tcp).flow_text(), None);
+    }
+
+    #[test]
+    fn a_refresh_with_another_contact_moves_the_target_also_behind_a_strict_router() {
+        for (header, uri, route) in [
+            ("Subject: x", "sip:bob@5.6.7.8", None),
+            ("Record-Route: <sip:p;lr>", "sip:bob@5.6.7.8", Some("<sip:p;lr>")),
+            ("Record-Route: <sip:p>", "sip:p", Some("<sip:bob@5.6.7.8>")),
+        ] {
+            let text = with(header);
+            let way = way(&text, Protocol::Udp);
+            let refresh = |text: &str| way.refreshed(&Message::parse(text.as_bytes()).unwrap(), &flow(Protocol::Udp));
+            assert!(refresh(&text).is_none());
+            let moved = refresh(&text.replace("<sip:bob@1.2.3.4>", "<sip:bob@5.6.7.8>")).unwrap();
+            assert_eq!((moved.template.request_uri(), moved.template.value(HeaderName::Route)), (uri, route));
+        }
+    }
+}

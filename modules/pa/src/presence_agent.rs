@@ -1,0 +1,107 @@
+//! The module as one value: the agent, its journal, and the doing of what the agent says.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use signalbox::clock::Clock;
+use signalbox::module::Host;
+use signalbox::module::host::Counter;
+use signalbox::services::bindings::Bindings;
+
+use crate::agent::Agent;
+use crate::notify::{self, Way};
+use crate::shard::{Effects, Record};
+use crate::store::Store;
+
+/// The module's state. One for all workers.
+pub struct PresenceAgent(pub(crate) Arc<State>);
+
+pub(crate) struct State {
+    pub(crate) agent: Agent<Way>,
+    /// Nothing where all is in memory only.
+    pub(crate) store: Option<Store>,
+    pub(crate) host: Host,
+    pub(crate) clock: Clock,
+    pub(crate) counters: Counters,
+}
+
+pub(crate) struct Counters {
+    pub(crate) subscribes: Counter,
+    pub(crate) publishes: Counter,
+    pub(crate) rejected: Counter,
+    pub(crate) notifies: Counter,
+}
+
+impl Counters {
+    pub(crate) fn of(host: &Host) -> Self {
+        Self {
+            subscribes: host.counter("pa_subscribes"),
+            publishes: host.counter("pa_publishes"),
+            rejected: host.counter("pa_rejected"),
+            notifies: host.counter("pa_notifies"),
+        }
+    }
+}
+
+impl State {
+    /// Lets something happen to the agent and does what follows from it.
+    pub(crate) fn perform<T>(
+        self: &Arc<Self>,
+        happening: impl FnOnce(&Agent<Way>, Instant, &mut Effects<Way>) -> T,
+    ) -> T {
+        let mut effects = Effects::default();
+        let result = happening(&self.agent, self.clock.now(), &mut effects);
+        self.carry_out(effects);
+        result
+    }
+
+    pub(crate) fn carry_out(self: &Arc<Self>, effects: Effects<Way>) {
+        for notify in effects.notifies {
+            notify::send(self, notify);
+        }
+        if let Some(store) = &self.store {
+            for record in effects.records {
+                self.record(store, record);
+            }
+        }
+    }
+
+    fn record(self: &Arc<Self>, store: &Store, record: Record) {
+        match record {
+            // Nobody waits for these: what is still there after a crash has expired and ends when it is read.
+            Record::SubscriptionGone(id) => drop(store.remove_subscription(id)),
+            Record::PublicationGone(id) => drop(store.remove_publication(id)),
+            Record::Reserve { id, mark } => {
+                let (write, state) = (store.reserve(id, mark), self.clone());
+                self.host.runtime().spawn(async move {
+                    let mark = match write.await {
+                        Ok(()) => Some(mark),
+                        Err(error) => {
+                            tracing::warn!(%error, subscription = %id, "CSeq numbers could not be reserved");
+                            None
+                        }
+                    };
+                    state.perform(|agent, now, effects| agent.reserved(id, mark, now, effects));
+                });
+            }
+        }
+    }
+
+    /// Follows the registrar.
+    pub(crate) fn follow(self: &Arc<Self>, bindings: &Arc<dyn Bindings>) {
+        self.agent.follow(bindings.clone(), self.clock.now());
+        let state = Arc::downgrade(self);
+        bindings.watch(Box::new(move |event| {
+            if let Some(state) = state.upgrade() {
+                state.perform(|agent, now, effects| agent.binding_changed(event, now, effects));
+            }
+        }));
+    }
+
+    /// Does what is due. Called several times a second.
+    pub(crate) fn tick(self: &Arc<Self>, now: Instant) {
+        if self.agent.next_deadline().is_some_and(|deadline| deadline <= now) {
+            self.perform(|agent, now, effects| agent.tick(now, effects));
+        }
+    }
+}

@@ -1,0 +1,115 @@
+//! `handle_publish`: a PUBLISH from reading it to the NOTIFYs that follow (RFC 3903 §6); and `target_online`.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use signalbox::context::{Context, Reply};
+use signalbox::module::{Arguments, Outcome, Refusal, Value};
+use signalbox::storage::Write;
+use signalbox_documents::pidf::Pidf;
+use signalbox_documents::xml::Limits;
+use signalbox_sip::header::HeaderName;
+use signalbox_sip::message::Message;
+use signalbox_sip::method::Method;
+
+use crate::agent::{AcceptedPublish, Target};
+use crate::composition::Part;
+use crate::package::{EventPackage, PRESENCE};
+use crate::presence_agent::{PresenceAgent, State};
+use crate::presentity::Domain;
+use crate::publication::{Content, Publish};
+use crate::rejection::Rejection;
+use crate::request::{self, About};
+
+/// Bytes of a published body.
+const MAX_BODY: usize = 64 * 1024;
+
+/// The script function. It answers the request in any case.
+pub(crate) async fn handle_publish(module: Arc<PresenceAgent>, context: Context, arguments: Arguments) -> Outcome {
+    let state = &module.0;
+    let domain = request::domain(arguments.required(0))?;
+    if *context.request().method() != Method::Publish {
+        return Err(Refusal::misuse("handle_publish is for PUBLISH requests"));
+    }
+    // Without a transaction a repeated PUBLISH would make a second publication.
+    if !context.has_transaction() {
+        context.new_transaction()?;
+    }
+    state.counters.publishes.increment();
+    match publish(state, &context, domain).await {
+        Ok(()) => Ok(Value::Boolean(true)),
+        Err(rejection) => {
+            state.counters.rejected.increment();
+            request::reject(&context, &rejection)?;
+            Err(Refusal::no(rejection.to_string()))
+        }
+    }
+}
+
+async fn publish(state: &Arc<State>, context: &Context, domain: Domain) -> Result<(), Rejection> {
+    let (accepted, write) = begin(state, context, domain)?;
+    if let Some(write) = write
+        && let Err(error) = write.await
+    {
+        tracing::warn!(%error, "a publication could not be stored");
+        state.agent.withdraw_publish(accepted);
+        return Err(Rejection::Storage);
+    }
+    let published = &accepted.published;
+    let reply = Reply::new(200)
+        .header(HeaderName::SipEtag, published.entity_tag.to_string())
+        .header(HeaderName::Expires, published.expires.as_secs().to_string());
+    if let Err(error) = context.send_reply(&reply) {
+        tracing::info!(%error, "a PUBLISH could not be answered");
+    }
+    state.perform(|agent, now, effects| agent.confirm_publish(&accepted, now, effects));
+    Ok(())
+}
+
+/// Everything up to waiting for the commit.
+fn begin(state: &State, context: &Context, domain: Domain) -> Result<(AcceptedPublish, Option<Write>), Rejection> {
+    let request = &*context.request();
+    request::check_require(request)?;
+    let about = About::of(context)?;
+    // Step 2. RFC 3903 wants 489 also where Event is missing.
+    let allowed = || Rejection::BadEvent { allowed: state.agent.packages.allow_events() };
+    let event = request::event(request).map_err(|rejection| match rejection {
+        Rejection::NoEvent => allowed(),
+        other => other,
+    })?;
+    let package_id = state.agent.packages.find(event.package)?;
+    let package = state.agent.packages.package(package_id);
+    let target = Target { package: package_id, domain, uid: &about.uid, aor: about.aor.as_str() };
+    let asked = Publish { if_match: request.value(HeaderName::SipIfMatch), expires: request::expires(request)? };
+    let accepted = state.agent.publish(&target, asked, context.now(), |id| content(request, package, id))?;
+    let published = &accepted.published;
+    let stored = published.content.is_some() || published.previous.is_some();
+    let store = state.store.as_ref().filter(|_| stored);
+    let write = store.map(|store| store.put_publication(&target, package.name, published));
+    Ok((accepted, write))
+}
+
+/// The body of a PUBLISH, read and rendered for the publisher of this id.
+fn content(request: &Message, package: &EventPackage, id: u64) -> Result<Option<Content>, Rejection> {
+    let body = request.body();
+    if body.is_empty() {
+        return Ok(None);
+    }
+    if body.len() > MAX_BODY {
+        return Err(Rejection::TooLarge);
+    }
+    let encoded = request.items(HeaderName::ContentEncoding).any(|encoding| !encoding.eq_ignore_ascii_case("identity"));
+    let content_type = request.value(HeaderName::ContentType).filter(|_| !encoded);
+    let document = package.published_type(content_type.unwrap_or_default())?;
+    let pidf = Pidf::parse(body, &Limits::default()).map_err(Rejection::BadDocument)?;
+    // A copy of its own size: the request's buffer would be kept whole.
+    Ok(Some(Content { document, body: Bytes::copy_from_slice(body), part: Part::of_publication(&pidf, id) }))
+}
+
+/// The script function: whether the presentity can be reached.
+pub(crate) fn target_online(module: &PresenceAgent, context: &Context, arguments: &Arguments) -> Outcome {
+    let domain = request::domain(arguments.required(0))?;
+    let about = About::of(context)?;
+    let target = Target { package: PRESENCE, domain, uid: &about.uid, aor: about.aor.as_str() };
+    Ok(Value::Boolean(module.0.agent.is_online(&target, context.now())))
+}

@@ -1,0 +1,70 @@
+//! What SUBSCRIBE and PUBLISH have in common: whom they are about, how long, and how they are refused.
+
+use std::time::Duration;
+
+use signalbox::context::{Context, Reply};
+use signalbox::module::Refusal;
+use signalbox_sip::header::{Event, Expires, HeaderName};
+use signalbox_sip::message::Message;
+use signalbox_sip::uri::{Aor, NameAddr, Uri};
+
+use crate::presentity::Domain;
+use crate::rejection::Rejection;
+
+/// Whom a request is about.
+#[derive(Debug)]
+pub(crate) struct About {
+    pub(crate) uid: String,
+    pub(crate) aor: Aor,
+}
+
+impl About {
+    /// The Request-URI names the presentity where it has a user, else To does; `avp.uid` says which user that is.
+    pub(crate) fn of(context: &Context) -> Result<Self, Rejection> {
+        let aor = address_of_record(&context.request())?;
+        let uid = context.avp().get("uid").and_then(|uid| uid.as_str()).map(str::to_owned);
+        Ok(Self { uid: uid.unwrap_or_else(|| aor.as_str().to_owned()), aor })
+    }
+}
+
+fn address_of_record(request: &Message) -> Result<Aor, Rejection> {
+    let of_user = |uri: &str| Aor::parse(uri).filter(|aor| aor.user().is_some());
+    let to = || NameAddr::parse(request.value(HeaderName::To)?).ok().and_then(|to| Aor::parse(to.uri));
+    let uri = request.request_uri();
+    let is_tel = Uri::parse(uri).is_ok_and(|uri| uri.host.is_none());
+    let aor = if is_tel { Aor::parse(uri) } else { of_user(uri) };
+    aor.or_else(to).ok_or_else(|| Rejection::Malformed("No Address Of Record".into()))
+}
+
+/// The argument `domain`.
+pub(crate) fn domain(name: &str) -> Result<Domain, Refusal> {
+    let problem = || Refusal::misuse(format!("the domain is \"registrar\" or \"jabber\", not \"{name}\""));
+    Domain::parse(name).ok_or_else(problem)
+}
+
+/// Event; 400 where it is missing or malformed.
+pub(crate) fn event(request: &Message) -> Result<Event<'_>, Rejection> {
+    let malformed = |_| Rejection::Malformed("Bad Event Header".into());
+    request.header::<Event<'_>>().ok_or(Rejection::NoEvent)?.map_err(malformed)
+}
+
+pub(crate) fn expires(request: &Message) -> Result<Option<Duration>, Rejection> {
+    let malformed = |_| Rejection::Malformed("Bad Expires Header".into());
+    request.header::<Expires>().map(|expires| expires.map(|expires| expires.0).map_err(malformed)).transpose()
+}
+
+/// RFC 3261 §8.2.2.3: nothing that a client could require is needed for these requests.
+pub(crate) fn check_require(request: &Message) -> Result<(), Rejection> {
+    let unsupported = request.items(HeaderName::Require).collect::<Vec<_>>().join(", ");
+    if unsupported.is_empty() { Ok(()) } else { Err(Rejection::BadExtension { unsupported }) }
+}
+
+/// Answers with what the rejection says.
+pub(crate) fn reject(context: &Context, rejection: &Rejection) -> Result<(), signalbox::error::Error> {
+    let (status, reason) = rejection.status();
+    let mut reply = Reply::new(status).reason(reason);
+    if let Some((name, value)) = rejection.header() {
+        reply = reply.header(name, value);
+    }
+    context.send_reply(&reply)
+}

@@ -1,0 +1,54 @@
+//! The start: settings, database, what the database brings back, and the registrar to follow.
+
+use std::sync::Arc;
+
+use signalbox::module::{Host, ModuleError};
+use signalbox::services::bindings::Bindings;
+
+use crate::agent::Agent;
+use crate::package::Packages;
+use crate::presence_agent::{Counters, State};
+use crate::settings::Settings;
+use crate::shard::Effects;
+use crate::store::Store;
+
+pub(crate) async fn start(host: &Host, settings: &signalbox::module::Settings) -> Result<Arc<State>, ModuleError> {
+    let read = Settings::read(settings)?;
+    let mut key = [0; 16];
+    getrandom::fill(&mut key).map_err(ModuleError::failed)?;
+    let agent = Agent::new(read, Packages::default(), key);
+    let mut effects = Effects::default();
+    let mut store = None;
+    if agent.settings.durable {
+        let url = settings.string("db_url");
+        let database = host.storage().open(url).await.map_err(ModuleError::failed)?;
+        let opened = Store::open(database, host.clock().clone()).await.map_err(ModuleError::failed)?;
+        let (publications, subscriptions) = opened.reload(&agent, &mut effects).await.map_err(ModuleError::failed)?;
+        tracing::info!(publications, subscriptions, "presence reloaded");
+        store = Some(opened);
+    }
+    let state = State { agent, store, host: host.clone(), clock: host.clock().clone(), counters: Counters::of(host) };
+    let state = Arc::new(state);
+    // What expired while the server was down is told after CSeq numbers are reserved for it.
+    state.carry_out(effects);
+    let ticking = Arc::downgrade(&state);
+    host.on_tick(move |now| {
+        if let Some(state) = ticking.upgrade() {
+            state.tick(now);
+        }
+    });
+    Ok(state)
+}
+
+pub(crate) fn ready(state: &Arc<State>, host: &Host) -> Result<(), ModuleError> {
+    if !state.agent.settings.use_callbacks {
+        return Ok(());
+    }
+    match host.service::<dyn Bindings>() {
+        Some(bindings) => state.follow(&bindings),
+        None => tracing::warn!(
+            "no module offers registrations: presence is what is published; loadmodule \"registrar\" offers them"
+        ),
+    }
+    Ok(())
+}

@@ -1,0 +1,155 @@
+//! `handle_subscription`: a SUBSCRIBE from reading it to the NOTIFY that follows (RFC 6665 §4.2.1).
+
+use std::sync::Arc;
+
+use signalbox::context::{Context, Reply};
+use signalbox::module::{Arguments, Outcome, Refusal, Value};
+use signalbox::storage::Write;
+use signalbox_sip::header::{Accept, HeaderName};
+use signalbox_sip::message::Message;
+use signalbox_sip::method::Method;
+
+use crate::agent::{Accepted, Identity, Subscribe, Target};
+use crate::notify::Way;
+use crate::package::EventPackage;
+use crate::presence_agent::{PresenceAgent, State};
+use crate::presentity::Domain;
+use crate::rejection::Rejection;
+use crate::request::{self, About};
+use crate::token::Token;
+
+/// The name under which scripts find the outcome.
+const STATUS: &str = "subscription_status";
+
+/// An accepted SUBSCRIBE on its way to the database.
+struct Pending {
+    accepted: Accepted,
+    /// The new way to the watcher of a refreshed subscription.
+    way: Option<Way>,
+    write: Option<Write>,
+}
+
+/// The script function. It answers the request in any case.
+pub(crate) async fn handle_subscription(module: Arc<PresenceAgent>, context: Context, arguments: Arguments) -> Outcome {
+    let state = &module.0;
+    let domain = request::domain(arguments.required(0))?;
+    if *context.request().method() != Method::Subscribe {
+        return Err(Refusal::misuse("handle_subscription is for SUBSCRIBE requests"));
+    }
+    // Without a transaction a repeated SUBSCRIBE would make a second subscription.
+    if !context.has_transaction() {
+        context.new_transaction()?;
+    }
+    state.counters.subscribes.increment();
+    match subscribe(state, &context, domain).await {
+        Ok(status) => {
+            context.avp().insert(STATUS.to_owned(), status.into());
+            Ok(Value::Boolean(true))
+        }
+        Err(rejection) => {
+            state.counters.rejected.increment();
+            context.avp().insert(STATUS.to_owned(), "error".into());
+            request::reject(&context, &rejection)?;
+            Err(Refusal::no(rejection.to_string()))
+        }
+    }
+}
+
+/// Gives the status that the subscription has afterwards.
+async fn subscribe(state: &Arc<State>, context: &Context, domain: Domain) -> Result<&'static str, Rejection> {
+    let Pending { accepted, way, write } = begin(state, context, domain)?;
+    if let Some(write) = write
+        && let Err(error) = write.await
+    {
+        tracing::warn!(%error, subscription = %accepted.id, "a subscription could not be stored");
+        state.agent.withdraw_subscribe(&accepted);
+        return Err(Rejection::Storage);
+    }
+    if let Err(error) = answer(context, &accepted) {
+        tracing::info!(%error, subscription = %accepted.id, "a SUBSCRIBE could not be answered");
+    }
+    state.perform(|agent, now, effects| agent.confirm_subscribe(&accepted, way, now, effects));
+    let ended = accepted.expires.is_zero() && !accepted.is_new;
+    Ok(if ended { "terminated" } else { accepted.status.as_str() })
+}
+
+/// Everything up to waiting for the commit.
+fn begin(state: &State, context: &Context, domain: Domain) -> Result<Pending, Rejection> {
+    let request = &*context.request();
+    request::check_require(request)?;
+    let event = request::event(request)?;
+    let package_id = state.agent.packages.find(event.package)?;
+    let package = state.agent.packages.package(package_id);
+    let asked = Subscribe {
+        identity: Identity {
+            call_id: request.call_id(),
+            remote_tag: request.from_tag().unwrap_or_default(),
+            event: event.package,
+            event_id: event.id().unwrap_or_default(),
+        },
+        cseq: request.cseq(),
+        expires: request::expires(request)?,
+        document: package.choose_document(accept(request)?.as_deref())?,
+    };
+    if let Some(tag) = request.to_tag() {
+        return refresh(state, context, (tag, &asked, package));
+    }
+    let about = About::of(context)?;
+    let target = Target { package: package_id, domain, uid: &about.uid, aor: about.aor.as_str() };
+    let malformed = |_| Rejection::Malformed("Bad Contact Or Record-Route".into());
+    let own_uri = context.own_uri();
+    // The tag is known only when the subscription is made; what can be wrong shows here.
+    let mut way = Way::of_subscribe(request, Token(0), &own_uri, context.source()).map_err(malformed)?;
+    let mut written = None;
+    let make = |id: Token| {
+        way = Way::of_subscribe(request, id, &own_uri, context.source()).unwrap_or_else(|_| way.clone());
+        way.clone()
+    };
+    let accepted = state.agent.subscribe(&target, &asked, make, context.now())?;
+    if let Some(store) = state.store.as_ref().filter(|_| !accepted.expires.is_zero()) {
+        written = Some(store.put_subscription(&target, package.name, &accepted, &way));
+    }
+    Ok(Pending { accepted, way: None, write: written })
+}
+
+/// A SUBSCRIBE within a dialog: refreshes or ends a subscription.
+fn refresh(
+    state: &State,
+    context: &Context,
+    (tag, asked, package): (&str, &Subscribe<'_>, &EventPackage),
+) -> Result<Pending, Rejection> {
+    let request = &*context.request();
+    let id = Token::parse(tag).ok_or(Rejection::NoSubscription)?;
+    let accepted = state.agent.resubscribe(id, asked)?;
+    let look = |subscription: &crate::watcher::Subscription<Way>, presentity: &crate::presentity::Presentity| {
+        let way = subscription.way.refreshed(request, context.source());
+        let target = presentity.target();
+        let write = state.store.as_ref().map(|store| {
+            store.put_subscription(&target, package.name, &accepted, way.as_ref().unwrap_or(&subscription.way))
+        });
+        (way, write)
+    };
+    let (way, write) = state.agent.look_at(id, look).ok_or(Rejection::NoSubscription)?;
+    Ok(Pending { accepted, way, write })
+}
+
+fn accept(request: &Message) -> Result<Option<Vec<Accept<'_>>>, Rejection> {
+    if !request.has(HeaderName::Accept) {
+        return Ok(None);
+    }
+    let malformed = |_| Rejection::Malformed("Bad Accept Header".into());
+    request.headers::<Accept<'_>>().collect::<Result<_, _>>().map(Some).map_err(malformed)
+}
+
+fn answer(context: &Context, accepted: &Accepted) -> Result<(), signalbox::error::Error> {
+    let contact = ["<", &context.own_uri(), ">"].concat();
+    let tag = accepted.id.spell();
+    let mut reply = Reply::new(200)
+        .to_tag(tag.as_str())
+        .header(HeaderName::Expires, accepted.expires.as_secs().to_string())
+        .header(HeaderName::Contact, contact);
+    if accepted.is_new {
+        reply = reply.with_record_route();
+    }
+    context.send_reply(&reply)
+}
