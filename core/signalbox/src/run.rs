@@ -8,6 +8,7 @@ use clap::Args;
 use signalbox::admin::{AdminSocket, Operations, Registry, commands};
 use signalbox::functions;
 use signalbox::logging::Logging;
+use signalbox::module::host::TICK;
 use signalbox::module::{Configured, Host, ModuleSet};
 use signalbox::script::ScriptSource;
 use signalbox::settings::{CoreSettings, LogSettings, Settings};
@@ -122,8 +123,10 @@ fn attend(
         let mut signals = Signals::new()?;
         let socket = AdminSocket::bind(&core.admin_socket).context("admin socket")?;
         let admin = tokio::spawn(socket.serve(registry));
+        let ticks = tokio::spawn(tick(running.setup.host.clone()));
         print!("{}", banner(running, core));
         signals.attend(running).await;
+        ticks.abort();
         admin.abort();
         // Its end removes the socket's file.
         let _ = admin.await;
@@ -145,6 +148,15 @@ fn registry(running: &Arc<Running>, modules: &ModuleSet, logging: &Logging) -> A
     let operations: Arc<dyn Operations> = running.clone();
     commands::add(&mut registry, &operations, logging);
     Arc::new(registry)
+}
+
+async fn tick(host: Host) {
+    let mut interval = tokio::time::interval(TICK);
+    interval.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Skip);
+    loop {
+        interval.tick().await;
+        host.tick();
+    }
 }
 
 /// The signals that a server listens to.
