@@ -10,6 +10,7 @@ use crate::support::database::Kind;
 use crate::support::place::{DOMAIN, Place};
 use crate::support::process::Signal;
 use crate::support::server::{self, Server, run_signalbox, signalbox};
+use crate::support::wait::wait_for;
 
 /// Takes every request for a REGISTER. The OPTIONS that shows the server ready is answered with an error, which is an answer.
 const SCRIPT: &str = "function route()\n  return save('location')\nend\n";
@@ -25,7 +26,8 @@ fn start_on<'a>(place: &'a Place, database: &str) -> Server<'a> {
         place,
         &format!(
             "listen {{ 'udp:{address}' }}\nalias {{ '{DOMAIN}' }}\nloadmodule 'registrar'\n\
-             modparam('registrar', 'db_url', '{database}')\nroute_script 'route.lua'\n"
+             modparam('registrar', 'db_url', '{database}')\n\
+             modparam('registrar', 'min_expires', 1)\nroute_script 'route.lua'\n"
         ),
     );
     place.write("route.lua", SCRIPT);
@@ -40,7 +42,7 @@ fn register(place: &Place, user: &str, contact: &str) -> String {
     let request = format!(
         "REGISTER sip:{DOMAIN} SIP/2.0\r\nVia: SIP/2.0/UDP {local};branch=z9hG4bK{user}\r\nMax-Forwards: 70\r\n\
          From: <sip:{user}@{DOMAIN}>;tag=r\r\nTo: <sip:{user}@{DOMAIN}>\r\nCall-ID: {user}@{local}\r\nCSeq: 1 REGISTER\r\n\
-         Contact: <{contact}>\r\nUser-Agent: test\r\nContent-Length: 0\r\n\r\n"
+         Contact: {contact}\r\nUser-Agent: test\r\nContent-Length: 0\r\n\r\n"
     );
     socket.send_to(request.as_bytes(), place.server()).expect("sending");
     let mut buffer = [0; 4096];
@@ -65,8 +67,8 @@ fn ctl_shows_and_removes_who_is_registered_and_a_kill_loses_nobody() {
     let place = Place::on_loopback();
     let first = start(&place);
     let ctl = |words: &[&str]| run_signalbox(&place, &[&["ctl"], words].concat());
-    assert_eq!(register(&place, "alice", "sip:alice@192.0.2.1"), "SIP/2.0 200 OK");
-    assert_eq!(register(&place, "bob", "sip:bob@192.0.2.2"), "SIP/2.0 200 OK");
+    assert_eq!(register(&place, "alice", "<sip:alice@192.0.2.1>"), "SIP/2.0 200 OK");
+    assert_eq!(register(&place, "bob", "<sip:bob@192.0.2.2>"), "SIP/2.0 200 OK");
     first.kill();
 
     let _second = Server::start_again(&place);
@@ -84,6 +86,17 @@ fn ctl_shows_and_removes_who_is_registered_and_a_kill_loses_nobody() {
 }
 
 #[test]
+fn a_binding_that_ends_is_noticed_without_being_asked_for() {
+    let place = Place::on_loopback();
+    let _server = start(&place);
+    assert_eq!(register(&place, "alice", "<sip:alice@192.0.2.1>;expires=1"), "SIP/2.0 200 OK");
+    wait_for("the binding expires", || {
+        let counters = printed(&run_signalbox(&place, &["ctl", "--json", "core", "counters"]));
+        counters.contains("\"registrar_expired\": 1").then_some(())
+    });
+}
+
+#[test]
 fn bindings_survive_a_kill_on_postgresql() {
     survive_a_kill(Kind::Postgres);
 }
@@ -97,7 +110,7 @@ fn survive_a_kill(kind: Kind) {
     databases::on(kind, |_, database| {
         let place = Place::on_loopback();
         let first = start_on(&place, &database.url());
-        assert_eq!(register(&place, "alice", "sip:alice@192.0.2.1"), "SIP/2.0 200 OK");
+        assert_eq!(register(&place, "alice", "<sip:alice@192.0.2.1>"), "SIP/2.0 200 OK");
         first.kill();
         let second = Server::start_again(&place);
         let listed = printed(&run_signalbox(&place, &["ctl", "registrar", "list"]));
