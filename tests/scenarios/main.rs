@@ -89,6 +89,7 @@ impl ServerBlock<'_> {
         for name in self.values("load").flat_map(str::split_whitespace) {
             let mut module = Configured::new(match name {
                 signalbox_registrar::Registrar::NAME => export::entry::<signalbox_registrar::Registrar>(),
+                signalbox_pa::PresenceAgent::NAME => export::entry::<signalbox_pa::PresenceAgent>(),
                 signalbox_auth::Auth::NAME => export::entry::<signalbox_auth::Auth>(),
                 _ => bail!("scenarios know no module {name:?}"),
             });

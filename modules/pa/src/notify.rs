@@ -145,7 +145,10 @@ fn read_template(text: &str) -> Option<Message> {
 /// (RFC 5626 §5.3, RFC 3581).
 fn flow_back(request: &Message, source: &Flow) -> Option<Flow> {
     let direct = request.items(HeaderName::Via).count() == 1 && !request.has(HeaderName::RecordRoute);
-    let behind_nat = || request.top_via().is_ok_and(|via| via.received().is_some());
+    let behind_nat = || {
+        let via = request.top_via();
+        via.is_ok_and(|via| via.received().is_some_and(|seen| via.sent_by.host.address() != Some(seen)))
+    };
     (direct && (source.protocol.is_reliable() || behind_nat())).then_some(*source)
 }
 
