@@ -6,7 +6,7 @@ PREFIX  ?= /usr/local
 DESTDIR ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help build run test fmt lint unit bench fuzz install
+.PHONY: help build run test fmt lint unit stubs bench fuzz install
 
 help: ## say what can be made
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 10
@@ -29,6 +29,9 @@ unit:
 	@if $(CARGO) nextest --version >/dev/null 2>&1; \
 	then $(CARGO) nextest run $(ALL) --no-fail-fast; \
 	else $(CARGO) test $(ALL) --lib --bins --tests --no-fail-fast; fi
+
+stubs: ## write scripts/meta, the editor stubs of all script functions, anew
+	WRITE_STUBS=1 $(CARGO) test -p signalbox-tests --test shipped editor_stubs
 
 fmt: ## format the code
 	$(CARGO) fmt --all

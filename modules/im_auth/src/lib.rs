@@ -1,1 +1,80 @@
-//! Being built.
+//! Who may send messages to whom: for now by lists of senders.
+
+use signalbox::context::Context;
+use signalbox::module::{
+    Declaration, Function, Host, Kind, Module, ModuleError, Outcome, Parameter, Refusal, Routes, Settings,
+};
+
+mod senders;
+
+use senders::Senders;
+
+/// The module.
+pub struct ImAuth {
+    /// Empty where everybody may send who is not blocked.
+    allow: Senders,
+    block: Senders,
+}
+
+impl Module for ImAuth {
+    const NAME: &'static str = "im_auth";
+
+    fn declaration() -> Declaration<Self> {
+        Declaration::new("Decides whether a message may reach the user it is sent to.")
+            .parameter(Parameter::list("allow").doc(
+                "Senders whose messages are let through, each an address such as `sip:alice@example.com` or a domain such as `example.com`. \
+                 When empty, all are that are not blocked.",
+            ))
+            .parameter(Parameter::list("block").doc("Senders whose messages are refused, written as in `allow`. It goes first."))
+            .function(
+                Function::new("authorize_message")
+                    .doc("Tells whether the sender of the request, the user in From, may send messages.")
+                    .optional("xcap_root", Kind::String, "Where the recipients' own rules are; not asked yet, only the lists decide.")
+                    .result("boolean: true if the sender may; else why not")
+                    .routes(Routes::REQUEST)
+                    .plain(|module: &Self, context, _| module.authorize_message(context)),
+            )
+    }
+
+    async fn start(_: &Host, settings: &Settings) -> Result<Self, ModuleError> {
+        let senders = |parameter| {
+            Senders::parse(settings.list(parameter)).map_err(|entry| ModuleError::Parameter {
+                parameter,
+                problem: format!("\"{entry}\" is no address or domain"),
+            })
+        };
+        Ok(Self { allow: senders("allow")?, block: senders("block")? })
+    }
+}
+
+impl ImAuth {
+    fn authorize_message(&self, context: &Context) -> Outcome {
+        let request = context.request();
+        let from = request.value(signalbox_sip::header::HeaderName::From);
+        let Some(sender) = from.and_then(senders::of) else {
+            return Err(Refusal::no("From names no user"));
+        };
+        if self.block.contains(&sender) {
+            return Err(Refusal::no("the sender is blocked"));
+        }
+        if !self.allow.is_empty() && !self.allow.contains(&sender) {
+            return Err(Refusal::no("the sender is not among those allowed"));
+        }
+        Ok(true.into())
+    }
+}
+
+signalbox::export_module!(ImAuth);
+
+#[cfg(test)]
+mod tests {
+    use signalbox::module::{doc, export};
+
+    use super::*;
+
+    #[test]
+    fn the_readme_has_the_tables_of_the_code() {
+        let tables = doc::markdown(&export::entry::<ImAuth>().tables());
+        assert!(include_str!("../README.md").contains(&tables), "put these into README.md:\n{tables}");
+    }
+}

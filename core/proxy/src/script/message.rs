@@ -31,7 +31,6 @@ pub(super) enum Which {
 }
 
 /// A field of `msg`, for messages and editor stubs.
-#[expect(dead_code, reason = "kind and doc are for the editor stubs")]
 pub(super) struct Field {
     pub(super) name: &'static str,
     /// LuaCATS.

@@ -9,6 +9,7 @@
 //! | `message`, `address`, `headers` | `msg`, its parts, and `avp` |
 //! | [`sandbox`] | what of Lua's library a script gets |
 //! | [`settings`] | the settings file |
+//! | [`stubs`] | what editors are told of all this |
 //! | [`value`] | values between Lua and functions |
 //! | [`error`] | what can be wrong with a script |
 //!
@@ -39,6 +40,7 @@ mod message;
 mod sandbox;
 pub mod settings;
 mod source;
+pub mod stubs;
 mod value;
 
 pub use engine::{Begun, Route, Run, ScriptEngine};

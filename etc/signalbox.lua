@@ -1,0 +1,63 @@
+-- Settings of Signalbox. Lua, run once at start; `signalbox check etc/signalbox.lua` tries them without starting.
+-- What is commented out shows the default. Relative paths start at the folder that the server runs in. A span of time is a
+-- number of seconds, or text such as "500ms", "30s", "5m", "2h", "1d".
+
+-- Where to listen: protocol:address:port. IPv6 addresses stand in brackets: "udp:[::]:5060".
+listen { "udp:0.0.0.0:5060", "tcp:0.0.0.0:5060" }
+
+-- Domains that are ours: requests for them are served here, `is_myself` knows them. The addresses that we listen on are ours
+-- anyway. Users register as user@domain.
+alias { "localhost", "example.com" }
+
+-- The name or address to write into Via and Record-Route, where others see another address than we do: behind NAT.
+-- advertise "203.0.113.5"
+
+-- Threads that handle messages; one per processor unless said otherwise.
+-- workers(4)
+
+-- How much to log: off, error, warn, info, debug or trace; "human" or "json"; single modules may differ. "core" and "script"
+-- count as modules.
+-- log { level = "info", format = "human", modules = { registrar = "debug" } }
+
+-- The socket that `signalbox ctl` talks to.
+-- admin_socket "var/signalbox.sock"
+
+-- What the Server header of our responses says; none if empty.
+-- server_header ""
+
+-- Bounds of what others can make us hold, and for how long.
+-- limits {
+--   instructions = 10000000,        -- Lua instructions of one request: more is an endless loop
+--   memory = 67108864,              -- bytes of one worker's Lua state
+--   connections = 16384,            -- TCP connections of one worker
+--   connect_timeout = "5s",         -- for making a TCP connection
+--   idle_timeout = "1h",            -- for a TCP connection without traffic
+--   first_message_timeout = "32s",  -- for the first whole message of a new TCP connection
+--   drain_timeout = "5s",           -- a stop waits so long for transactions under way
+--   overload_delay = "50ms",        -- requests that waited longer in a full socket are refused with 503
+-- }
+
+-- Timers of transactions (RFC 3261 §17, table 4).
+-- timers { t1 = "500ms", t2 = "4s", t4 = "5s", c = "185s" }
+
+-- Folders to look for modules in, before those beside the program.
+-- module_path { "/usr/lib/signalbox" }
+
+-- Modules, each a library that offers functions to the routing script. `signalbox doc` lists them, `signalbox doc registrar`
+-- prints the parameters, functions and commands of one.
+loadmodule "registrar"
+loadmodule "auth"
+loadmodule "pa"
+loadmodule "im_auth"
+
+-- Parameters of modules: modparam(module, name, value).
+-- Databases: "sqlite:path" needs no server; "postgres://user:password@host/name" and "mysql://…" work too.
+modparam("registrar", "db_url", "sqlite:var/signalbox.db")
+modparam("auth", "db_url", "sqlite:var/signalbox.db")
+modparam("pa", "db_url", "sqlite:var/signalbox.db")
+
+-- Who may not send messages: users or whole domains.
+-- modparam("im_auth", "block", { "sip:mallory@example.com", "spam.example" })
+
+-- What happens to each request. scripts/proxy.lua is a plainer one.
+route_script "scripts/presence.lua"

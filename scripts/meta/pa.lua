@@ -1,0 +1,24 @@
+---@meta
+-- Generated from the tables in the code; `make stubs` writes it anew.
+-- pa: Tells watchers who is online, from registrations and PUBLISH (RFC 3856, 3903, 6665).
+
+---Carries out a SUBSCRIBE and answers it, then notifies. Sets `avp.subscription_status` to `active`, `pending`, `terminated` or `error`.
+---Callable in: request, failure.
+---@param domain string Whose contacts make presence: `registrar` or `jabber`.
+---@return boolean result whether the subscription was accepted, be it pending
+---@return string? reason why not
+function handle_subscription(domain) end
+
+---Carries out a PUBLISH and answers it, then notifies the watchers.
+---Callable in: request, failure.
+---@param domain string Whose contacts make presence: `registrar` or `jabber`.
+---@return boolean result whether it was accepted
+---@return string? reason why not
+function handle_publish(domain) end
+
+---Whether the user that the request is for can be reached: is registered, or has published so.
+---Callable in: request, failure.
+---@param domain string Whose contacts make presence: `registrar` or `jabber`.
+---@return boolean result whether it can
+---@return string? reason why not
+function target_online(domain) end

@@ -1,0 +1,123 @@
+-- A presence and messaging server for the domains of `alias`: users register with a password, see each other's presence,
+-- exchange messages and call each other.
+--
+-- Loaded by each worker, reloaded as a whole by SIGHUP or `signalbox ctl reload`: a script with a mistake is refused with
+-- its line, and the old one stays. Needs: loadmodule "registrar", "auth", "pa", "im_auth".
+--
+-- A function that can't do what it is asked returns false and a reason: `local done, why = t_relay()`.
+
+function route(msg)
+  -- A request that has passed too many servers runs in circles.
+  if not mf_process_maxfwd_header(70) then
+    return sl_send_reply(483, "Too Many Hops")
+  end
+
+  -- Inside a dialog between two phones the Route header says where to (RFC 3261 §16.12). A dialog with our own presence
+  -- agent has the Request-URI that the agent gave out, and goes on below.
+  if msg.to_tag and loose_route() and not is_myself() then
+    return relay()
+  end
+
+  -- An INVITE is cancelled by its transaction, and what reaches the script has none. A stray ACK is nobody's.
+  if msg.method == "CANCEL" then return sl_send_reply(481, "Call/Transaction Does Not Exist") end
+  if msg.method == "ACK" then return end
+
+  if msg.method == "REGISTER" then return register(msg) end
+
+  -- Who says to be one of our users proves it. Strangers may reach our users, but go nowhere else: no open relay.
+  if is_myself(msg.from.host) then
+    if not authenticate(msg) then return end
+  elseif not is_myself() then
+    return sl_send_reply(403, "Relaying Denied")
+  end
+
+  -- Another domain's user: the request goes there.
+  if not is_myself() then
+    if msg.method == "INVITE" or msg.method == "SUBSCRIBE" then record_route() end
+    return relay()
+  end
+
+  if msg.method == "SUBSCRIBE" then return subscribe(msg) end
+  if msg.method == "PUBLISH" then return publish() end
+  if msg.method == "MESSAGE" then return message() end
+
+  -- A request for the server itself, such as the OPTIONS that clients look whether we are alive with.
+  if not msg.ruri.user then
+    if msg.method == "OPTIONS" then return sl_send_reply(200, "OK") end
+    return sl_send_reply(404, "Not Found")
+  end
+
+  -- A call, or anything else for one of our users. record_route keeps us on the way of what follows in the dialog.
+  if msg.method == "INVITE" or msg.method == "REFER" then record_route() end
+  if not lookup("location") then
+    return sl_send_reply(404, "Not Found")
+  end
+  return relay()
+end
+
+-- REGISTER: where a user can be reached (RFC 3261 §10). The domain of To is the realm of the password.
+function register(msg)
+  if not is_myself() or not is_myself(msg.to.host) then
+    return sl_send_reply(403, "Relaying Denied")
+  end
+  if not www_authorize(msg.to.host) then
+    return www_challenge(msg.to.host)
+  end
+  if avp.auth_user ~= msg.to.user then
+    return sl_send_reply(403, "This Is Not Your Address")
+  end
+  return save("location")
+end
+
+-- Asks for the password of the user in From. True once it was given; otherwise the request has been answered.
+function authenticate(msg)
+  local realm = msg.from.host
+  if not proxy_authorize(realm) then
+    proxy_challenge(realm)
+    return false
+  end
+  if avp.auth_user ~= msg.from.user then
+    sl_send_reply(403, "This Is Not Your Address")
+    return false
+  end
+  -- The next hop has no business with it.
+  consume_credentials()
+  return true
+end
+
+-- SUBSCRIBE: the presence agent answers, and notifies from then on (RFC 3856). Packages that it doesn't serve, such as those
+-- between two phones, go to the phone.
+function subscribe(msg)
+  if msg.event ~= "presence" then
+    record_route()
+    if not lookup("location") then return sl_send_reply(404, "Not Found") end
+    return relay()
+  end
+  -- From here on repetitions of the request are absorbed.
+  if not t_newtran() then return sl_reply_error() end
+  handle_subscription("registrar")
+end
+
+-- PUBLISH: a client says itself what its user is up to (RFC 3903).
+function publish()
+  if not t_newtran() then return sl_reply_error() end
+  handle_publish("registrar")
+end
+
+-- MESSAGE (RFC 3428): to all phones of the user, if the sender is not blocked.
+function message()
+  if not authorize_message() then
+    return sl_reply(403, "Forbidden")
+  end
+  if not lookup("location") then
+    return sl_reply(404, "Not Found")
+  end
+  return relay()
+end
+
+-- Sends the request on; where that fails, answers why.
+function relay()
+  if not t_relay() then
+    return sl_reply_error()
+  end
+end

@@ -1,0 +1,49 @@
+-- A plain stateful proxy with a registrar, without authentication: for a laboratory or behind a firewall.
+-- Loaded by each worker, reloaded as a whole by SIGHUP or `signalbox ctl reload`. Needs: loadmodule "registrar".
+
+function route(msg)
+  if not mf_process_maxfwd_header(70) then
+    return sl_send_reply(483, "Too Many Hops")
+  end
+
+  -- Inside a dialog the Route header says where to (RFC 3261 §16.12): record_route() below put us there.
+  if msg.to_tag and loose_route() and not is_myself() then
+    return relay()
+  end
+
+  -- An INVITE is cancelled by its transaction, and what reaches the script has none. A stray ACK is nobody's.
+  if msg.method == "CANCEL" then return sl_send_reply(481, "Call/Transaction Does Not Exist") end
+  if msg.method == "ACK" then return end
+
+  -- Only what is meant for our own domains is served: no open relay.
+  if not is_myself() then
+    return sl_send_reply(403, "Relaying Denied")
+  end
+
+  if msg.method == "REGISTER" then
+    return save("location")
+  end
+
+  if msg.method == "INVITE" or msg.method == "SUBSCRIBE" or msg.method == "REFER" then
+    record_route()
+  end
+
+  -- A request for the server itself, such as the OPTIONS that clients look whether we are alive with.
+  if not msg.ruri.user then
+    if msg.method == "OPTIONS" then return sl_send_reply(200, "OK") end
+    return sl_send_reply(404, "Not Found")
+  end
+
+  -- The contacts of the user become the targets: all of the highest q at once, then the next.
+  if not lookup("location") then
+    return sl_send_reply(404, "Not Found")
+  end
+  return relay()
+end
+
+-- Sends the request on; where that fails, answers why.
+function relay()
+  if not t_relay() then
+    return sl_reply_error()
+  end
+end
