@@ -18,6 +18,9 @@ fn write_settings(place: &Place, modules: &[String]) {
     for module in modules {
         text.push_str(&format!("loadmodule \"{module}\"\n"));
     }
+    if modules.iter().any(|module| module == "pa") {
+        text.push_str("modparam(\"pa\", \"use_db\", 0)\n");
+    }
     text.push_str("route_script \"route.lua\"\n");
     server::write_settings(place, &text);
 }

@@ -87,8 +87,6 @@ pub enum PidfError {
     Status,
     #[error("<{0}> stands twice")]
     Twice(&'static str),
-    #[error("<basic> is neither open nor closed")]
-    Basic,
     #[error("a timestamp is not as RFC 3339 has it")]
     Timestamp,
     #[error("too many elements <{0}>")]
@@ -174,7 +172,8 @@ impl Tuple {
         for child in status.children() {
             match (child.namespace() == namespace, child.name()) {
                 (true, "basic") => {
-                    let basic = Basic::parse(child.text()).ok_or(PidfError::Basic)?;
+                    // baresip publishes "unknown" until its user chooses: only "open" says that somebody is there.
+                    let basic = Basic::parse(child.text()).unwrap_or(Basic::Closed);
                     set_once(&mut self.basic, basic, "basic")?;
                 }
                 (true, _) => {}
@@ -460,7 +459,6 @@ mod tests {
             (tuple("<status/>"), PidfError::Status),
             (tuple("<status><other/></status>"), PidfError::Status),
             (tuple(&format!("{status}{status}")), PidfError::Twice("status")),
-            (tuple("<status><basic>ajar</basic></status>"), PidfError::Basic),
             (tuple(&format!("{status}<timestamp>yesterday</timestamp>")), PidfError::Timestamp),
             (tuple(&format!("{status}<contact>a:b</contact><contact>a:c</contact>")), PidfError::Twice("contact")),
             (document(&"<note>x</note>".repeat(MAX_NOTES + 1)), PidfError::TooMany("note")),
@@ -470,6 +468,12 @@ mod tests {
         }
         assert!(matches!(parse("<presence"), Err(PidfError::Xml(_))));
         assert_eq!(parse(&document("<unknown/>")).unwrap().tuples.len(), 0);
+    }
+
+    #[test]
+    fn a_basic_status_that_is_not_open_counts_as_closed() {
+        let text = "<presence xmlns='urn:ietf:params:xml:ns:pidf' entity='pres:a@b'><tuple id='t'><status><basic>unknown</basic></status></tuple></presence>";
+        assert_eq!(parse(text).unwrap().tuples[0].basic, Some(Basic::Closed));
     }
 
     #[test]
