@@ -14,7 +14,13 @@ function route(msg)
 
   -- Inside a dialog between two phones the Route header says where to (RFC 3261 §16.12). A dialog with our own presence
   -- agent has the Request-URI that the agent gave out, and goes on below.
-  if msg.to_tag and loose_route() and not is_myself() then
+  -- A Route that led here comes off in any case: clients with an outbound proxy send one along with each request.
+  -- One that is left then leads elsewhere, where strangers don't send anybody through us.
+  local routed = loose_route()
+  if routed and not msg.to_tag then
+    return sl_send_reply(403, "Preloaded Route Denied")
+  end
+  if routed and not is_myself() then
     return relay()
   end
 

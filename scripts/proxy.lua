@@ -6,8 +6,14 @@ function route(msg)
     return sl_send_reply(483, "Too Many Hops")
   end
 
-  -- Inside a dialog the Route header says where to (RFC 3261 §16.12): record_route() below put us there.
-  if msg.to_tag and loose_route() and not is_myself() then
+  -- Inside a dialog the Route header says where to (RFC 3261 §16.12): record_route() below put us there. A Route that led
+  -- here comes off in any case: clients with an outbound proxy send one along with each request. One that is left then
+  -- leads elsewhere, where strangers don't send anybody through us.
+  local routed = loose_route()
+  if routed and not msg.to_tag then
+    return sl_send_reply(403, "Preloaded Route Denied")
+  end
+  if routed and not is_myself() then
     return relay()
   end
 
