@@ -56,6 +56,9 @@ modparam("registrar", "db_url", "sqlite:var/signalbox.db")
 modparam("auth", "db_url", "sqlite:var/signalbox.db")
 modparam("pa", "db_url", "sqlite:var/signalbox.db")
 
+-- Who may see presence: "none" asks nobody, so every user sees every other; "implicit" leaves all subscriptions pending.
+modparam("pa", "auth", "none")
+
 -- Who may not send messages: users or whole domains.
 -- modparam("im_auth", "block", { "sip:mallory@example.com", "spam.example" })
 

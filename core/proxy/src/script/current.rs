@@ -12,6 +12,8 @@ pub(super) struct Current {
     context: RefCell<Option<(Context, Routes)>>,
     /// Instructions that the running request has left.
     budget: Cell<u64>,
+    /// Where the running request was when its budget was used up.
+    stopped: RefCell<Option<String>>,
 }
 
 /// Sets the current request for one poll, and puts back what was there when dropped: a function may itself run a route.
@@ -40,6 +42,19 @@ impl Current {
         let left = self.budget.get().saturating_sub(instructions);
         self.budget.set(left);
         left > 0
+    }
+
+    /// Notes that the running request is to end, and where it was. `false` if that was noted before.
+    pub(super) fn stop(&self, place: String) -> bool {
+        let mut stopped = self.stopped.borrow_mut();
+        let first = stopped.is_none();
+        stopped.get_or_insert(place);
+        first
+    }
+
+    /// Where the running request was when its budget was used up; once.
+    pub(super) fn stopped(&self) -> Option<String> {
+        self.stopped.take()
     }
 
     /// What is left of the budget.

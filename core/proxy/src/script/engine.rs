@@ -63,6 +63,7 @@ pub struct Run {
     context: Context,
     routes: Routes,
     budget: u64,
+    limits: Limits,
     current: Rc<Current>,
     exported: Rc<[&'static str]>,
     state: State,
@@ -155,6 +156,7 @@ impl ScriptEngine {
             context,
             routes: route.kind(),
             budget: self.limits.instructions,
+            limits: self.limits,
             current: self.current.clone(),
             exported: self.exported.clone(),
             state,
@@ -243,7 +245,13 @@ impl Future for Run {
             State::Refused(error) => return Poll::Ready(error.take().map_or(Ok(()), Err)),
         };
         this.budget = this.current.budget();
+        let stopped = this.current.stopped();
         drop(entered);
+        if let (Some(place), Poll::Pending) = (stopped, &polled) {
+            this.state = State::Refused(None);
+            let message = sandbox::stop_message(this.limits);
+            return Poll::Ready(Err(ScriptError::Runtime(format!("{place}: {message}"))));
+        }
         polled.map_err(|error| ScriptError::from_lua(&error, this.exported.iter().copied()))
     }
 }

@@ -61,8 +61,10 @@ fn with_hint<'a>(message: &str, known: impl Iterator<Item = &'a str>) -> String 
 
 /// Puts the script line that the traceback names first before the message, as Lua does for its own errors.
 fn at_place(message: &str, traceback: &str) -> String {
-    let lines =
-        traceback.lines().map(str::trim_start).filter(|line| !line.starts_with("[C]") && !line.starts_with('['));
+    let lines = traceback
+        .lines()
+        .map(str::trim_start)
+        .filter(|line| !line.starts_with('[') && !line.starts_with("__mlua") && !line.starts_with("signalbox:"));
     let place = lines.filter_map(|line| line.split_once(": in ")).map(|(place, _)| place).next();
     match place {
         Some(place) if !message.starts_with(place) => format!("{place}: {message}\n{traceback}"),

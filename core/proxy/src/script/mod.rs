@@ -43,6 +43,9 @@ mod source;
 pub mod stubs;
 mod value;
 
+#[cfg(test)]
+mod tests;
+
 pub use engine::{Begun, Route, Run, ScriptEngine};
 pub use error::ScriptError;
 pub use source::{DEFAULT_INSTRUCTIONS, DEFAULT_MEMORY, Limits, ScriptSource};

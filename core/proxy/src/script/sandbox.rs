@@ -22,7 +22,8 @@ const KEPT_OF_OS: [&str; 4] = ["time", "date", "clock", "difftime"];
 /// A Lua state for scripts, limited and without dangerous functions.
 pub(super) fn state(limits: Limits) -> Result<Lua> {
     let libraries = StdLib::COROUTINE | StdLib::TABLE | StdLib::STRING | StdLib::UTF8 | StdLib::MATH | StdLib::OS;
-    let lua = Lua::new_with(libraries, LuaOptions::new().catch_rust_panics(false).thread_pool_size(THREAD_POOL))?;
+    // With this option `pcall` stays Lua's own, through which a function can wait; panics are caught before they get here.
+    let lua = Lua::new_with(libraries, LuaOptions::new().catch_rust_panics(true).thread_pool_size(THREAD_POOL))?;
     let globals = lua.globals();
     for name in REMOVED {
         globals.raw_remove(name)?;
@@ -41,22 +42,27 @@ pub(super) fn state(limits: Limits) -> Result<Lua> {
     Ok(lua)
 }
 
-/// Stops code that has used up its instructions. Once it has, every further instruction fails, so that `pcall` is no way out.
+/// Stops code that has used up its instructions. A route is made to yield, which no `pcall` can catch, and [`Run`](super::Run)
+/// then gives it up. What can't yield, such as the top level of a script, gets an error at each further instruction.
 pub(super) fn limit_instructions(lua: &Lua, current: &Rc<Current>, limits: Limits) -> Result<()> {
     let current = current.clone();
-    let stopped = move || {
-        let instructions = limits.instructions;
-        Err(Error::runtime(format!(
-            "stopped after {instructions} instructions: an endless loop? (limits {{ instructions = … }})"
-        )))
-    };
-    lua.set_global_hook(HookTriggers::new().every_nth_instruction(HOOK_INTERVAL), move |lua, _| {
+    let stopped = move || Err(Error::runtime(stop_message(limits)));
+    lua.set_global_hook(HookTriggers::new().every_nth_instruction(HOOK_INTERVAL), move |lua, frame| {
         if current.spend(u64::from(HOOK_INTERVAL)) {
             return Ok(VmState::Continue);
+        }
+        let file = frame.source().short_src.as_deref().unwrap_or_default().to_owned();
+        if current.stop(format!("{file}:{}", frame.current_line().unwrap_or_default())) {
+            return Ok(VmState::Yield);
         }
         lua.current_thread().set_hook(HookTriggers::new().every_nth_instruction(1), move |_, _| stopped())?;
         stopped()
     })
+}
+
+/// What is said of a script that has used up its instructions.
+pub(super) fn stop_message(limits: Limits) -> String {
+    format!("stopped after {} instructions: an endless loop? (limits {{ instructions = … }})", limits.instructions)
 }
 
 fn print(_: &Lua, values: Variadic<mlua::Value>) -> Result<()> {
