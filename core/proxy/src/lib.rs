@@ -15,6 +15,8 @@
 //! | [`admin`] | commands over a Unix socket |
 //! | [`clock`], [`timers`] | time as an argument |
 
+#![deny(unsafe_code)]
+
 pub mod admin;
 pub mod clock;
 pub mod context;

@@ -24,6 +24,7 @@ pub mod doc;
 pub mod export;
 pub mod function;
 pub mod host;
+#[expect(unsafe_code, reason = "opening a library is; nothing else in the project is")]
 pub mod loader;
 pub mod parameter;
 pub mod set;
