@@ -27,6 +27,9 @@ use register::Register;
 use report::Report;
 use users::Users;
 
+/// The first UDP port of the users who are called.
+const CALLED_PORT: u16 = 22_060;
+
 fn main() {
     match Options::parse().mode {
         Mode::Register { common, prime } => register(&common, prime),
@@ -88,7 +91,10 @@ fn register(common: &Common, prime: u64) {
 fn message(common: &Common, body: usize, refusals: bool) {
     let (mut run, callers) = Run::new("message", common, common.users);
     let users = run.engine.users.count;
-    let called = run.engine.net.open(SocketAddrV4::new(common.bind, 0), common.sockets, common.tcp);
+    // Over UDP always the same ports, so that a later run refreshes the bindings of an earlier one: left over, they would
+    // have the server send each MESSAGE to ports where nobody is any more.
+    let port = if common.tcp { 0 } else { CALLED_PORT };
+    let called = run.engine.net.open(SocketAddrV4::new(common.bind, port), common.sockets, common.tcp);
     let mut registrations = Register::new(called, common.sockets, users, common.expires);
     run.set_up("register", &mut registrations, &common.setup_plan(u64::from(users)));
     run.engine.linger(&mut registrations, common.settle);

@@ -42,14 +42,19 @@ pub(crate) enum Due {
     Cancel(ClientId, Timer),
 }
 
+/// Parts of the index by key. A map that grows moves all its entries at once: many small ones spread that over time,
+/// where a large one would stop the worker for tens of milliseconds.
+const INDEX_PARTS: usize = 256;
+
 /// See the [module](self).
-#[derive(Default)]
 pub(crate) struct Table {
-    by_key: HashMap<TransactionKey, u32, BuildHasherDefault<KeyHasher>>,
+    by_key: Vec<Index>,
     servers: Slab<Server>,
     clients: Slab<Client>,
     serial: u32,
 }
+
+type Index = HashMap<TransactionKey, u32, BuildHasherDefault<KeyHasher>>;
 
 pub(crate) struct Server {
     pub(crate) key: TransactionKey,
@@ -108,8 +113,13 @@ pub(crate) enum Owner {
 }
 
 impl Table {
-    pub(crate) fn server_by_key(&self, key: &TransactionKey) -> Option<ServerId> {
-        let slot = *self.by_key.get(key)?;
+    fn index(&mut self, key: &TransactionKey) -> &mut Index {
+        // Invariant: a remainder of the number of parts names one of them. The maps themselves go by the other bits.
+        &mut self.by_key[usize::from((key.0 >> 112) as u16) % INDEX_PARTS]
+    }
+
+    pub(crate) fn server_by_key(&mut self, key: &TransactionKey) -> Option<ServerId> {
+        let slot = *self.index(key).get(key)?;
         let server = self.servers.get(slot as usize)?;
         Some(ServerId { slot, serial: server.serial })
     }
@@ -122,14 +132,14 @@ impl Table {
         reply_to: Flow,
         routing: Option<Rc<Routing>>,
     ) -> Option<ServerId> {
-        if self.servers.len() >= MAX_TRANSACTIONS || self.by_key.contains_key(&key) {
+        if self.servers.len() >= MAX_TRANSACTIONS || self.index(&key).contains_key(&key) {
             return None;
         }
         self.serial = self.serial.wrapping_add(1);
         let serial = self.serial;
         let server = Server { key, serial, machine, reply_to, response: None, routing, proxying: None };
         let slot = u32::try_from(self.servers.insert(server)).ok()?;
-        self.by_key.insert(key, slot);
+        self.index(&key).insert(key, slot);
         Some(ServerId { slot, serial })
     }
 
@@ -140,10 +150,10 @@ impl Table {
     pub(crate) fn remove_server(&mut self, id: ServerId) -> Option<Server> {
         self.server(id)?;
         let server = self.servers.remove(id.slot as usize);
-        self.by_key.remove(&server.key);
+        self.index(&server.key).remove(&server.key);
         if self.servers.is_empty() && self.servers.capacity() > 1024 {
             self.servers.shrink_to_fit();
-            self.by_key.shrink_to_fit();
+            self.by_key.iter_mut().for_each(Index::shrink_to_fit);
         }
         Some(server)
     }
@@ -184,6 +194,17 @@ impl Table {
     /// Requests that came in and have no final response yet.
     pub(crate) fn pending(&self) -> usize {
         self.servers.iter().filter(|(_, server)| server.routing.is_some()).count()
+    }
+}
+
+impl Default for Table {
+    fn default() -> Self {
+        Self {
+            by_key: (0..INDEX_PARTS).map(|_| Index::default()).collect(),
+            servers: Slab::new(),
+            clients: Slab::new(),
+            serial: 0,
+        }
     }
 }
 
