@@ -57,12 +57,13 @@ impl Outbox {
 }
 
 impl Network {
-    /// Queues `bytes` for the network: they go out when the batch of events that is being handled ends. A failure that
-    /// shows later, such as a connection that cannot be made, is told to the client transaction `client`.
+    /// Hands `bytes` to the network. Over TCP they are only queued, and go out when the batch of events that is being
+    /// handled ends. A failure that shows later (a connection that cannot be made) is told to the client transaction
+    /// `client`.
     pub(crate) fn send(&self, flow: &Flow, bytes: &[u8], client: Option<ClientId>) -> Result<(), SendError> {
         match self {
             Self::Sockets(sockets) => match flow.protocol {
-                Protocol::Udp => sockets.udp.send(flow, bytes, client),
+                Protocol::Udp => sockets.udp.send(flow, bytes),
                 Protocol::Tcp => sockets.tcp.send(flow, bytes, client),
             },
             Self::Virtual(outbox) => {
@@ -72,10 +73,9 @@ impl Network {
         }
     }
 
-    /// Sends what [`Network::send`] queued. Client transactions whose request could not be sent are added to `failed`.
-    pub(crate) fn flush(&self, failed: &mut Vec<ClientId>) {
+    /// Sends what [`Network::send`] queued.
+    pub(crate) fn flush(&self) {
         if let Self::Sockets(sockets) = self {
-            sockets.udp.flush(failed);
             sockets.tcp.flush();
         }
     }

@@ -94,11 +94,7 @@ impl Worker {
 
     /// The batch of events that is being handled is over: what was queued goes out.
     pub fn end_of_batch(&self) {
-        let mut failed = Vec::new();
-        self.network().flush(&mut failed);
-        if !failed.is_empty() {
-            self.sending_failed(&failed);
-        }
+        self.network().flush();
     }
 
     /// Says since when the message that is handled next has waited for it, for overload control.

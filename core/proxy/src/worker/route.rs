@@ -1,6 +1,5 @@
 //! Running the script.
 
-use std::future::poll_fn;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
 
@@ -50,14 +49,7 @@ impl Worker {
                 context.absorb_repetitions();
                 let worker = self.clone();
                 tokio::task::spawn_local(async move {
-                    let mut run = std::pin::pin!(run);
-                    // What the script sends before it waits again must not wait as well.
-                    let result = poll_fn(|task| {
-                        let polled = run.as_mut().poll(task);
-                        worker.end_of_batch();
-                        polled
-                    })
-                    .await;
+                    let result = run.await;
                     worker.script_ended(&context, result);
                     then(&worker, &context);
                     worker.end_of_batch();
