@@ -1,43 +1,40 @@
 //! The presence agent (RFC 3856, 3903, 6665): who is online, and who is told.
 //!
-//! | file | what |
+//! | where | what |
 //! |---|---|
-//! | [`agent`], [`shard`] | the whole logic without input or output: requests and the time in, notifications and records out |
-//! | [`presentity`], [`publication`], [`watcher`] | what is kept: a presentity, what is published about it, who watches it |
-//! | [`composition`], [`document`], [`package`] | one document of what many say; the types of documents; event packages |
-//! | [`token`], [`settings`], [`rejection`] | entity and dialog tags; parameters; why a request is refused and how that is answered |
-//! | [`presence_agent`] | the agent with its journal: does what the agent says |
-//! | [`subscribe`], [`publish`], [`request`] | the functions of the script |
+//! | [`agent`] | the whole logic without input or output: requests and the time in, notifications and records out |
+//! | [`presentity`], [`publication`], [`subscription`] | what is kept: a presentity, what is published about it, who watches it |
+//! | [`packages`] | event packages: what can be subscribed to and published |
+//! | [`documents`], [`composition`] | the types of documents and the choice among them; one document of what many say |
 //! | [`notify`] | NOTIFY requests and their way to the watcher |
 //! | [`store`] | the tables in the database |
+//! | [`functions`] | the functions of the script |
 //! | [`commands`] | `signalbox ctl pa …` |
+//! | [`settings`], [`rejection`], [`token`] | parameters; why a request is refused and how that is answered; entity and dialog tags |
+//! | [`state`], [`start`] | the agent with its journal, doing what the agent says; the start |
 
 use std::sync::Arc;
 
 use signalbox::module::{Command, Declaration, Function, Host, Kind, Module, ModuleError, Routes, Settings};
 
 pub mod agent;
-mod aliases;
 mod commands;
 pub mod composition;
-pub mod document;
+pub mod documents;
+mod functions;
 pub mod notify;
-pub mod package;
-pub mod presence_agent;
+pub mod packages;
 pub mod presentity;
 pub mod publication;
-mod publish;
 pub mod rejection;
-mod request;
 pub mod settings;
-pub mod shard;
 mod start;
+pub mod state;
 pub mod store;
-mod subscribe;
+pub mod subscription;
 pub mod token;
-pub mod watcher;
 
-pub use presence_agent::PresenceAgent;
+pub use state::PresenceAgent;
 
 const DOMAIN: &str = "Whose contacts make presence: `registrar` or `jabber`.";
 const UID: &str = "the user's id: `avp.uid`, or the address of record such as sip:alice@example.com";
@@ -57,7 +54,7 @@ impl Module for PresenceAgent {
                     .argument("domain", Kind::String, DOMAIN)
                     .result("boolean: whether the subscription was accepted, be it pending")
                     .routes(Routes::REQUEST | Routes::FAILURE)
-                    .waiting(subscribe::handle_subscription),
+                    .waiting(functions::handle_subscription),
             )
             .function(
                 Function::new("handle_publish")
@@ -65,7 +62,7 @@ impl Module for PresenceAgent {
                     .argument("domain", Kind::String, DOMAIN)
                     .result("boolean: whether it was accepted")
                     .routes(Routes::REQUEST | Routes::FAILURE)
-                    .waiting(publish::handle_publish),
+                    .waiting(functions::handle_publish),
             )
             .function(
                 Function::new("target_online")
@@ -73,7 +70,7 @@ impl Module for PresenceAgent {
                     .argument("domain", Kind::String, DOMAIN)
                     .result("boolean: whether it can")
                     .routes(Routes::REQUEST | Routes::FAILURE)
-                    .plain(publish::target_online),
+                    .plain(functions::target_online),
             )
             .command(
                 Command::<Self>::new("presentities", "Lists those whose presence somebody watches or publishes.")

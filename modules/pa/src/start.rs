@@ -6,10 +6,10 @@ use signalbox::module::{Host, ModuleError};
 use signalbox::services::bindings::Bindings;
 
 use crate::agent::Agent;
-use crate::package::Packages;
-use crate::presence_agent::{Counters, State};
+use crate::agent::Effects;
+use crate::packages::Packages;
 use crate::settings::Settings;
-use crate::shard::Effects;
+use crate::state::{Counters, State};
 use crate::store::Store;
 
 pub(crate) async fn start(host: &Host, settings: &signalbox::module::Settings) -> Result<Arc<State>, ModuleError> {

@@ -10,30 +10,19 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use signalbox_sip::dialog::notifier::{Delivery, Notification, Policy};
+use signalbox_sip::dialog::notifier::{Delivery, Policy};
 use signalbox_sip::dialog::subscription::{Reason, State};
 use signalbox_sip::dialog::{Notifier, Sequence};
 
-use crate::document::DocumentType;
+use super::notify::Notify;
+use super::status::Status;
+use crate::documents::DocumentType;
 use crate::token::Token;
 
 /// CSeq numbers that are reserved at a time.
 pub const CSEQ_BLOCK: u32 = 256;
 /// With so many left the next block is asked for, so that nobody has to wait for it.
 const CSEQ_LOW: u32 = 64;
-
-/// A NOTIFY to be sent now.
-#[derive(Debug, Clone)]
-pub struct Notify<W> {
-    /// The subscription, to report the answer with.
-    pub id: Token,
-    pub cseq: u32,
-    pub notification: Notification,
-    /// Content type and body; nothing for watchers who may not see anything yet.
-    pub body: Option<(&'static str, Bytes)>,
-    /// How to get to the watcher.
-    pub way: Arc<W>,
-}
 
 /// A subscription. `W` is how to get to its watcher, which the logic doesn't look into.
 #[derive(Debug)]
@@ -71,13 +60,6 @@ pub struct Start<W> {
     /// Active or pending.
     pub status: Status,
     pub expires: Duration,
-}
-
-/// What the presentity's user has decided about a watcher, before anything ends (RFC 6665 §4.1.2).
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Status {
-    Active,
-    Pending,
 }
 
 /// What to do about a subscription after something happened to it.
@@ -222,25 +204,6 @@ impl<W> Subscription<W> {
         }
         self.reserving = true;
         Step::Reserve(mark)
-    }
-}
-
-impl Status {
-    pub fn state(self) -> State {
-        match self {
-            Self::Active => State::Active,
-            Self::Pending => State::Pending,
-        }
-    }
-
-    /// As in Subscription-State and `avp.subscription_status`.
-    pub fn as_str(self) -> &'static str {
-        self.state().as_str()
-    }
-
-    /// Reads what [`Self::as_str`] gave.
-    pub fn parse(name: &str) -> Option<Self> {
-        [Self::Active, Self::Pending].into_iter().find(|status| status.as_str() == name)
     }
 }
 

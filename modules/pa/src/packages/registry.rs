@@ -2,7 +2,7 @@
 
 use signalbox_sip::header::Accept;
 
-use crate::document::{self, DocumentType};
+use crate::documents::{self, DocumentType};
 use crate::rejection::Rejection;
 
 /// Which package, by its place in the registry.
@@ -70,7 +70,7 @@ impl EventPackage {
     pub fn choose_document(&self, accept: Option<&[Accept<'_>]>) -> Result<DocumentType, Rejection> {
         let chosen = match accept {
             None => self.notified.first().copied(),
-            Some(ranges) => document::negotiate(self.notified, ranges),
+            Some(ranges) => documents::negotiate(self.notified, ranges),
         };
         chosen.ok_or(Rejection::NotAcceptable)
     }

@@ -12,14 +12,14 @@ use signalbox_sip::header::HeaderName;
 use signalbox_sip::message::Message;
 use signalbox_sip::method::Method;
 
+use super::request::{self, About};
 use crate::agent::{AcceptedPublish, Target};
 use crate::composition::Part;
-use crate::package::{EventPackage, PRESENCE};
-use crate::presence_agent::{PresenceAgent, State};
+use crate::packages::EventPackage;
 use crate::presentity::Domain;
 use crate::publication::{Content, Publish};
 use crate::rejection::Rejection;
-use crate::request::{self, About};
+use crate::state::{PresenceAgent, State};
 
 /// Bytes of a published body.
 const MAX_BODY: usize = 64 * 1024;
@@ -104,12 +104,4 @@ fn content(request: &Message, package: &EventPackage, id: u64) -> Result<Option<
     let pidf = Pidf::parse(body, &Limits::default()).map_err(Rejection::BadDocument)?;
     // A copy of its own size: the request's buffer would be kept whole.
     Ok(Some(Content { document, body: Bytes::copy_from_slice(body), part: Part::of_publication(&pidf, id) }))
-}
-
-/// The script function: whether the presentity can be reached.
-pub(crate) fn target_online(module: &PresenceAgent, context: &Context, arguments: &Arguments) -> Outcome {
-    let domain = request::domain(arguments.required(0))?;
-    let about = About::of(context)?;
-    let target = Target { package: PRESENCE, domain, uid: &about.uid, aor: about.aor.as_str() };
-    Ok(Value::Boolean(module.0.agent.is_online(&target, context.now())))
 }

@@ -2,21 +2,18 @@
 
 use std::fmt::Write;
 use std::net::SocketAddr;
-use std::sync::Arc;
 
-use signalbox::transactions::{LocalOutcome, OutgoingRequest};
 use signalbox::transport::{Flow, Protocol};
 use signalbox_sip::dialog::state::Phase;
 use signalbox_sip::dialog::{Dialog, DialogError};
-use signalbox_sip::header::{Contact, Event, HeaderName, RetryAfter};
+use signalbox_sip::header::{Contact, Event, HeaderName};
 use signalbox_sip::message::Message;
 use signalbox_sip::method::Method;
 use signalbox_sip::uri::NameAddr;
 
-use crate::agent::Identity;
-use crate::presence_agent::State;
+use crate::subscription::Identity;
+use crate::subscription::Notify;
 use crate::token::Token;
-use crate::watcher::Notify;
 
 /// How to get to a watcher.
 #[derive(Debug, Clone)]
@@ -24,7 +21,7 @@ pub struct Way {
     /// A NOTIFY of the dialog, complete but for CSeq, Subscription-State and body.
     template: Message,
     /// The connection, or the hole in a NAT, that the SUBSCRIBE came through.
-    flow: Option<Flow>,
+    pub(super) flow: Option<Flow>,
 }
 
 impl Way {
@@ -116,7 +113,7 @@ impl Way {
         Some(Self { template: read_template(notify)?, flow: flow.and_then(read_flow) })
     }
 
-    fn message(&self, notify: &Notify<Self>) -> Message {
+    pub(super) fn message(&self, notify: &Notify<Self>) -> Message {
         let mut message = self.template.clone();
         let mut value = String::with_capacity(32);
         // Writing to a String can't fail.
@@ -157,42 +154,6 @@ fn read_flow(text: &str) -> Option<Flow> {
     let protocol = Protocol::parse(parts.next()?)?;
     let mut address = || parts.next()?.parse::<SocketAddr>().ok();
     Some(Flow { protocol, local: address()?, remote: address()?, connection: None })
-}
-
-/// Sends a NOTIFY and reports its answer to the agent.
-pub(crate) fn send(state: &Arc<State>, notify: Notify<Way>) {
-    state.counters.notifies.increment();
-    let (flow, id, message) = (notify.way.flow, notify.id, notify.way.message(&notify));
-    let reporting = state.clone();
-    let Some(flow) = flow else {
-        let on_final = Box::new(move |outcome| report(&reporting, id, &outcome));
-        return state.host.request(OutgoingRequest { message, flow: None, on_final });
-    };
-    let on_final = Box::new(move |outcome| match outcome {
-        // The connection is gone; the Contact may still be reached.
-        LocalOutcome::NotSent(_) => {
-            let (host, message) = (reporting.host.clone(), notify.way.message(&notify));
-            let on_final = Box::new(move |outcome| report(&reporting, id, &outcome));
-            host.request(OutgoingRequest { message, flow: None, on_final });
-        }
-        outcome => report(&reporting, id, &outcome),
-    });
-    state.host.request(OutgoingRequest { message, flow: Some(flow), on_final });
-}
-
-fn report(state: &Arc<State>, id: Token, outcome: &LocalOutcome) {
-    let answer = match outcome {
-        LocalOutcome::Response(response) => {
-            let retry_after = response.header::<RetryAfter<'_>>().and_then(Result::ok).map(|header| header.delay);
-            Some((response.status(), retry_after))
-        }
-        LocalOutcome::Timeout => None,
-        LocalOutcome::NotSent(error) => {
-            tracing::info!(%error, subscription = %id, "a NOTIFY could not be sent");
-            None
-        }
-    };
-    state.perform(|agent, now, effects| agent.notified(id, answer, now, effects));
 }
 
 #[cfg(test)]

@@ -1,59 +1,15 @@
 //! Published event state and its entity tags (RFC 3903 §6): initial, refresh, modify, remove.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
-use bytes::Bytes;
-
-use crate::composition::Part;
-use crate::document::DocumentType;
+use super::content::{Content, Publication, Publish, Published};
 use crate::rejection::Rejection;
 use crate::settings::Interval;
 use crate::token::{Token, Tokens};
 
 /// Publications that one presentity can have at a time: one per device that publishes, with room for lost ones.
 pub const MAX_PUBLICATIONS: usize = 64;
-
-/// What one publisher says about a presentity.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Publication {
-    /// Stays the same while the entity tag changes.
-    pub id: u64,
-    pub entity_tag: Token,
-    pub expires_at: Instant,
-    pub content: Arc<Content>,
-}
-
-/// A published document: as it came, for the database, and as it goes into the composed one.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Content {
-    pub document: DocumentType,
-    pub body: Bytes,
-    pub part: Part,
-}
-
-/// A PUBLISH as far as its headers go.
-#[derive(Debug, Clone, Copy)]
-pub struct Publish<'a> {
-    /// The value of SIP-If-Match.
-    pub if_match: Option<&'a str>,
-    /// The value of Expires.
-    pub expires: Option<Duration>,
-}
-
-/// An accepted PUBLISH.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Published {
-    pub id: u64,
-    pub entity_tag: Token,
-    pub expires: Duration,
-    /// The event state is another than before.
-    pub changed: bool,
-    /// The document after the request; nothing where it was removed or never stored.
-    pub content: Option<Arc<Content>>,
-    /// What has to be put back when the change can't be committed: nothing where the publication is new.
-    pub previous: Option<Publication>,
-}
 
 /// The publications of one presentity, oldest first.
 #[derive(Debug, Clone, Default)]
@@ -160,7 +116,13 @@ impl Publications {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
+    use bytes::Bytes;
+
     use super::*;
+    use crate::composition::Part;
+    use crate::documents::DocumentType;
 
     const HOUR: Duration = Duration::from_secs(3600);
 

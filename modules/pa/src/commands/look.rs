@@ -7,12 +7,12 @@ use serde_json::{Value as Json, json};
 use signalbox::module::CommandError;
 
 use crate::agent::Target;
-use crate::document::DocumentType;
+use crate::documents::DocumentType;
 use crate::notify::Way;
-use crate::package::PRESENCE;
-use crate::presence_agent::PresenceAgent;
+use crate::packages::PRESENCE;
 use crate::presentity::{Domain, Presentity};
-use crate::watcher::Subscription;
+use crate::state::PresenceAgent;
+use crate::subscription::Subscription;
 
 /// Presentities listed unless more are asked for.
 const LISTED: u64 = 100;

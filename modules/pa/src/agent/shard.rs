@@ -8,29 +8,11 @@ use hashbrown::{Equivalent, HashMap};
 use signalbox_sip::dialog::notifier::Policy;
 use slab::Slab;
 
-use crate::package::PackageId;
+use super::effects::{Effects, Record};
+use crate::packages::PackageId;
 use crate::presentity::{Domain, Key, Presentity};
+use crate::subscription::{Step, Subscription};
 use crate::token::Token;
-use crate::watcher::{Notify, Step, Subscription};
-
-/// What has to be done after the state changed, outside of the lock.
-#[derive(Debug)]
-pub struct Effects<W> {
-    pub notifies: Vec<Notify<W>>,
-    pub records: Vec<Record>,
-}
-
-/// A change that the database is to learn of without anybody waiting for it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Record {
-    SubscriptionGone(Token),
-    PublicationGone(u64),
-    /// CSeq numbers up to `mark` are wanted: see [`crate::agent::Agent::reserved`].
-    Reserve {
-        id: Token,
-        mark: u32,
-    },
-}
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Due {
@@ -60,12 +42,6 @@ pub(crate) struct KeyRef<'a> {
 impl Equivalent<Key> for KeyRef<'_> {
     fn equivalent(&self, key: &Key) -> bool {
         self.package == key.package && self.domain == key.domain && *self.uid == *key.uid
-    }
-}
-
-impl<W> Default for Effects<W> {
-    fn default() -> Self {
-        Self { notifies: Vec::new(), records: Vec::new() }
     }
 }
 

@@ -9,13 +9,14 @@ use signalbox_sip::header::{Accept, HeaderName};
 use signalbox_sip::message::Message;
 use signalbox_sip::method::Method;
 
-use crate::agent::{Accepted, Identity, Subscribe, Target};
+use super::request::{self, About};
+use crate::agent::Target;
 use crate::notify::Way;
-use crate::package::EventPackage;
-use crate::presence_agent::{PresenceAgent, State};
+use crate::packages::EventPackage;
 use crate::presentity::Domain;
 use crate::rejection::Rejection;
-use crate::request::{self, About};
+use crate::state::{PresenceAgent, State};
+use crate::subscription::{Accepted, Identity, Subscribe};
 use crate::token::Token;
 
 /// The name under which scripts find the outcome.
@@ -121,7 +122,7 @@ fn refresh(
     let request = &*context.request();
     let id = Token::parse(tag).ok_or(Rejection::NoSubscription)?;
     let accepted = state.agent.resubscribe(id, asked)?;
-    let look = |subscription: &crate::watcher::Subscription<Way>, presentity: &crate::presentity::Presentity| {
+    let look = |subscription: &crate::subscription::Subscription<Way>, presentity: &crate::presentity::Presentity| {
         let way = subscription.way.refreshed(request, context.source());
         let target = presentity.target();
         let write = state.store.as_ref().map(|store| {

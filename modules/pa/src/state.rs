@@ -9,8 +9,8 @@ use signalbox::module::host::Counter;
 use signalbox::services::bindings::Bindings;
 
 use crate::agent::Agent;
+use crate::agent::{Effects, Record};
 use crate::notify::{self, Way};
-use crate::shard::{Effects, Record};
 use crate::store::Store;
 
 /// The module's state. One for all workers.

@@ -4,43 +4,14 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 
+use super::key::Key;
 use crate::agent::Target;
 use crate::composition::{self, Part};
-use crate::document::DocumentType;
-use crate::package::PackageId;
+use crate::documents::DocumentType;
 use crate::publication::Publications;
 
 /// Contacts of one presentity that are shown; the registrar's own limit is lower.
 const MAX_CONTACTS: usize = 64;
-
-/// Whose module feeds the contacts of a presentity: the argument `domain` of the script functions.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Domain {
-    Registrar,
-    Jabber,
-}
-
-impl Domain {
-    pub fn parse(name: &str) -> Option<Self> {
-        [Self::Registrar, Self::Jabber].into_iter().find(|domain| domain.as_str() == name)
-    }
-
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Registrar => "registrar",
-            Self::Jabber => "jabber",
-        }
-    }
-}
-
-/// What a presentity is found by.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub struct Key {
-    pub package: PackageId,
-    pub domain: Domain,
-    /// The unique id of the user: `avp.uid`, else the address of record.
-    pub uid: Box<str>,
-}
 
 /// One presentity under one package.
 #[derive(Debug)]
@@ -194,7 +165,8 @@ impl Presentity {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::package::PRESENCE;
+    use crate::packages::PRESENCE;
+    use crate::presentity::Domain;
 
     fn presentity() -> Presentity {
         let key = Key { package: PRESENCE, domain: Domain::Registrar, uid: "alice".into() };

@@ -1,14 +1,23 @@
 //! The agent as its users see it: whole stories, with the time as an argument.
 
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
 use bytes::Bytes;
-use signalbox::services::bindings::{Binding, Watcher};
+use signalbox::services::bindings::{Binding, BindingChange, BindingEvent, Bindings, Watcher};
 use signalbox_documents::pidf::Pidf;
 use signalbox_documents::xml::Limits;
 
 use super::*;
 use crate::composition::Part;
-use crate::shard::Record;
-use crate::watcher::Notify;
+use crate::documents::DocumentType;
+use crate::packages::{PRESENCE, Packages};
+use crate::presentity::Domain;
+use crate::publication::{Content, Publish};
+use crate::rejection::Rejection;
+use crate::settings::{Authorization, Settings};
+use crate::subscription::{Accepted, Identity, Notify, Status, Subscribe};
+use crate::token::Token;
 
 const ALICE: Target<'static> =
     Target { package: PRESENCE, domain: Domain::Registrar, uid: "sip:alice@example.com", aor: "sip:alice@example.com" };

@@ -1,0 +1,33 @@
+//! The presence agent without input or output: requests and events go in with the time, and out come answers,
+//! notifications and records for the database.
+//!
+//! | file | what |
+//! |---|---|
+//! | [`shards`] | the agent: its shards, and which of them is whose |
+//! | [`shard`] | a part of the state under one lock: presentities, subscriptions, deadlines |
+//! | [`subscribe`] | SUBSCRIBE, outside and within a dialog, and what comes of NOTIFYs |
+//! | [`publish`] | PUBLISH |
+//! | [`registrations`] | contacts that the registrar tells of |
+//! | [`restore`] | what the database brings back |
+//! | [`look`] | looking at the state |
+//! | [`effects`] | what is to be done outside of the locks |
+
+mod aliases;
+pub mod effects;
+pub mod look;
+pub mod publish;
+pub mod registrations;
+pub mod restore;
+mod shard;
+pub mod shards;
+pub mod subscribe;
+pub mod target;
+#[cfg(test)]
+mod tests;
+
+pub use effects::{Effects, Record};
+pub use publish::AcceptedPublish;
+pub use restore::RestoredSubscription;
+pub use shards::Agent;
+pub use subscribe::MAX_WATCHERS;
+pub use target::Target;

@@ -1,0 +1,71 @@
+//! What the database brings back.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use signalbox_sip::dialog::Sequence;
+
+use super::effects::Effects;
+use super::shards::Agent;
+use super::target::Target;
+use crate::documents::DocumentType;
+use crate::publication::Publication;
+use crate::subscription::{Identity, Start, Status, Subscription};
+use crate::token::Token;
+
+/// A subscription read from the database.
+#[derive(Debug)]
+pub struct RestoredSubscription<'a, W> {
+    pub id: Token,
+    pub target: Target<'a>,
+    pub remote_cseq: u32,
+    pub mark: u32,
+    pub document: DocumentType,
+    pub status: Status,
+    /// What is left of it.
+    pub expires: Duration,
+    pub way: W,
+}
+
+impl<W> Agent<W> {
+    /// Puts back a subscription from the database. One whose time is over is ended by the next [`Self::tick`].
+    /// False when its way doesn't tell what it is.
+    pub fn restore_subscription(
+        &self,
+        restored: RestoredSubscription<'_, W>,
+        identity: impl FnOnce(&W) -> Option<Identity<'_>>,
+        now: Instant,
+        effects: &mut Effects<W>,
+    ) -> bool {
+        let Some(fingerprint) = identity(&restored.way).map(|identity| self.fingerprint(&identity)) else {
+            return false;
+        };
+        let mut shard = self.lock_of(restored.id);
+        let presentity = self.find_or_add(&mut shard, &restored.target, now);
+        let sequence = Sequence::stored(restored.mark);
+        let start = Start {
+            id: restored.id,
+            presentity,
+            document: restored.document,
+            way: Arc::new(restored.way),
+            fingerprint,
+            remote_cseq: restored.remote_cseq,
+            status: restored.status,
+            expires: restored.expires,
+        };
+        shard.add_subscription(Subscription::restored(start, sequence, now));
+        shard.advance(restored.id, &self.policy, now, effects);
+        true
+    }
+
+    /// Puts back a publication from the database.
+    pub fn restore_publication(&self, target: &Target<'_>, publication: Publication, now: Instant) {
+        let mut shard = self.lock(self.shard_of(target.uid));
+        let at = self.find_or_add(&mut shard, target, now);
+        if let Some(presentity) = shard.presentity(at) {
+            presentity.publications.restore(publication);
+            presentity.changed();
+        }
+        shard.schedule_presentity(at);
+    }
+}

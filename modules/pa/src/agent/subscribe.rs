@@ -1,0 +1,131 @@
+//! SUBSCRIBE, and what comes of the NOTIFYs that follow.
+//!
+//! What a 2xx promises is done in two steps around the commit: [`Agent::subscribe`] and [`Agent::resubscribe`] check and prepare; when
+//! the record is committed and the request answered, [`Agent::confirm_subscribe`] follows, and [`Agent::withdraw_subscribe`] when
+//! it could not be committed.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use signalbox_sip::dialog::Sequence;
+
+use super::effects::{Effects, Record};
+use super::shards::{Agent, SHARDS};
+use super::target::Target;
+use crate::rejection::Rejection;
+use crate::settings::Authorization;
+use crate::subscription::{Accepted, CSEQ_BLOCK, Start, Status, Subscribe, Subscription};
+use crate::token::Token;
+
+/// Subscriptions to one presentity at a time.
+pub const MAX_WATCHERS: usize = 100_000;
+
+impl<W> Agent<W> {
+    /// A SUBSCRIBE outside of any dialog: makes a subscription, or with Expires 0 fetches the state once.
+    pub fn subscribe(
+        &self,
+        target: &Target<'_>,
+        request: &Subscribe<'_>,
+        way: impl FnOnce(Token) -> W,
+        now: Instant,
+    ) -> Result<Accepted, Rejection> {
+        let expires = self.settings.subscription.choose(request.expires)?;
+        let shard_number = self.shard_of(target.uid);
+        let mut shard = self.lock(shard_number);
+        let presentity = self.find_or_add(&mut shard, target, now);
+        if shard.presentity(presentity).is_some_and(|presentity| presentity.watchers.len() >= MAX_WATCHERS) {
+            return Err(Rejection::TooMany("watchers"));
+        }
+        let id = Token(self.tokens.token().0 & !(SHARDS as u64 - 1) | shard_number as u64);
+        let mut sequence = if self.settings.durable { Sequence::stored(0) } else { Sequence::volatile(0) };
+        sequence.reserve(CSEQ_BLOCK);
+        let status = match self.settings.authorization {
+            Authorization::None => Status::Active,
+            Authorization::Implicit => Status::Pending,
+        };
+        let start = Start {
+            id,
+            presentity,
+            document: request.document,
+            way: Arc::new(way(id)),
+            fingerprint: self.fingerprint(&request.identity),
+            remote_cseq: request.cseq,
+            status,
+            expires,
+        };
+        let mark = sequence.mark();
+        shard.add_subscription(Subscription::new(start, sequence, now));
+        Ok(Accepted { id, expires, status, document: request.document, cseq: request.cseq, mark, is_new: true })
+    }
+
+    /// A SUBSCRIBE within a dialog, with the To tag as `id`: refreshes a subscription, or with Expires 0 ends it.
+    pub fn resubscribe(&self, id: Token, request: &Subscribe<'_>) -> Result<Accepted, Rejection> {
+        let fingerprint = self.fingerprint(&request.identity);
+        let mut shard = self.lock_of(id);
+        let subscription = shard.subscription(id).ok_or(Rejection::NoSubscription)?;
+        if subscription.fingerprint != fingerprint || subscription.state().is_terminated() {
+            return Err(Rejection::NoSubscription);
+        }
+        // RFC 3261 §12.2.2: out of order "and MUST be rejected with a 500".
+        if request.cseq < subscription.remote_cseq {
+            return Err(Rejection::CSeq);
+        }
+        let expires = self.settings.subscription.choose(request.expires)?;
+        subscription.remote_cseq = request.cseq;
+        let (status, mark) = (subscription.status(), subscription.next_mark());
+        Ok(Accepted { id, expires, status, document: request.document, cseq: request.cseq, mark, is_new: false })
+    }
+
+    /// The record is committed and the 2xx is out: the NOTIFY that every SUBSCRIBE is owed may go (RFC 6665 §4.2.1.2). `way` is the new
+    /// way to the watcher, where a refresh brought one.
+    pub fn confirm_subscribe(&self, accepted: &Accepted, way: Option<W>, now: Instant, effects: &mut Effects<W>) {
+        let mut shard = self.lock_of(accepted.id);
+        let Some(subscription) = shard.subscription(accepted.id) else {
+            return;
+        };
+        if accepted.is_new {
+            subscription.answered();
+        } else if subscription.refresh(accepted.expires, now) {
+            subscription.document = accepted.document;
+            subscription.reserve(accepted.mark);
+            if let Some(way) = way {
+                subscription.way = Arc::new(way);
+            }
+        }
+        shard.advance(accepted.id, &self.policy, now, effects);
+    }
+
+    /// The record could not be committed.
+    pub fn withdraw_subscribe(&self, accepted: &Accepted) {
+        if accepted.is_new {
+            self.lock_of(accepted.id).remove_subscription(accepted.id);
+        }
+    }
+
+    /// A NOTIFY was answered with this status and Retry-After, or by nobody.
+    pub fn notified(&self, id: Token, answer: Option<(u16, Option<Duration>)>, now: Instant, effects: &mut Effects<W>) {
+        let mut shard = self.lock_of(id);
+        let Some(subscription) = shard.subscription(id) else {
+            return;
+        };
+        let was_over = subscription.state().is_terminated();
+        let _ = subscription.notified(answer, &self.policy, now);
+        if subscription.is_over() && !was_over {
+            effects.records.push(Record::SubscriptionGone(id));
+        }
+        shard.advance(id, &self.policy, now, effects);
+    }
+
+    /// CSeq numbers up to `mark` are committed, or (`None`) could not be.
+    pub fn reserved(&self, id: Token, mark: Option<u32>, now: Instant, effects: &mut Effects<W>) {
+        let mut shard = self.lock_of(id);
+        let Some(subscription) = shard.subscription(id) else {
+            return;
+        };
+        match mark {
+            Some(mark) => subscription.reserve(mark),
+            None => return subscription.not_reserved(),
+        }
+        shard.advance(id, &self.policy, now, effects);
+    }
+}

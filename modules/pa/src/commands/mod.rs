@@ -1,0 +1,5 @@
+//! `signalbox ctl pa …`
+
+mod look;
+
+pub(crate) use look::{presentities, show, watchers};

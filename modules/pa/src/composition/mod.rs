@@ -1,0 +1,5 @@
+//! One document of what many say.
+
+pub mod part;
+
+pub use part::{Part, fingerprint, union};

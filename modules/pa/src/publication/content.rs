@@ -1,0 +1,51 @@
+//! One publication: what a publisher said, until when it holds.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+
+use crate::composition::Part;
+use crate::documents::DocumentType;
+use crate::token::Token;
+
+/// What one publisher says about a presentity.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Publication {
+    /// Stays the same while the entity tag changes.
+    pub id: u64,
+    pub entity_tag: Token,
+    pub expires_at: Instant,
+    pub content: Arc<Content>,
+}
+
+/// A published document: as it came, for the database, and as it goes into the composed one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Content {
+    pub document: DocumentType,
+    pub body: Bytes,
+    pub part: Part,
+}
+
+/// A PUBLISH as far as its headers go.
+#[derive(Debug, Clone, Copy)]
+pub struct Publish<'a> {
+    /// The value of SIP-If-Match.
+    pub if_match: Option<&'a str>,
+    /// The value of Expires.
+    pub expires: Option<Duration>,
+}
+
+/// An accepted PUBLISH.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Published {
+    pub id: u64,
+    pub entity_tag: Token,
+    pub expires: Duration,
+    /// The event state is another than before.
+    pub changed: bool,
+    /// The document after the request; nothing where it was removed or never stored.
+    pub content: Option<Arc<Content>>,
+    /// What has to be put back when the change can't be committed: nothing where the publication is new.
+    pub previous: Option<Publication>,
+}

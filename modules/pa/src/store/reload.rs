@@ -1,0 +1,104 @@
+//! Reading everything back at the start.
+
+use std::collections::HashMap;
+
+use signalbox::storage::{Row, StorageError};
+use signalbox_documents::pidf::Pidf;
+use signalbox_documents::xml::Limits;
+
+use super::tables::{PUBLICATION, RESERVATION, SUBSCRIPTION};
+use super::write::{Store, left_out, number};
+use crate::agent::Effects;
+use crate::agent::{Agent, RestoredSubscription, Target};
+use crate::composition::Part;
+use crate::documents::DocumentType;
+use crate::notify::Way;
+use crate::presentity::Domain;
+use crate::publication::{Content, Publication};
+use crate::subscription::Status;
+use crate::token::Token;
+
+impl Store {
+    /// Puts everything back into the agent. Returns how many publications and subscriptions that were.
+    pub async fn reload(&self, agent: &Agent<Way>, effects: &mut Effects<Way>) -> Result<(usize, usize), StorageError> {
+        let (mut publications, mut subscriptions) = (0, 0);
+        let load = |row: Row| {
+            publications += usize::from(self.restore_publication(&row, agent)?);
+            Ok(())
+        };
+        self.database.load(&PUBLICATION, load).await?;
+        let mut marks = HashMap::new();
+        let read = |row: Row| {
+            marks.insert(row.integer("id")?, number(row.integer("mark")?));
+            Ok(())
+        };
+        self.database.load(&RESERVATION, read).await?;
+        let load = |row: Row| {
+            let taken = self.restore_subscription(&row, &marks, agent, effects)?;
+            subscriptions += usize::from(taken);
+            Ok(())
+        };
+        self.database.load(&SUBSCRIPTION, load).await?;
+        Ok((publications, subscriptions))
+    }
+
+    fn restore_publication(&self, row: &Row, agent: &Agent<Way>) -> Result<bool, StorageError> {
+        let (id, body) = (row.integer("id")?.cast_unsigned(), row.blob("body")?);
+        let document = DocumentType::parse(row.text("document")?);
+        let (Some(target), Some(document)) = (self.target(row, agent)?, document) else {
+            return Ok(left_out(row.text("uid")?));
+        };
+        let Ok(pidf) = Pidf::parse(&body, &Limits::default()) else {
+            return Ok(left_out(target.uid));
+        };
+        let now = self.clock.now();
+        let publication = Publication {
+            id,
+            entity_tag: Token(row.integer("etag")?.cast_unsigned()),
+            expires_at: now + self.left(row.integer("expires")?),
+            content: Content { document, body, part: Part::of_publication(&pidf, id) }.into(),
+        };
+        agent.restore_publication(&target, publication, now);
+        Ok(true)
+    }
+
+    fn restore_subscription(
+        &self,
+        row: &Row,
+        marks: &HashMap<i64, u32>,
+        agent: &Agent<Way>,
+        effects: &mut Effects<Way>,
+    ) -> Result<bool, StorageError> {
+        let id = row.integer("id")?;
+        let way = Way::read(row.text("notify")?, row.optional_text("flow")?);
+        let parsed = (
+            self.target(row, agent)?,
+            DocumentType::parse(row.text("document")?),
+            Status::parse(row.text("status")?),
+            way,
+        );
+        let (Some(target), Some(document), Some(status), Some(way)) = parsed else {
+            return Ok(left_out(row.text("uid")?));
+        };
+        let reserved = marks.get(&id).copied().unwrap_or(0);
+        let restored = RestoredSubscription {
+            id: Token(id.cast_unsigned()),
+            target,
+            remote_cseq: number(row.integer("cseq")?),
+            mark: reserved.max(number(row.integer("mark")?)),
+            document,
+            status,
+            expires: self.left(row.integer("expires")?),
+            way,
+        };
+        Ok(agent.restore_subscription(restored, Way::identity, self.clock.now(), effects))
+    }
+
+    fn target<'r>(&self, row: &'r Row, agent: &Agent<Way>) -> Result<Option<Target<'r>>, StorageError> {
+        let (package, domain) = (agent.packages.find(row.text("package")?), Domain::parse(row.text("domain")?));
+        let (Ok(package), Some(domain)) = (package, domain) else {
+            return Ok(None);
+        };
+        Ok(Some(Target { package, domain, uid: row.text("uid")?, aor: row.text("aor")? }))
+    }
+}

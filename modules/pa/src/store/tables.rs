@@ -1,0 +1,49 @@
+//! The tables of subscriptions and publications: what outlives the process.
+
+use signalbox::storage::{Column, Migration, Sql, Table};
+
+pub(super) static SUBSCRIPTION: Table = Table {
+    name: "pa_subscription",
+    columns: &[
+        Column::integer("id"),
+        Column::text("uid"),
+        Column::text("aor"),
+        Column::text("domain"),
+        Column::text("package"),
+        Column::text("status"),
+        Column::text("document"),
+        Column::integer("cseq"),
+        Column::integer("mark"),
+        Column::integer("expires"),
+        Column::text("notify"),
+        Column::text("flow"),
+    ],
+    key: 1,
+};
+
+/// CSeq marks beyond those that their subscriptions were last written with: a table of its own, as nobody must write a
+/// subscription that somebody else is just refreshing.
+pub(super) static RESERVATION: Table =
+    Table { name: "pa_reservation", columns: &[Column::integer("id"), Column::integer("mark")], key: 1 };
+
+pub(super) static PUBLICATION: Table = Table {
+    name: "pa_publication",
+    columns: &[
+        Column::integer("id"),
+        Column::text("uid"),
+        Column::text("aor"),
+        Column::text("domain"),
+        Column::text("package"),
+        Column::integer("etag"),
+        Column::integer("expires"),
+        Column::text("document"),
+        Column::blob("body"),
+    ],
+    key: 1,
+};
+
+pub(super) static MIGRATIONS: [Migration; 1] = [Migration {
+    version: 1,
+    name: "tables pa_subscription, pa_reservation, pa_publication",
+    sql: Sql::All(include_str!("../../migrations/1_presence.sql")),
+}];

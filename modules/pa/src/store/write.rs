@@ -1,0 +1,107 @@
+//! The module's tables, as they are written.
+
+use std::time::{Duration, SystemTime};
+
+use signalbox::clock::Clock;
+use signalbox::storage::{Change, Database, StorageError, Value, Write};
+
+use super::tables::{MIGRATIONS, PUBLICATION, RESERVATION, SUBSCRIPTION};
+use crate::agent::Target;
+use crate::notify::Way;
+use crate::publication::Published;
+use crate::subscription::Accepted;
+use crate::token::Token;
+
+/// The module's tables.
+pub struct Store {
+    pub(super) database: Database,
+    pub(super) clock: Clock,
+}
+
+impl Store {
+    /// Brings the tables about where they are missing.
+    pub async fn open(database: Database, clock: Clock) -> Result<Self, StorageError> {
+        database.migrate("pa", &MIGRATIONS).await?;
+        Ok(Self { database, clock })
+    }
+
+    /// Writes a subscription as it is after a SUBSCRIBE; one that has ended is deleted.
+    pub fn put_subscription(&self, target: &Target<'_>, package: &str, accepted: &Accepted, way: &Way) -> Write {
+        if accepted.expires.is_zero() {
+            return self.remove_subscription(accepted.id);
+        }
+        let row = vec![
+            key(accepted.id.0),
+            target.uid.into(),
+            target.aor.into(),
+            target.domain.as_str().into(),
+            package.into(),
+            accepted.status.as_str().into(),
+            accepted.document.content_type().into(),
+            accepted.cseq.into(),
+            accepted.mark.into(),
+            self.unix(accepted.expires).into(),
+            way.notify_text().into(),
+            way.flow_text().into(),
+        ];
+        self.database.journal().put(&SUBSCRIPTION, row)
+    }
+
+    pub fn remove_subscription(&self, id: Token) -> Write {
+        let id = [key(id.0)];
+        self.database.journal().write([Change::delete(&SUBSCRIPTION, id.clone()), Change::delete(&RESERVATION, id)])
+    }
+
+    pub fn reserve(&self, id: Token, mark: u32) -> Write {
+        self.database.journal().put(&RESERVATION, vec![key(id.0), mark.into()])
+    }
+
+    /// Writes a publication as it is after a PUBLISH; one that was removed is deleted.
+    pub fn put_publication(&self, target: &Target<'_>, package: &str, published: &Published) -> Write {
+        let Some(content) = &published.content else {
+            return self.remove_publication(published.id);
+        };
+        let row = vec![
+            key(published.id),
+            target.uid.into(),
+            target.aor.into(),
+            target.domain.as_str().into(),
+            package.into(),
+            key(published.entity_tag.0),
+            self.unix(published.expires).into(),
+            content.document.content_type().into(),
+            content.body.clone().into(),
+        ];
+        self.database.journal().put(&PUBLICATION, row)
+    }
+
+    pub fn remove_publication(&self, id: u64) -> Write {
+        self.database.journal().delete(&PUBLICATION, vec![key(id)])
+    }
+
+    /// The end of an interval that begins now, in milliseconds since 1970.
+    fn unix(&self, interval: Duration) -> i64 {
+        let end = self.clock.unix(self.clock.now() + interval).duration_since(SystemTime::UNIX_EPOCH);
+        i64::try_from(end.unwrap_or_default().as_millis()).unwrap_or(i64::MAX)
+    }
+
+    /// What is left until then.
+    pub(super) fn left(&self, unix: i64) -> Duration {
+        let end = SystemTime::UNIX_EPOCH + Duration::from_millis(u64::try_from(unix).unwrap_or(0));
+        end.duration_since(self.clock.unix(self.clock.now())).unwrap_or_default()
+    }
+}
+
+pub(super) fn left_out(uid: &str) -> bool {
+    tracing::warn!(uid, "a row in the database makes no sense and was left out");
+    false
+}
+
+/// Databases count from the middle.
+fn key(number: u64) -> Value {
+    Value::Integer(number.cast_signed())
+}
+
+pub(super) fn number(stored: i64) -> u32 {
+    u32::try_from(stored).unwrap_or(0)
+}
