@@ -57,13 +57,12 @@ impl Outbox {
 }
 
 impl Network {
-    /// Hands `bytes` to the network. Over TCP they are only queued, and go out when the batch of events that is being
-    /// handled ends. A failure that shows later (a connection that cannot be made) is told to the client transaction
-    /// `client`.
+    /// Queues `bytes` for the network: they go out when the batch of events that is being handled ends. A failure that
+    /// shows later, such as a connection that cannot be made, is told to the client transaction `client`.
     pub(crate) fn send(&self, flow: &Flow, bytes: &[u8], client: Option<ClientId>) -> Result<(), SendError> {
         match self {
             Self::Sockets(sockets) => match flow.protocol {
-                Protocol::Udp => sockets.udp.send(flow, bytes),
+                Protocol::Udp => sockets.udp.send(flow, bytes, client),
                 Protocol::Tcp => sockets.tcp.send(flow, bytes, client),
             },
             Self::Virtual(outbox) => {
@@ -76,7 +75,23 @@ impl Network {
     /// Sends what [`Network::send`] queued.
     pub(crate) fn flush(&self) {
         if let Self::Sockets(sockets) = self {
+            sockets.udp.flush();
             sockets.tcp.flush();
+        }
+    }
+
+    /// Sends the datagrams that [`Network::send`] queued.
+    pub(crate) fn flush_datagrams(&self) {
+        if let Self::Sockets(sockets) = self {
+            sockets.udp.flush();
+        }
+    }
+
+    /// The client transactions whose request could not be sent since the last call.
+    pub(crate) fn take_failed(&self) -> Vec<ClientId> {
+        match self {
+            Self::Sockets(sockets) => sockets.udp.take_failed(),
+            Self::Virtual(_) => Vec::new(),
         }
     }
 }

@@ -5,11 +5,10 @@
 //! what has waited too long, and loses nothing while it is busy.
 
 use std::collections::VecDeque;
-use std::io;
-use std::net::SocketAddr;
+use std::net::{SocketAddr, UdpSocket};
 use std::time::Instant;
 
-use tokio::net::UdpSocket;
+use crate::transport::udp::incoming::Incoming;
 
 /// Datagrams that may wait in one worker, a second's worth under overload; what comes on top stays in the kernel.
 const MAX_WAITING: usize = 65_536;
@@ -17,8 +16,6 @@ const MAX_WAITING: usize = 65_536;
 const MAX_OCTETS: usize = 64 * 1024 * 1024;
 /// Datagrams taken out at once.
 const MAX_TAKEN: usize = 1024;
-/// The largest UDP datagram there is.
-const DATAGRAM: usize = 65_536;
 /// Buffers kept for the next datagrams.
 const MAX_SPARE: usize = 1024;
 
@@ -34,33 +31,34 @@ pub(super) struct Inbox {
     waiting: VecDeque<Datagram>,
     octets: usize,
     spare: Vec<Vec<u8>>,
-    scratch: Vec<u8>,
+    incoming: Incoming,
 }
 
 impl Inbox {
     pub(super) fn new() -> Self {
-        Self { waiting: VecDeque::new(), octets: 0, spare: Vec::new(), scratch: vec![0; DATAGRAM] }
+        Self { waiting: VecDeque::new(), octets: 0, spare: Vec::new(), incoming: Incoming::new() }
     }
 
-    /// Takes out of the socket what is there.
-    pub(super) fn fill(&mut self, socket: &UdpSocket, now: Instant) {
-        for _ in 0..MAX_TAKEN {
-            if self.waiting.len() >= MAX_WAITING || self.octets >= MAX_OCTETS {
-                return;
-            }
-            match socket.try_recv_from(&mut self.scratch) {
-                Ok((length, remote)) => {
-                    let mut octets = self.spare.pop().unwrap_or_default();
-                    octets.clear();
-                    octets.extend_from_slice(&self.scratch[..length]);
-                    self.octets += length;
-                    self.waiting.push_back(Datagram { since: now, remote, octets });
-                }
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return,
+    /// Takes out of the socket what is there, as far as there is room. True when nothing is left in the socket.
+    pub(super) fn fill(&mut self, socket: &UdpSocket, now: Instant) -> bool {
+        let Self { waiting, octets: total, spare, incoming } = self;
+        let most = waiting.len() + MAX_TAKEN;
+        while waiting.len() < most.min(MAX_WAITING) && *total < MAX_OCTETS {
+            let received = incoming.receive(socket, |datagram, remote| {
+                let mut octets = spare.pop().unwrap_or_default();
+                octets.clear();
+                octets.extend_from_slice(datagram);
+                *total += datagram.len();
+                waiting.push_back(Datagram { since: now, remote, octets });
+            });
+            match received {
+                Ok(true) => return true,
+                Ok(false) => {}
                 // What an earlier datagram met on its way (ICMP): nothing that concerns the next one.
                 Err(error) => tracing::debug!(%error, "receiving"),
             }
         }
+        false
     }
 
     pub(super) fn next(&mut self) -> Option<Datagram> {

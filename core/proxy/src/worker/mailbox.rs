@@ -1,12 +1,13 @@
 //! What reaches a worker from other threads. Mail is taken out in batches; a worker that is busy finds all of it at once.
 
+use std::cell::RefCell;
 use std::hash::{BuildHasher, RandomState};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use signalbox_sip::message::Message;
 use tokio::sync::Notify;
 
-use super::Worker;
+use super::{WeakWorker, Worker};
 use crate::module::Host;
 use crate::transactions::{ClientId, OutgoingRequest};
 use crate::transport::Flow;
@@ -35,10 +36,26 @@ struct Inner {
     hash: RandomState,
 }
 
+thread_local! {
+    /// The worker whose thread this is.
+    static HERE: RefCell<Option<WeakWorker>> = const { RefCell::new(None) };
+}
+
 #[derive(Default)]
 struct Mailbox {
     queue: Mutex<Vec<Mail>>,
     bell: Notify,
+}
+
+/// What this thread's worker has queued goes out before another worker hears of what made it do so: a NOTIFY that leaves
+/// there must not overtake the response that promised it.
+fn send_waiting_first(receiver: u16) {
+    HERE.with_borrow(|here| {
+        let here = here.as_ref().and_then(WeakWorker::upgrade).filter(|here| here.index() != receiver);
+        if let Some(here) = here {
+            here.network().flush_datagrams();
+        }
+    });
 }
 
 impl Workers {
@@ -74,7 +91,13 @@ impl Workers {
         self.post(worker, Mail::Task(Box::new(task)));
     }
 
+    /// Names the worker whose thread calls.
+    pub(super) fn enter(worker: &Worker) {
+        HERE.set(Some(worker.downgrade()));
+    }
+
     pub(crate) fn post(&self, worker: u16, mail: Mail) {
+        send_waiting_first(worker);
         // Mail for a worker that does not exist can only come from a forged branch: it is nobody's.
         let Some(mailbox) = self.0.mailboxes.get(usize::from(worker)) else { return };
         let mut queue = mailbox.queue.lock().unwrap_or_else(PoisonError::into_inner);

@@ -92,9 +92,19 @@ impl Worker {
         let _ = self.send_response(&response, reply_to);
     }
 
+    /// Events are going to be handled until [`Worker::end_of_batch`]: one reading of the clock is enough for them.
+    pub(super) fn begin_batch(&self) {
+        self.batch_began().set(Some(self.clock().now()));
+    }
+
     /// The batch of events that is being handled is over: what was queued goes out.
     pub fn end_of_batch(&self) {
+        self.batch_began().set(None);
         self.network().flush();
+        let failed = self.network().take_failed();
+        if !failed.is_empty() {
+            self.sending_failed(&failed);
+        }
     }
 
     /// Says since when the message that is handled next has waited for it, for overload control.

@@ -1,5 +1,6 @@
 //! Running the script.
 
+use std::future::{Future, poll_fn};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
 
@@ -49,7 +50,14 @@ impl Worker {
                 context.absorb_repetitions();
                 let worker = self.clone();
                 tokio::task::spawn_local(async move {
-                    let result = run.await;
+                    let mut run = std::pin::pin!(run);
+                    // What the script sends before it waits again must not wait as well.
+                    let polled = poll_fn(|task| {
+                        let polled = run.as_mut().poll(task);
+                        worker.end_of_batch();
+                        polled
+                    });
+                    let result = polled.await;
                     worker.script_ended(&context, result);
                     then(&worker, &context);
                     worker.end_of_batch();

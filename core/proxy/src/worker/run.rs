@@ -5,17 +5,19 @@ use std::net::{TcpListener as StdListener, UdpSocket as StdUdp};
 use std::rc::Rc;
 use std::time::Duration;
 
-use tokio::net::UdpSocket;
 use tokio::sync::watch;
 use tokio::task::{spawn_local, yield_now};
 use tokio::time::{Instant, sleep_until, timeout_at};
 
-use super::Worker;
 use super::inbox::Inbox;
+use super::{Worker, Workers};
+use crate::transport::udp::UdpSocket;
 use crate::transport::{Flow, Protocol};
 
 /// Messages or timers that are handled before other tasks get their turn.
 const BATCH: usize = 32;
+/// How often timers are looked at, at the most: there are several for each message, and each waking costs more than one of them.
+const TICK: Duration = Duration::from_millis(10);
 /// How long the timer task sleeps when nothing is due.
 const IDLE: Duration = Duration::from_secs(3600);
 /// How often a draining worker looks whether it is done.
@@ -32,6 +34,7 @@ impl Worker {
     /// Serves until `stop` is set, then until nothing is under way or the drain time is over.
     pub(super) async fn run(&self, mut stop: watch::Receiver<bool>) {
         let crate::transport::Network::Sockets(sockets) = self.network() else { return };
+        Workers::enter(self);
         for (local, socket) in sockets.udp.iter() {
             spawn_local(self.clone().read_datagrams(socket.clone(), *local));
         }
@@ -50,29 +53,47 @@ impl Worker {
     async fn read_datagrams(self, socket: Rc<UdpSocket>, local: SocketAddr) {
         let mut inbox = Inbox::new();
         loop {
-            if inbox.is_empty()
-                && let Err(error) = socket.readable().await
-            {
-                tracing::error!(%local, %error, "the socket cannot be read any more");
-                return;
+            let mut ready = match socket.readable().await {
+                Ok(ready) => ready,
+                Err(error) => {
+                    tracing::error!(%local, %error, "the socket cannot be read any more");
+                    return;
+                }
+            };
+            let drained = inbox.fill(socket.get_ref(), self.now());
+            if drained {
+                ready.clear_ready();
             }
-            inbox.fill(&socket, self.now());
-            for _ in 0..BATCH {
-                let Some(datagram) = inbox.next() else { break };
-                let flow = Flow { protocol: Protocol::Udp, local, remote: datagram.remote, connection: None };
-                self.set_waited_since(Some(datagram.since));
-                self.guarded(|worker| worker.receive_datagram(&datagram.octets, flow));
-                inbox.recycle(datagram);
+            self.receive_batch(&mut inbox, local);
+            while !inbox.is_empty() {
+                yield_now().await;
+                // What has come meanwhile waits here, not in the kernel, which wouldn't say for how long.
+                inbox.fill(socket.get_ref(), self.now());
+                self.receive_batch(&mut inbox, local);
             }
-            self.set_waited_since(None);
-            self.end_of_batch();
-            yield_now().await;
+            if !drained {
+                yield_now().await;
+            }
         }
+    }
+
+    fn receive_batch(&self, inbox: &mut Inbox, local: SocketAddr) {
+        self.begin_batch();
+        for _ in 0..BATCH {
+            let Some(datagram) = inbox.next() else { break };
+            let flow = Flow { protocol: Protocol::Udp, local, remote: datagram.remote, connection: None };
+            self.set_waited_since(Some(datagram.since));
+            self.guarded(|worker| worker.receive_datagram(&datagram.octets, flow));
+            inbox.recycle(datagram);
+        }
+        self.set_waited_since(None);
+        self.end_of_batch();
     }
 
     async fn keep_time(self) {
         loop {
-            let next = self.next_timeout().map_or_else(|| Instant::now() + IDLE, Instant::from_std);
+            let now = Instant::now();
+            let next = self.next_timeout().map_or_else(|| now + IDLE, |at| Instant::from_std(at).max(now + TICK));
             self.arm(Some(next.into_std()));
             tokio::select! {
                 () = sleep_until(next) => {}
@@ -81,6 +102,7 @@ impl Worker {
             self.arm(None);
             let mut done = false;
             while !done {
+                self.begin_batch();
                 self.guarded(|worker| done = worker.fire_timers(BATCH));
                 self.end_of_batch();
                 yield_now().await;

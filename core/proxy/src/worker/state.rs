@@ -69,6 +69,8 @@ struct Inner {
     prepared: RefCell<Option<Rc<ScriptEngine>>>,
     /// `host:port` of each listener as others are told it, in the order of the listeners.
     sent_by: Vec<String>,
+    /// What the clock said when the batch of events that is being handled began.
+    batch_began: Cell<Option<Instant>>,
     pub(super) waited_since: Cell<Option<Instant>>,
     pub(super) draining: Cell<bool>,
 }
@@ -97,6 +99,7 @@ impl Worker {
             engine: RefCell::new(None),
             prepared: RefCell::new(None),
             sent_by,
+            batch_began: Cell::new(None),
             waited_since: Cell::new(None),
             draining: Cell::new(false),
             clock,
@@ -120,8 +123,9 @@ impl Worker {
         &self.0.clock
     }
 
+    /// The time, as it was at the beginning of a batch of events while that is being handled.
     pub fn now(&self) -> Instant {
-        self.0.clock.now()
+        self.0.batch_began.get().unwrap_or_else(|| self.0.clock.now())
     }
 
     pub fn options(&self) -> &Options {
@@ -175,6 +179,10 @@ impl Worker {
 
     pub(super) fn draining(&self) -> &Cell<bool> {
         &self.0.draining
+    }
+
+    pub(super) fn batch_began(&self) -> &Cell<Option<Instant>> {
+        &self.0.batch_began
     }
 
     pub(super) fn waited_since(&self) -> &Cell<Option<Instant>> {
