@@ -38,6 +38,8 @@ pub enum Rejection {
     TooLarge,
     #[error("the presentity has too many {0}")]
     TooMany(&'static str),
+    #[error("the watcher may not subscribe")]
+    Forbidden,
     #[error("an extension is required that is not supported")]
     BadExtension { unsupported: String },
     #[error("the database cannot commit now")]
@@ -61,6 +63,7 @@ impl Rejection {
             Self::CSeq => (500, "CSeq Out Of Order".into()), // RFC 3261 §12.2.2
             Self::TooLarge => (413, "Request Entity Too Large".into()),
             Self::TooMany(_) => (403, "Limit Reached".into()),
+            Self::Forbidden => (403, "Forbidden".into()),
             Self::BadExtension { .. } => (420, "Bad Extension".into()),
             Self::Storage => (503, "Service Unavailable".into()),
         };

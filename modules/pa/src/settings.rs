@@ -3,7 +3,9 @@
 use std::time::Duration;
 
 use signalbox::module::{ModuleError, Parameter};
+use signalbox_sip::lex;
 
+use crate::packages::Authorization;
 use crate::rejection::Rejection;
 
 /// One hour: no minimum may be longer (RFC 6665 §4.2.1.1).
@@ -32,21 +34,15 @@ impl Interval {
     }
 }
 
-/// Who may see presence (`auth`).
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Authorization {
-    /// Everybody: subscriptions are active.
-    None,
-    /// Nobody before the presentity has said so: subscriptions are pending.
-    Implicit,
-}
-
 /// All parameters of the module.
 #[derive(Debug, Clone)]
 pub struct Settings {
     pub subscription: Interval,
     pub publication: Interval,
+    /// Who may see presence (`auth`).
     pub authorization: Authorization,
+    /// Further packages (`events`).
+    pub events: Vec<Box<str>>,
     /// Presence follows registrations.
     pub use_callbacks: bool,
     /// How long a contact that is no longer registered is shown closed.
@@ -81,6 +77,9 @@ pub fn parameters() -> Vec<Parameter> {
         Parameter::choice("auth", "", &["", "none", "implicit"]).doc(
             "Who may see presence: `none`: everybody; `implicit`: nobody, all subscriptions are pending. Unset means `implicit`, with an error in the log.",
         ),
+        Parameter::string("events", "").doc(
+            "Further event packages, separated by blanks, such as \"message-summary dialog\". What is published for them is delivered as it came.",
+        ),
         seconds("closed_grace", 20).doc("How long a contact that is no longer registered is shown as closed."),
         seconds("notify_min_interval", 0).doc("Least time between two NOTIFYs to one watcher about changes."),
         Parameter::boolean("ignore_408_on_notify", false)
@@ -89,6 +88,14 @@ pub fn parameters() -> Vec<Parameter> {
 }
 
 impl Settings {
+    /// Who may subscribe to packages that `auth` says nothing about: their user in any case.
+    pub fn opaque_authorization(&self) -> Authorization {
+        match self.authorization {
+            Authorization::Everybody => Authorization::Everybody,
+            _ => Authorization::OwnerElsePending,
+        }
+    }
+
     /// Reads what `modparam` set.
     pub fn read(settings: &signalbox::module::Settings) -> Result<Self, ModuleError> {
         let interval = |minimum, maximum| Interval {
@@ -102,17 +109,18 @@ impl Settings {
             return Err(ModuleError::Parameter { parameter: "db_url", problem: problem.to_owned() });
         }
         let authorization = match settings.string("auth") {
-            "none" => Authorization::None,
-            "implicit" => Authorization::Implicit,
+            "none" => Authorization::Everybody,
+            "implicit" => Authorization::Pending,
             _ => {
                 tracing::error!("parameter auth is not set: \"implicit\" is used, all subscriptions stay pending");
-                Authorization::Implicit
+                Authorization::Pending
             }
         };
         Ok(Self {
             subscription: interval("min_subscription_expiration", "max_subscription_expiration"),
             publication: interval("min_publish_expiration", "max_publish_expiration"),
             authorization,
+            events: events(settings.string("events"))?,
             use_callbacks: settings.boolean("use_callbacks"),
             closed_grace: settings.duration("closed_grace"),
             ignore_notify_timeout: settings.boolean("ignore_408_on_notify"),
@@ -122,6 +130,21 @@ impl Settings {
     }
 }
 
+/// The names in `events`.
+fn events(list: &str) -> Result<Vec<Box<str>>, ModuleError> {
+    let names = list.split([' ', ',']).filter(|name| !name.is_empty());
+    let checked = names.map(|name| {
+        let is_package = name.split('.').all(lex::is_token);
+        let problem = || format!("\"{name}\" is no name of an event package");
+        if is_package {
+            Ok(name.into())
+        } else {
+            Err(ModuleError::Parameter { parameter: "events", problem: problem() })
+        }
+    });
+    checked.collect()
+}
+
 #[cfg(test)]
 impl Default for Settings {
     fn default() -> Self {
@@ -129,7 +152,8 @@ impl Default for Settings {
         Self {
             subscription: interval.clone(),
             publication: interval,
-            authorization: Authorization::Implicit,
+            authorization: Authorization::Pending,
+            events: Vec::new(),
             use_callbacks: true,
             closed_grace: Duration::from_secs(20),
             ignore_notify_timeout: false,

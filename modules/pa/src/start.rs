@@ -5,8 +5,7 @@ use std::sync::Arc;
 use signalbox::module::{Host, ModuleError};
 use signalbox::services::bindings::Bindings;
 
-use crate::agent::Agent;
-use crate::agent::Effects;
+use crate::agent::{Agent, Effects};
 use crate::packages::Packages;
 use crate::settings::Settings;
 use crate::state::{Counters, State};
@@ -16,7 +15,8 @@ pub(crate) async fn start(host: &Host, settings: &signalbox::module::Settings) -
     let read = Settings::read(settings)?;
     let mut key = [0; 16];
     getrandom::fill(&mut key).map_err(ModuleError::failed)?;
-    let agent = Agent::new(read, Packages::default(), key);
+    let packages = Packages::of(&read);
+    let agent = Agent::new(read, packages, key);
     let mut effects = Effects::default();
     let mut store = None;
     if agent.settings.durable {

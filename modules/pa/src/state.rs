@@ -8,8 +8,7 @@ use signalbox::module::Host;
 use signalbox::module::host::Counter;
 use signalbox::services::bindings::Bindings;
 
-use crate::agent::Agent;
-use crate::agent::{Effects, Record};
+use crate::agent::{Agent, Effects, Record};
 use crate::notify::{self, Way};
 use crate::store::Store;
 

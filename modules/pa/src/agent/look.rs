@@ -4,10 +4,10 @@ use super::shard::KeyRef;
 use super::shards::{Agent, SHARDS};
 use super::target::Target;
 use crate::presentity::Presentity;
-use crate::subscription::Subscription;
+use crate::subscription::{Subscription, Watcher};
 use crate::token::Token;
 
-impl<W> Agent<W> {
+impl<W: Watcher> Agent<W> {
     /// The presentity of this target, if there is one, with its subscriptions.
     pub fn look<T>(
         &self,

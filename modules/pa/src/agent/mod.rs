@@ -9,15 +9,18 @@
 //! | [`publish`] | PUBLISH |
 //! | [`registrations`] | contacts that the registrar tells of |
 //! | [`restore`] | what the database brings back |
+//! | [`observe`] | the hook of packages that tell of the subscriptions of another one |
 //! | [`look`] | looking at the state |
 //! | [`effects`] | what is to be done outside of the locks |
 
 mod aliases;
 pub mod effects;
 pub mod look;
+mod observe;
 pub mod publish;
 pub mod registrations;
 pub mod restore;
+pub mod rules;
 mod shard;
 pub mod shards;
 pub mod subscribe;

@@ -7,6 +7,7 @@ use super::shards::Agent;
 use super::target::Target;
 use crate::publication::{Content, Publish, Published};
 use crate::rejection::Rejection;
+use crate::subscription::Watcher;
 
 /// An accepted PUBLISH, to be committed, answered and then confirmed.
 #[derive(Debug)]
@@ -16,7 +17,7 @@ pub struct AcceptedPublish {
     presentity: u32,
 }
 
-impl<W> Agent<W> {
+impl<W: Watcher> Agent<W> {
     /// A PUBLISH. `read` reads its body, if it has one, for the publisher of the given id.
     pub fn publish(
         &self,
@@ -44,7 +45,7 @@ impl<W> Agent<W> {
     pub fn confirm_publish(&self, accepted: &AcceptedPublish, now: Instant, effects: &mut Effects<W>) {
         let mut shard = self.lock(accepted.shard);
         if accepted.published.changed {
-            shard.tell_watchers(accepted.presentity, &self.policy, now, effects);
+            shard.tell_watchers(accepted.presentity, &self.rules, now, effects);
         }
         shard.schedule_presentity(accepted.presentity);
         shard.remove_if_idle(accepted.presentity);

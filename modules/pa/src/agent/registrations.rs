@@ -11,14 +11,17 @@ use super::shards::{Agent, SHARDS};
 use super::target::Target;
 use crate::packages::PRESENCE;
 use crate::presentity::{Domain, Presentity};
+use crate::subscription::Watcher;
 
-impl<W> Agent<W> {
+impl<W: Watcher> Agent<W> {
     /// Where presence learns of registrations. To be told before the first request; presentities from the database are given their
     /// contacts.
     pub fn follow(&self, bindings: Arc<dyn Bindings>, now: Instant) {
         for number in 0..SHARDS {
             let mut shard = self.lock(number);
-            let followed = shard.presentities_mut().filter(|presentity| presentity.key.domain == Domain::Registrar);
+            let followed = shard
+                .presentities_mut()
+                .filter(|presentity| presentity.key.domain == Domain::Registrar && presentity.key.package == PRESENCE);
             followed.for_each(|presentity| add_contacts(presentity, &*bindings, now));
         }
         // Told twice, the first one stays.
@@ -42,7 +45,7 @@ impl<W> Agent<W> {
             BindingChange::Expired | BindingChange::Removed => presentity.contact_closed(contact, now, grace),
         };
         if changed {
-            shard.tell_watchers(at, &self.policy, now, effects);
+            shard.tell_watchers(at, &self.rules, now, effects);
             shard.schedule_presentity(at);
         }
     }
@@ -54,7 +57,7 @@ impl<W> Agent<W> {
         if let Some(presentity) = shard.find(key).and_then(|at| shard.presentity(at)) {
             return presentity.is_online();
         }
-        self.bindings_for(target.domain).is_some_and(|bindings| bindings.count(target.aor, now) > 0)
+        self.bindings_for(target.package, target.domain).is_some_and(|bindings| bindings.count(target.aor, now) > 0)
     }
 }
 

@@ -8,9 +8,9 @@ use signalbox_sip::dialog::Sequence;
 use super::effects::Effects;
 use super::shards::Agent;
 use super::target::Target;
-use crate::documents::DocumentType;
+use crate::documents::Form;
 use crate::publication::Publication;
-use crate::subscription::{Identity, Start, Status, Subscription};
+use crate::subscription::{Identity, Start, Status, Subscription, Watcher};
 use crate::token::Token;
 
 /// A subscription read from the database.
@@ -20,14 +20,16 @@ pub struct RestoredSubscription<'a, W> {
     pub target: Target<'a>,
     pub remote_cseq: u32,
     pub mark: u32,
-    pub document: DocumentType,
+    pub form: Form,
     pub status: Status,
+    /// When it began.
+    pub since: Instant,
     /// What is left of it.
     pub expires: Duration,
     pub way: W,
 }
 
-impl<W> Agent<W> {
+impl<W: Watcher> Agent<W> {
     /// Puts back a subscription from the database. One whose time is over is ended by the next [`Self::tick`].
     /// False when its way doesn't tell what it is.
     pub fn restore_subscription(
@@ -46,15 +48,16 @@ impl<W> Agent<W> {
         let start = Start {
             id: restored.id,
             presentity,
-            document: restored.document,
+            form: restored.form,
             way: Arc::new(restored.way),
+            since: restored.since,
             fingerprint,
             remote_cseq: restored.remote_cseq,
             status: restored.status,
             expires: restored.expires,
         };
         shard.add_subscription(Subscription::restored(start, sequence, now));
-        shard.advance(restored.id, &self.policy, now, effects);
+        shard.advance(restored.id, &self.rules, now, effects);
         true
     }
 

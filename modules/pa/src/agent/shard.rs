@@ -5,13 +5,15 @@ use std::collections::BinaryHeap;
 use std::time::Instant;
 
 use hashbrown::{Equivalent, HashMap};
-use signalbox_sip::dialog::notifier::Policy;
 use slab::Slab;
 
 use super::effects::{Effects, Record};
+use super::rules::Rules;
+use crate::documents::Form;
 use crate::packages::PackageId;
+use crate::packages::observer::Told;
 use crate::presentity::{Domain, Key, Presentity};
-use crate::subscription::{Step, Subscription};
+use crate::subscription::{Step, Subscription, Watcher};
 use crate::token::Token;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -23,9 +25,9 @@ enum Due {
 #[derive(Debug)]
 pub(crate) struct Shard<W> {
     index: HashMap<Key, u32>,
-    presentities: Slab<Presentity>,
+    pub(super) presentities: Slab<Presentity>,
     by_id: HashMap<Token, u32>,
-    subscriptions: Slab<Subscription<W>>,
+    pub(super) subscriptions: Slab<Subscription<W>>,
     /// One entry for each that has a deadline, at its deadline or before: refreshing moves nothing, an entry that comes too early is
     /// put back.
     deadlines: BinaryHeap<Reverse<(Instant, Due)>>,
@@ -73,6 +75,10 @@ impl<W> Shard<W> {
     pub(crate) fn subscription(&mut self, id: Token) -> Option<&mut Subscription<W>> {
         let at = *self.by_id.get(&id)?;
         self.subscriptions.get_mut(at as usize)
+    }
+
+    pub(crate) fn place_of(&self, id: Token) -> Option<u32> {
+        self.by_id.get(&id).copied()
     }
 
     pub(crate) fn subscription_at(&self, id: Token) -> Option<&Subscription<W>> {
@@ -129,8 +135,22 @@ impl<W> Shard<W> {
         }
     }
 
+    /// Queues the next deadline of a presentity.
+    pub(crate) fn schedule_presentity(&mut self, at: u32) {
+        if let Some(presentity) = self.presentities.get_mut(at as usize) {
+            schedule(&mut self.deadlines, presentity.next_deadline(), &mut presentity.scheduled, Due::Presentity(at));
+        }
+    }
+
+    /// The earliest entry of the queue.
+    pub(crate) fn next_deadline(&self) -> Option<Instant> {
+        self.deadlines.peek().map(|Reverse((at, _))| *at)
+    }
+}
+
+impl<W: Watcher> Shard<W> {
     /// Tells the watchers of a presentity that it changed.
-    pub(crate) fn tell_watchers(&mut self, at: u32, policy: &Policy, now: Instant, effects: &mut Effects<W>) {
+    pub(crate) fn tell_watchers(&mut self, at: u32, rules: &Rules, now: Instant, effects: &mut Effects<W>) {
         let Some(presentity) = self.presentities.get_mut(at as usize) else {
             return;
         };
@@ -139,7 +159,7 @@ impl<W> Shard<W> {
             if let Some(subscription) = self.subscriptions.get_mut(watcher as usize) {
                 subscription.presentity_changed();
             }
-            self.advance_at(watcher, policy, now, effects);
+            self.advance_at(watcher, rules, now, effects);
         }
         if let Some(presentity) = self.presentity(at) {
             presentity.watchers = watchers;
@@ -147,16 +167,16 @@ impl<W> Shard<W> {
     }
 
     /// Does what is due for a subscription.
-    pub(crate) fn advance(&mut self, id: Token, policy: &Policy, now: Instant, effects: &mut Effects<W>) {
+    pub(crate) fn advance(&mut self, id: Token, rules: &Rules, now: Instant, effects: &mut Effects<W>) {
         if let Some(&at) = self.by_id.get(&id) {
-            self.advance_at(at, policy, now, effects);
+            self.advance_at(at, rules, now, effects);
         }
         if self.subscription(id).is_some_and(|subscription| subscription.is_over()) {
             self.remove_subscription(id);
         }
     }
 
-    fn advance_at(&mut self, at: u32, policy: &Policy, now: Instant, effects: &mut Effects<W>) {
+    fn advance_at(&mut self, at: u32, rules: &Rules, now: Instant, effects: &mut Effects<W>) {
         let Some(subscription) = self.subscriptions.get_mut(at as usize) else {
             return;
         };
@@ -164,7 +184,14 @@ impl<W> Shard<W> {
             return;
         };
         loop {
-            match subscription.step(policy, now, |document| presentity.body(document)) {
+            let body = |form: &Form, cseq, seen: &mut Option<u64>| {
+                let aor = &*presentity.aor;
+                match &mut presentity.observer {
+                    Some(observer) => Some(observer.body(Told { aor, cseq, seen }, now)),
+                    None => presentity.body(rules.packages.package(presentity.key.package), form),
+                }
+            };
+            match subscription.step(&rules.policy, now, body) {
                 Step::Nothing => break,
                 Step::Send(notify) => {
                     if notify.notification.state.is_terminated() {
@@ -176,17 +203,11 @@ impl<W> Shard<W> {
             }
         }
         schedule(&mut self.deadlines, subscription.deadline(), &mut subscription.scheduled, Due::Subscription(at));
-    }
-
-    /// Queues the next deadline of a presentity.
-    pub(crate) fn schedule_presentity(&mut self, at: u32) {
-        if let Some(presentity) = self.presentities.get_mut(at as usize) {
-            schedule(&mut self.deadlines, presentity.next_deadline(), &mut presentity.scheduled, Due::Presentity(at));
-        }
+        self.show_change(at, rules, now, effects);
     }
 
     /// Does all whose time has come.
-    pub(crate) fn tick(&mut self, policy: &Policy, now: Instant, effects: &mut Effects<W>) {
+    pub(crate) fn tick(&mut self, rules: &Rules, now: Instant, effects: &mut Effects<W>) {
         while let Some(Reverse((at, due))) = self.deadlines.peek().copied() {
             if at > now {
                 return;
@@ -199,14 +220,14 @@ impl<W> Shard<W> {
                     };
                     subscription.scheduled = None;
                     let id = subscription.id;
-                    self.advance(id, policy, now, effects);
+                    self.advance(id, rules, now, effects);
                 }
-                Due::Presentity(at) => self.expire_presentity(at, policy, now, effects),
+                Due::Presentity(at) => self.expire_presentity(at, rules, now, effects),
             }
         }
     }
 
-    fn expire_presentity(&mut self, at: u32, policy: &Policy, now: Instant, effects: &mut Effects<W>) {
+    fn expire_presentity(&mut self, at: u32, rules: &Rules, now: Instant, effects: &mut Effects<W>) {
         let Some(presentity) = self.presentity(at) else {
             return;
         };
@@ -214,15 +235,10 @@ impl<W> Shard<W> {
         let (changed, publications) = presentity.expire(now);
         effects.records.extend(publications.into_iter().map(Record::PublicationGone));
         if changed {
-            self.tell_watchers(at, policy, now, effects);
+            self.tell_watchers(at, rules, now, effects);
         }
         self.schedule_presentity(at);
         self.remove_if_idle(at);
-    }
-
-    /// The earliest entry of the queue.
-    pub(crate) fn next_deadline(&self) -> Option<Instant> {
-        self.deadlines.peek().map(|Reverse((at, _))| *at)
     }
 }
 

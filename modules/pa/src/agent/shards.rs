@@ -13,12 +13,13 @@ use siphasher::sip::SipHasher13;
 use super::aliases::Aliases;
 use super::effects::Effects;
 use super::registrations::add_contacts;
+use super::rules::Rules;
 use super::shard::{KeyRef, Shard};
 use super::target::Target;
-use crate::packages::Packages;
+use crate::packages::{PRESENCE, PackageId, Packages};
 use crate::presentity::{Domain, Presentity};
 use crate::settings::Settings;
-use crate::subscription::Identity;
+use crate::subscription::{Identity, Watcher};
 use crate::token::{Token, Tokens};
 
 /// Shards: enough that workers rarely meet at one.
@@ -27,8 +28,7 @@ pub(super) const SHARDS: usize = 64;
 /// The agent. `W` is how to get to a watcher, which the logic doesn't look into.
 pub struct Agent<W> {
     pub settings: Settings,
-    pub packages: Packages,
-    pub(super) policy: Policy,
+    pub(super) rules: Rules,
     pub(super) tokens: Tokens,
     pub(super) key: [u8; 16],
     pub(super) shards: Box<[Mutex<Shard<W>>]>,
@@ -36,15 +36,14 @@ pub struct Agent<W> {
     pub(super) aliases: Aliases,
 }
 
-impl<W> Agent<W> {
+impl<W: Watcher> Agent<W> {
     /// `key` comes from the operating system's random source, anew at every start.
     pub fn new(settings: Settings, packages: Packages, key: [u8; 16]) -> Self {
         let policy =
             Policy { min_interval: settings.notify_min_interval, keep_on_timeout: settings.ignore_notify_timeout };
         Self {
-            policy,
+            rules: Rules { policy, packages },
             settings,
-            packages,
             tokens: Tokens::new(key),
             key,
             shards: (0..SHARDS).map(|_| Mutex::default()).collect(),
@@ -56,7 +55,7 @@ impl<W> Agent<W> {
     /// Does all whose time has come.
     pub fn tick(&self, now: Instant, effects: &mut Effects<W>) {
         for number in 0..SHARDS {
-            self.lock(number).tick(&self.policy, now, effects);
+            self.lock(number).tick(&self.rules, now, effects);
         }
     }
 
@@ -67,20 +66,31 @@ impl<W> Agent<W> {
 
     pub(super) fn find_or_add(&self, shard: &mut Shard<W>, target: &Target<'_>, now: Instant) -> u32 {
         let key = KeyRef { package: target.package, domain: target.domain, uid: target.uid };
-        shard.find_or_add(key, |key| {
+        if let Some(at) = shard.find(key) {
+            return at;
+        }
+        let at = shard.find_or_add(key, |key| {
             if target.uid != target.aor {
                 self.aliases.add(target.aor, target.uid);
             }
             let mut presentity = Presentity::new(key, target.aor);
-            if let Some(bindings) = self.bindings_for(target.domain) {
+            if let Some(bindings) = self.bindings_for(target.package, target.domain) {
                 add_contacts(&mut presentity, &**bindings, now);
             }
             presentity
-        })
+        });
+        shard.begin_observing(at, &self.rules, now);
+        at
     }
 
-    pub(super) fn bindings_for(&self, domain: Domain) -> Option<&Arc<dyn Bindings>> {
-        self.bindings.get().filter(|_| self.settings.use_callbacks && domain == Domain::Registrar)
+    /// The location service, where contacts count.
+    pub(super) fn bindings_for(&self, package: PackageId, domain: Domain) -> Option<&Arc<dyn Bindings>> {
+        let counts = self.settings.use_callbacks && package == PRESENCE && domain == Domain::Registrar;
+        self.bindings.get().filter(|_| counts)
+    }
+
+    pub fn packages(&self) -> &Packages {
+        &self.rules.packages
     }
 
     pub(super) fn fingerprint(&self, identity: &Identity<'_>) -> u64 {

@@ -12,15 +12,15 @@ use signalbox_sip::dialog::Sequence;
 use super::effects::{Effects, Record};
 use super::shards::{Agent, SHARDS};
 use super::target::Target;
+use crate::packages::Decision;
 use crate::rejection::Rejection;
-use crate::settings::Authorization;
-use crate::subscription::{Accepted, CSEQ_BLOCK, Start, Status, Subscribe, Subscription};
+use crate::subscription::{Accepted, CSEQ_BLOCK, Start, Subscribe, Subscription, Watcher};
 use crate::token::Token;
 
 /// Subscriptions to one presentity at a time.
 pub const MAX_WATCHERS: usize = 100_000;
 
-impl<W> Agent<W> {
+impl<W: Watcher> Agent<W> {
     /// A SUBSCRIBE outside of any dialog: makes a subscription, or with Expires 0 fetches the state once.
     pub fn subscribe(
         &self,
@@ -30,6 +30,10 @@ impl<W> Agent<W> {
         now: Instant,
     ) -> Result<Accepted, Rejection> {
         let expires = self.settings.subscription.choose(request.expires)?;
+        let authorization = self.packages().package(target.package).terms().authorization;
+        let Decision::Accept(status) = authorization.decide(request.watcher, target.aor) else {
+            return Err(Rejection::Forbidden);
+        };
         let shard_number = self.shard_of(target.uid);
         let mut shard = self.lock(shard_number);
         let presentity = self.find_or_add(&mut shard, target, now);
@@ -39,15 +43,12 @@ impl<W> Agent<W> {
         let id = Token(self.tokens.token().0 & !(SHARDS as u64 - 1) | shard_number as u64);
         let mut sequence = if self.settings.durable { Sequence::stored(0) } else { Sequence::volatile(0) };
         sequence.reserve(CSEQ_BLOCK);
-        let status = match self.settings.authorization {
-            Authorization::None => Status::Active,
-            Authorization::Implicit => Status::Pending,
-        };
         let start = Start {
             id,
             presentity,
-            document: request.document,
+            form: request.form.clone(),
             way: Arc::new(way(id)),
+            since: now,
             fingerprint: self.fingerprint(&request.identity),
             remote_cseq: request.cseq,
             status,
@@ -55,7 +56,16 @@ impl<W> Agent<W> {
         };
         let mark = sequence.mark();
         shard.add_subscription(Subscription::new(start, sequence, now));
-        Ok(Accepted { id, expires, status, document: request.document, cseq: request.cseq, mark, is_new: true })
+        Ok(Accepted {
+            id,
+            expires,
+            status,
+            since: now,
+            form: request.form.clone(),
+            cseq: request.cseq,
+            mark,
+            is_new: true,
+        })
     }
 
     /// A SUBSCRIBE within a dialog, with the To tag as `id`: refreshes a subscription, or with Expires 0 ends it.
@@ -72,8 +82,8 @@ impl<W> Agent<W> {
         }
         let expires = self.settings.subscription.choose(request.expires)?;
         subscription.remote_cseq = request.cseq;
-        let (status, mark) = (subscription.status(), subscription.next_mark());
-        Ok(Accepted { id, expires, status, document: request.document, cseq: request.cseq, mark, is_new: false })
+        let (status, since, mark) = (subscription.status(), subscription.since, subscription.next_mark());
+        Ok(Accepted { id, expires, status, since, form: request.form.clone(), cseq: request.cseq, mark, is_new: false })
     }
 
     /// The record is committed and the 2xx is out: the NOTIFY that every SUBSCRIBE is owed may go (RFC 6665 §4.2.1.2). `way` is the new
@@ -86,13 +96,16 @@ impl<W> Agent<W> {
         if accepted.is_new {
             subscription.answered();
         } else if subscription.refresh(accepted.expires, now) {
-            subscription.document = accepted.document;
+            subscription.form = accepted.form.clone();
             subscription.reserve(accepted.mark);
             if let Some(way) = way {
                 subscription.way = Arc::new(way);
             }
         }
-        shard.advance(accepted.id, &self.policy, now, effects);
+        shard.advance(accepted.id, &self.rules, now, effects);
+        if !accepted.is_new {
+            shard.show_refresh(accepted.id, &self.rules, now, effects);
+        }
     }
 
     /// The record could not be committed.
@@ -109,11 +122,11 @@ impl<W> Agent<W> {
             return;
         };
         let was_over = subscription.state().is_terminated();
-        let _ = subscription.notified(answer, &self.policy, now);
+        let _ = subscription.notified(answer, &self.rules.policy, now);
         if subscription.is_over() && !was_over {
             effects.records.push(Record::SubscriptionGone(id));
         }
-        shard.advance(id, &self.policy, now, effects);
+        shard.advance(id, &self.rules, now, effects);
     }
 
     /// CSeq numbers up to `mark` are committed, or (`None`) could not be.
@@ -126,6 +139,6 @@ impl<W> Agent<W> {
             Some(mark) => subscription.reserve(mark),
             None => return subscription.not_reserved(),
         }
-        shard.advance(id, &self.policy, now, effects);
+        shard.advance(id, &self.rules, now, effects);
     }
 }

@@ -1,22 +1,27 @@
 //! The agent as its users see it: whole stories, with the time as an argument.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use signalbox::services::bindings::{Binding, BindingChange, BindingEvent, Bindings, Watcher};
+use signalbox::services::bindings::{self, Binding, BindingChange, BindingEvent, Bindings};
 use signalbox_documents::pidf::Pidf;
 use signalbox_documents::xml::Limits;
 
 use super::*;
 use crate::composition::Part;
-use crate::documents::DocumentType;
-use crate::packages::{PRESENCE, Packages};
-use crate::presentity::Domain;
+use crate::documents::{Body, ContentType, DocumentType, Form};
+use crate::packages::observer::Told;
+use crate::packages::presence::Presence;
+use crate::packages::{
+    Authorization, Cause, Change, EventPackage, Notified, Observer, PRESENCE, Packages, Published, Terms,
+};
+use crate::presentity::{Domain, Presentity};
 use crate::publication::{Content, Publish};
 use crate::rejection::Rejection;
-use crate::settings::{Authorization, Settings};
-use crate::subscription::{Accepted, Identity, Notify, Status, Subscribe};
+use crate::settings::Settings;
+use crate::subscription::{Accepted, Identity, Notify, Status, Subscribe, Watcher};
 use crate::token::Token;
 
 const ALICE: Target<'static> =
@@ -33,7 +38,7 @@ impl Bindings for Registered {
         }
     }
 
-    fn watch(&self, _watcher: Watcher) {}
+    fn watch(&self, _watcher: bindings::Watcher) {}
 }
 
 fn binding(contact: &str) -> Binding<'_> {
@@ -52,6 +57,16 @@ fn binding(contact: &str) -> Binding<'_> {
     }
 }
 
+impl Watcher for &'static str {
+    fn uri(&self) -> &str {
+        self
+    }
+
+    fn display_name(&self) -> Cow<'_, str> {
+        "".into()
+    }
+}
+
 struct Story {
     agent: Agent<&'static str>,
     now: Instant,
@@ -60,10 +75,14 @@ struct Story {
 
 impl Story {
     fn new(change: impl FnOnce(&mut Settings)) -> Self {
-        let mut settings = Settings { authorization: Authorization::None, durable: true, ..Settings::default() };
+        Self::with(change, Packages::of)
+    }
+
+    fn with(change: impl FnOnce(&mut Settings), packages: impl FnOnce(&Settings) -> Packages) -> Self {
+        let mut settings = Settings { authorization: Authorization::Everybody, durable: true, ..Settings::default() };
         change(&mut settings);
         Self {
-            agent: Agent::new(settings, Packages::default(), [3; 16]),
+            agent: Agent::new(settings.clone(), packages(&settings), [3; 16]),
             now: Instant::now(),
             effects: Effects::default(),
         }
@@ -71,7 +90,13 @@ impl Story {
 
     fn request(&self, watcher: &'static str, cseq: u32, expires: u64) -> Subscribe<'static> {
         let identity = Identity { call_id: watcher, remote_tag: "tag", event: "presence", event_id: "" };
-        Subscribe { identity, cseq, expires: Some(Duration::from_secs(expires)), document: DocumentType::Pidf }
+        Subscribe {
+            identity,
+            cseq,
+            expires: Some(Duration::from_secs(expires)),
+            watcher,
+            form: Form::Made(DocumentType::Pidf),
+        }
     }
 
     fn prepare(&self, watcher: &'static str, expires: u64) -> Accepted {
@@ -106,14 +131,18 @@ impl Story {
         let pidf = Pidf::parse(text.as_bytes(), &Limits::default()).unwrap();
         self.agent.publish(&ALICE, request, self.now, |id| {
             let part = Part::of_publication(&pidf, id);
-            Ok(body.then(|| Content { document: DocumentType::Pidf, body: Bytes::from_static(text.as_bytes()), part }))
+            Ok(body.then(|| Content {
+                content_type: "application/pidf+xml".into(),
+                body: Bytes::from_static(text.as_bytes()),
+                part,
+            }))
         })
     }
 
     /// The NOTIFYs since the last look: watcher, CSeq, Subscription-State, and whether the body says open.
     fn notifies(&mut self) -> Vec<(&'static str, u32, String, Option<bool>)> {
         let told = |notify: &Notify<&'static str>| {
-            let open = notify.body.as_ref().map(|(_, body)| String::from_utf8_lossy(body).contains("<basic>open"));
+            let open = notify.body.as_ref().map(|body| String::from_utf8_lossy(&body.bytes).contains("<basic>open"));
             (*notify.way, notify.cseq, notify.notification.to_string(), open)
         };
         std::mem::take(&mut self.effects.notifies).iter().map(told).collect()
@@ -249,7 +278,7 @@ fn a_watcher_that_is_gone_is_dropped() {
 
 #[test]
 fn who_is_not_answered_for_is_pending_and_sees_nothing() {
-    let mut story = Story::new(|settings| settings.authorization = Authorization::Implicit);
+    let mut story = Story::new(|settings| settings.authorization = Authorization::Pending);
     let accepted = story.prepare("bob", 3600);
     assert_eq!(accepted.status, Status::Pending);
     story.confirm(&accepted);
@@ -270,7 +299,7 @@ fn registrations_show_and_a_contact_that_goes_is_closed_for_a_while() {
     story.binding_changed(BindingChange::Refreshed, "sip:alice@1.2.3.4");
     assert_eq!(story.notifies(), []);
     story.binding_changed(BindingChange::Expired, "sip:alice@1.2.3.4");
-    let closed = story.effects.notifies[0].body.clone().unwrap().1;
+    let closed = story.effects.notifies[0].body.clone().unwrap().bytes;
     assert!(String::from_utf8_lossy(&closed).contains("sip:alice@1.2.3.4"));
     assert_eq!(story.notifies(), [("bob", 2, "active;expires=3600".into(), Some(false))]);
     assert!(!story.agent.is_online(&ALICE, story.now));
@@ -330,7 +359,8 @@ fn after_a_restart_refreshes_are_accepted_and_numbers_go_on_above_the_mark() {
             target: ALICE,
             remote_cseq: 1,
             mark: before.mark,
-            document: DocumentType::Pidf,
+            form: Form::Made(DocumentType::Pidf),
+            since: story.now,
             status: Status::Active,
             expires,
             way: "bob",
@@ -352,7 +382,148 @@ fn changes_reach_a_thousand_watchers_with_one_body() {
     ids.iter().for_each(|&id| story.answer(id, 200));
     story.notifies();
     story.publish(None, 3600, true).unwrap();
-    let bodies: Vec<_> = story.effects.notifies.iter().map(|notify| notify.body.as_ref().unwrap().1.as_ptr()).collect();
+    let bodies: Vec<_> =
+        story.effects.notifies.iter().map(|notify| notify.body.as_ref().unwrap().bytes.as_ptr()).collect();
     assert_eq!(bodies.len(), 1000);
     assert!(bodies.iter().all(|&body| body == bodies[0]));
+}
+
+/// An observer that writes down what it is shown.
+#[derive(Debug, Default)]
+struct Diary(Vec<String>);
+
+impl Observer for Diary {
+    fn observe(&mut self, change: &Change<'_>, _now: Instant) -> bool {
+        if change.cause == Cause::Refresh {
+            return false;
+        }
+        let name = if change.state.is_terminated() { "terminated" } else { change.state.as_str() };
+        self.0.push(format!("{} {name} {}", change.watcher, change.cause.as_str()));
+        true
+    }
+
+    fn body(&mut self, told: Told<'_>, _now: Instant) -> Body {
+        let seen = told.seen.replace(self.0.len() as u64).unwrap_or(0);
+        let news = self.0[seen as usize..].join(", ");
+        Body::new(ContentType::Known("text/plain"), news.into())
+    }
+
+    fn next_deadline(&self) -> Option<Instant> {
+        None
+    }
+
+    fn tick(&mut self, _now: Instant) -> bool {
+        false
+    }
+
+    fn is_idle(&self) -> bool {
+        true
+    }
+}
+
+/// A package of diaries about `presence`.
+struct Diaries(Terms);
+
+impl EventPackage for Diaries {
+    fn terms(&self) -> &Terms {
+        &self.0
+    }
+
+    fn read(&self, _type: &str, _body: Bytes, _publisher: u64) -> Result<Content, Rejection> {
+        Err(Rejection::NothingPublished)
+    }
+
+    fn compose(&self, _presentity: &Presentity, _form: &Form) -> Option<Body> {
+        None
+    }
+
+    fn observer(&self) -> Option<Box<dyn Observer>> {
+        Some(Box::new(Diary::default()))
+    }
+}
+
+fn with_diary() -> Story {
+    let terms = Terms {
+        name: "presence.diary".into(),
+        notified: Notified::AsPublished,
+        published: Published::Nothing,
+        authorization: Authorization::Everybody,
+        observes: Some("presence".into()),
+    };
+    let packages =
+        |_: &Settings| Packages::new(vec![Box::new(Presence::new(Authorization::Pending)), Box::new(Diaries(terms))]);
+    Story::with(|_| {}, packages)
+}
+
+#[test]
+fn a_package_that_observes_another_is_shown_its_subscriptions_and_tells_what_each_watcher_has_not_seen() {
+    let mut story = with_diary();
+    let bob = story.subscribe("bob", 600);
+    story.answer(bob, 200);
+    let diary = Target { package: story.agent.packages().find("presence.diary").unwrap(), ..ALICE };
+    let accepted = story.agent.subscribe(&diary, &story.request("alice", 1, 3600), |_| "alice", story.now).unwrap();
+    story.confirm(&accepted);
+    let told = |story: &mut Story| -> Vec<String> {
+        let alices: Vec<_> =
+            std::mem::take(&mut story.effects.notifies).into_iter().filter(|notify| *notify.way == "alice").collect();
+        story.answer(accepted.id, 200);
+        alices.iter().map(|n| String::from_utf8_lossy(&n.body.as_ref().unwrap().bytes).into_owned()).collect()
+    };
+    assert_eq!(told(&mut story), ["bob pending subscribe"], "what was there before");
+    let carol = story.subscribe("carol", 3600);
+    story.answer(carol, 200);
+    assert_eq!(told(&mut story), ["carol pending subscribe"]);
+    story.refresh(carol, "carol", 2, 1800).unwrap();
+    assert_eq!(told(&mut story), Vec::<String>::new(), "a refresh changes nothing but the time");
+    story.answer(carol, 200);
+    story.wait(Duration::from_secs(600));
+    assert_eq!(told(&mut story), ["bob terminated timeout"]);
+}
+
+#[test]
+fn a_watcher_for_whom_nobody_has_decided_is_shown_although_nobody_observes() {
+    let mut story = with_diary();
+    let bob = story.subscribe("bob", 0);
+    assert_eq!(story.presentities(), 1, "the idle diary has gone again");
+    story.answer(bob, 200);
+    assert_eq!(story.presentities(), 0);
+}
+
+#[test]
+fn an_opaque_package_tells_the_newest_document_as_it_was_published_to_those_who_take_it() {
+    let mut story = Story::new(|settings| settings.events = vec!["dialog".into()]);
+    let dialog = Target { package: story.agent.packages().find("dialog").unwrap(), ..ALICE };
+    let watchers = [("bob", None), ("carol", Some("text/*"))].map(|(name, ranges): (_, Option<&str>)| {
+        let form = Form::AsPublished(ranges.map(Into::into));
+        let request = Subscribe { form, ..story.request(name, 1, 3600) };
+        let accepted = story.agent.subscribe(&dialog, &request, |_| name, story.now).unwrap();
+        story.confirm(&accepted);
+        story.answer(accepted.id, 200);
+        accepted.id
+    });
+    assert_eq!(
+        story.notifies(),
+        [("bob", 1, "active;expires=3600".into(), None), ("carol", 1, "active;expires=3600".into(), None),]
+    );
+    let mut tags = Vec::new();
+    for (content_type, expected) in [("text/plain", [true, true]), ("application/x", [true, false])] {
+        story.wait(Duration::from_secs(1));
+        let request = Publish { if_match: None, expires: None };
+        let read = |id| {
+            let package = story.agent.packages().package(dialog.package);
+            package.read(content_type, Bytes::from_static(b"state"), id).map(Some)
+        };
+        let accepted = story.agent.publish(&dialog, request, story.now, read).unwrap();
+        story.agent.confirm_publish(&accepted, story.now, &mut story.effects);
+        tags.push(accepted.published.entity_tag.to_string());
+        let told: Vec<_> = std::mem::take(&mut story.effects.notifies).iter().map(|n| n.body.is_some()).collect();
+        assert_eq!(told, expected, "{content_type}");
+        watchers.iter().for_each(|&id| story.answer(id, 200));
+    }
+    let request = Publish { if_match: Some(&tags[1]), expires: Some(Duration::ZERO) };
+    let removed = story.agent.publish(&dialog, request, story.now, |_| Ok(None)).unwrap();
+    story.agent.confirm_publish(&removed, story.now, &mut story.effects);
+    let types: Vec<_> =
+        story.effects.notifies.iter().map(|n| n.body.as_ref().unwrap().content_type.as_str().to_owned()).collect();
+    assert_eq!(types, ["text/plain", "text/plain"], "the next to newest counts again");
 }

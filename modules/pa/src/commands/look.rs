@@ -7,12 +7,11 @@ use serde_json::{Value as Json, json};
 use signalbox::module::CommandError;
 
 use crate::agent::Target;
-use crate::documents::DocumentType;
 use crate::notify::Way;
 use crate::packages::PRESENCE;
 use crate::presentity::{Domain, Presentity};
 use crate::state::PresenceAgent;
-use crate::subscription::Subscription;
+use crate::subscription::{Subscription, Watcher};
 
 /// Presentities listed unless more are asked for.
 const LISTED: u64 = 100;
@@ -54,7 +53,7 @@ pub(crate) async fn show(module: Arc<PresenceAgent>, parameters: Json) -> Result
                 json!({
                     "etag": publication.entity_tag.to_string(),
                     "expires": left(publication.expires_at, now),
-                    "type": publication.content.document.content_type(),
+                    "type": &*publication.content.content_type,
                 })
             })
             .collect();
@@ -63,7 +62,10 @@ pub(crate) async fn show(module: Arc<PresenceAgent>, parameters: Json) -> Result
         let mut shown = row(&module, presentity);
         shown["publications"] = publications.into();
         shown["contacts"] = contacts.into();
-        shown["document"] = String::from_utf8_lossy(&presentity.compose(DocumentType::Pidf)).into();
+        let package = module.0.agent.packages().package(presentity.key.package);
+        let form = package.terms().choose_form(None).ok();
+        let body = form.and_then(|form| package.compose(presentity, &form));
+        shown["document"] = body.map(|body| String::from_utf8_lossy(&body.bytes).into_owned()).into();
         shown
     })
 }
@@ -76,10 +78,10 @@ pub(crate) async fn watchers(module: Arc<PresenceAgent>, parameters: Json) -> Re
             .map(|watcher| {
                 json!({
                     "id": watcher.id.to_string(),
-                    "watcher": watcher.way.watcher(),
+                    "watcher": watcher.way.uri(),
                     "state": watcher.state().as_str(),
                     "expires": left(watcher.expires_at(), now),
-                    "type": watcher.document.content_type(),
+                    "type": watcher.form.text(),
                 })
             })
             .collect();
@@ -103,7 +105,7 @@ fn row(module: &PresenceAgent, presentity: &Presentity) -> Json {
         "uid": presentity.key.uid,
         "aor": presentity.aor,
         "domain": presentity.key.domain.as_str(),
-        "event": module.0.agent.packages.package(presentity.key.package).name,
+        "event": module.0.agent.packages().name(presentity.key.package),
         "online": presentity.is_online(),
         "watchers": presentity.watchers.len(),
     })

@@ -3,6 +3,8 @@
 use signalbox_documents::pidf;
 use signalbox_sip::header::Accept;
 
+use super::form::essence;
+
 /// A type of document that this agent can make.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum DocumentType {
@@ -10,29 +12,17 @@ pub enum DocumentType {
 }
 
 impl DocumentType {
-    /// How many there are.
-    pub const COUNT: usize = 1;
-
     pub fn content_type(self) -> &'static str {
         match self {
             Self::Pidf => pidf::CONTENT_TYPE,
         }
     }
 
-    /// Reads what [`Self::content_type`] gave.
+    /// The type that a Content-Type value names, whatever its parameters.
     pub fn parse(content_type: &str) -> Option<Self> {
-        [Self::Pidf].into_iter().find(|document| is_type(content_type, document.content_type()))
+        let essence = essence(content_type);
+        [Self::Pidf].into_iter().find(|document| essence.eq_ignore_ascii_case(document.content_type()))
     }
-}
-
-/// Whether a Content-Type value is of this type, whatever its parameters.
-fn is_type(content_type: &str, expected: &str) -> bool {
-    media_type(content_type).eq_ignore_ascii_case(expected)
-}
-
-/// The type without parameters.
-fn media_type(content_type: &str) -> &str {
-    content_type.split(';').next().unwrap_or_default().trim()
 }
 
 /// Chooses what to send by the ranges of Accept (RFC 3261 §20.1): the highest q wins, among equals the first offer.

@@ -6,15 +6,12 @@ use bytes::Bytes;
 use signalbox::context::{Context, Reply};
 use signalbox::module::{Arguments, Outcome, Refusal, Value};
 use signalbox::storage::Write;
-use signalbox_documents::pidf::Pidf;
-use signalbox_documents::xml::Limits;
 use signalbox_sip::header::HeaderName;
 use signalbox_sip::message::Message;
 use signalbox_sip::method::Method;
 
 use super::request::{self, About};
 use crate::agent::{AcceptedPublish, Target};
-use crate::composition::Part;
 use crate::packages::EventPackage;
 use crate::presentity::Domain;
 use crate::publication::{Content, Publish};
@@ -72,25 +69,25 @@ fn begin(state: &State, context: &Context, domain: Domain) -> Result<(AcceptedPu
     request::check_require(request)?;
     let about = About::of(context)?;
     // Step 2. RFC 3903 wants 489 also where Event is missing.
-    let allowed = || Rejection::BadEvent { allowed: state.agent.packages.allow_events() };
+    let allowed = || Rejection::BadEvent { allowed: state.agent.packages().allow_events() };
     let event = request::event(request).map_err(|rejection| match rejection {
         Rejection::NoEvent => allowed(),
         other => other,
     })?;
-    let package_id = state.agent.packages.find(event.package)?;
-    let package = state.agent.packages.package(package_id);
+    let package_id = state.agent.packages().find_published(event.package)?;
+    let package = state.agent.packages().package(package_id);
     let target = Target { package: package_id, domain, uid: &about.uid, aor: about.aor.as_str() };
     let asked = Publish { if_match: request.value(HeaderName::SipIfMatch), expires: request::expires(request)? };
     let accepted = state.agent.publish(&target, asked, context.now(), |id| content(request, package, id))?;
     let published = &accepted.published;
     let stored = published.content.is_some() || published.previous.is_some();
     let store = state.store.as_ref().filter(|_| stored);
-    let write = store.map(|store| store.put_publication(&target, package.name, published));
+    let write = store.map(|store| store.put_publication(&target, event.package, published));
     Ok((accepted, write))
 }
 
 /// The body of a PUBLISH, read and rendered for the publisher of this id.
-fn content(request: &Message, package: &EventPackage, id: u64) -> Result<Option<Content>, Rejection> {
+fn content(request: &Message, package: &dyn EventPackage, id: u64) -> Result<Option<Content>, Rejection> {
     let body = request.body();
     if body.is_empty() {
         return Ok(None);
@@ -100,8 +97,8 @@ fn content(request: &Message, package: &EventPackage, id: u64) -> Result<Option<
     }
     let encoded = request.items(HeaderName::ContentEncoding).any(|encoding| !encoding.eq_ignore_ascii_case("identity"));
     let content_type = request.value(HeaderName::ContentType).filter(|_| !encoded);
-    let document = package.published_type(content_type.unwrap_or_default())?;
-    let pidf = Pidf::parse(body, &Limits::default()).map_err(Rejection::BadDocument)?;
+    let content_type = content_type.unwrap_or_default();
+    package.terms().check_published(content_type)?;
     // A copy of its own size: the request's buffer would be kept whole.
-    Ok(Some(Content { document, body: Bytes::copy_from_slice(body), part: Part::of_publication(&pidf, id) }))
+    package.read(content_type, Bytes::copy_from_slice(body), id).map(Some)
 }

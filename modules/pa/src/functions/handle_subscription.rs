@@ -8,11 +8,12 @@ use signalbox::storage::Write;
 use signalbox_sip::header::{Accept, HeaderName};
 use signalbox_sip::message::Message;
 use signalbox_sip::method::Method;
+use signalbox_sip::uri::NameAddr;
 
 use super::request::{self, About};
 use crate::agent::Target;
 use crate::notify::Way;
-use crate::packages::EventPackage;
+use crate::packages::Terms;
 use crate::presentity::Domain;
 use crate::rejection::Rejection;
 use crate::state::{PresenceAgent, State};
@@ -79,8 +80,10 @@ fn begin(state: &State, context: &Context, domain: Domain) -> Result<Pending, Re
     let request = &*context.request();
     request::check_require(request)?;
     let event = request::event(request)?;
-    let package_id = state.agent.packages.find(event.package)?;
-    let package = state.agent.packages.package(package_id);
+    let package_id = state.agent.packages().find(event.package)?;
+    let package = state.agent.packages().package(package_id).terms();
+    let from = request.value(HeaderName::From).and_then(|from| NameAddr::parse(from).ok());
+    let watcher = from.ok_or_else(|| Rejection::Malformed("Bad From Header".into()))?;
     let asked = Subscribe {
         identity: Identity {
             call_id: request.call_id(),
@@ -90,7 +93,8 @@ fn begin(state: &State, context: &Context, domain: Domain) -> Result<Pending, Re
         },
         cseq: request.cseq(),
         expires: request::expires(request)?,
-        document: package.choose_document(accept(request)?.as_deref())?,
+        watcher: watcher.uri,
+        form: package.choose_form(accept(request)?.as_deref())?,
     };
     if let Some(tag) = request.to_tag() {
         return refresh(state, context, (tag, &asked, package));
@@ -108,7 +112,7 @@ fn begin(state: &State, context: &Context, domain: Domain) -> Result<Pending, Re
     };
     let accepted = state.agent.subscribe(&target, &asked, make, context.now())?;
     if let Some(store) = state.store.as_ref().filter(|_| !accepted.expires.is_zero()) {
-        written = Some(store.put_subscription(&target, package.name, &accepted, &way));
+        written = Some(store.put_subscription(&target, &package.name, &accepted, &way));
     }
     Ok(Pending { accepted, way: None, write: written })
 }
@@ -117,7 +121,7 @@ fn begin(state: &State, context: &Context, domain: Domain) -> Result<Pending, Re
 fn refresh(
     state: &State,
     context: &Context,
-    (tag, asked, package): (&str, &Subscribe<'_>, &EventPackage),
+    (tag, asked, package): (&str, &Subscribe<'_>, &Terms),
 ) -> Result<Pending, Rejection> {
     let request = &*context.request();
     let id = Token::parse(tag).ok_or(Rejection::NoSubscription)?;
@@ -126,7 +130,7 @@ fn refresh(
         let way = subscription.way.refreshed(request, context.source());
         let target = presentity.target();
         let write = state.store.as_ref().map(|store| {
-            store.put_subscription(&target, package.name, &accepted, way.as_ref().unwrap_or(&subscription.way))
+            store.put_subscription(&target, &package.name, &accepted, way.as_ref().unwrap_or(&subscription.way))
         });
         (way, write)
     };

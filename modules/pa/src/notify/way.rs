@@ -1,5 +1,6 @@
 //! NOTIFY requests: the way to a watcher, kept ready in its subscription, and the sending.
 
+use std::borrow::Cow;
 use std::fmt::Write;
 use std::net::SocketAddr;
 
@@ -11,8 +12,7 @@ use signalbox_sip::message::Message;
 use signalbox_sip::method::Method;
 use signalbox_sip::uri::NameAddr;
 
-use crate::subscription::Identity;
-use crate::subscription::Notify;
+use crate::subscription::{Identity, Notify, Watcher};
 use crate::token::Token;
 
 /// How to get to a watcher.
@@ -29,6 +29,12 @@ impl Way {
     pub fn of_subscribe(request: &Message, tag: Token, contact: &str, source: &Flow) -> Result<Self, DialogError> {
         let dialog = Dialog::of_request(request, tag.spell().as_str(), Phase::Confirmed, false)?;
         let mut template = dialog.request(&Method::Notify, 1);
+        // A display name is told on to those who want to know who watches.
+        let from = request.value(HeaderName::From).and_then(|from| NameAddr::parse(from).ok());
+        if let (Some(display), Some(to)) = (from.and_then(|from| from.display), template.value(HeaderName::To)) {
+            let to = [display, " ", to].concat();
+            template.set(HeaderName::To, &to);
+        }
         template.push(HeaderName::Event, request.value(HeaderName::Event).unwrap_or_default());
         template.push(HeaderName::Contact, &["<", contact, ">"].concat());
         let way = Self { template, flow: flow_back(request, source) };
@@ -89,12 +95,6 @@ impl Way {
         })
     }
 
-    /// The watcher's URI.
-    pub fn watcher(&self) -> &str {
-        let to = self.template.value(HeaderName::To).unwrap_or_default();
-        NameAddr::parse(to).map_or(to, |to| to.uri)
-    }
-
     /// The dialog as text, for the database.
     pub fn notify_text(&self) -> String {
         let mut template = self.template.clone();
@@ -122,10 +122,22 @@ impl Way {
         value.clear();
         let _ = write!(value, "{}", notify.notification);
         message.push(HeaderName::SubscriptionState, &value);
-        if let Some((content_type, body)) = &notify.body {
-            message.set_body(Some(content_type), body.clone());
+        if let Some(body) = &notify.body {
+            message.set_body(Some(body.content_type.as_str()), body.bytes.clone());
         }
         message
+    }
+}
+
+impl Watcher for Way {
+    fn uri(&self) -> &str {
+        let to = self.template.value(HeaderName::To).unwrap_or_default();
+        NameAddr::parse(to).map_or(to, |to| to.uri)
+    }
+
+    fn display_name(&self) -> Cow<'_, str> {
+        let to = self.template.value(HeaderName::To).and_then(|to| NameAddr::parse(to).ok());
+        to.map_or_else(|| "".into(), |to| to.display_name())
     }
 }
 
@@ -182,7 +194,7 @@ mod tests {
         assert_eq!(way.template.request_uri(), "sip:bob@1.2.3.4");
         assert_eq!(way.template.value(HeaderName::From), Some("<sip:alice@example.com>;tag=0000000000001"));
         assert_eq!(way.template.value(HeaderName::To), Some("<sip:bob@example.com>;tag=b"));
-        assert_eq!((way.watcher(), way.flow), ("sip:bob@example.com", None));
+        assert_eq!((way.uri(), way.flow), ("sip:bob@example.com", None));
         let identity = way.identity().unwrap();
         assert_eq!(
             (identity.call_id, identity.remote_tag, identity.event, identity.event_id),

@@ -1,9 +1,11 @@
-//! Event packages: what can be subscribed to and published, and by which documents.
+//! The packages of this agent.
 
-use signalbox_sip::header::Accept;
-
-use crate::documents::{self, DocumentType};
+use super::observer::Observer;
+use super::opaque::Opaque;
+use super::package::{EventPackage, Published};
+use super::presence::Presence;
 use crate::rejection::Rejection;
+use crate::settings::Settings;
 
 /// Which package, by its place in the registry.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -11,114 +13,130 @@ pub struct PackageId(pub u8);
 
 /// The package `presence` (RFC 3856).
 pub const PRESENCE: PackageId = PackageId(0);
+/// Packages that the parameter `events` can admit.
+pub const MAX_PACKAGES: usize = 64;
 
-/// One event package: a row of the registry.
-#[derive(Debug, Clone)]
-pub struct EventPackage {
-    /// The value of Event.
-    pub name: &'static str,
-    /// Where the state comes from and how the parts of several publishers become one document.
-    pub state: StateSource,
-    /// What NOTIFY may carry, best first. The first is the default for watchers without Accept.
-    pub notified: &'static [DocumentType],
-    /// What PUBLISH may carry; empty when nobody may publish.
-    pub published: &'static [DocumentType],
-}
-
-/// How a package comes by its state.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum StateSource {
-    /// Registrations and publications, joined to one presence document.
-    Presence,
-}
-
-/// The packages that this agent serves.
-#[derive(Debug, Clone)]
-pub struct Packages(Vec<EventPackage>);
-
-impl Default for Packages {
-    fn default() -> Self {
-        Self(vec![EventPackage {
-            name: "presence",
-            state: StateSource::Presence,
-            notified: &[DocumentType::Pidf],
-            published: &[DocumentType::Pidf],
-        }])
-    }
+/// The packages that this agent serves. The registry does not change after the start.
+pub struct Packages {
+    packages: Vec<Box<dyn EventPackage>>,
+    /// For each package the one that tells of its subscriptions.
+    observers: Vec<Option<PackageId>>,
 }
 
 impl Packages {
-    /// The package of an Event value (without parameters). Names are case-sensitive (RFC 6665 §8.4).
+    /// `presence`, and the packages that the settings admit.
+    pub fn of(settings: &Settings) -> Self {
+        let mut packages: Vec<Box<dyn EventPackage>> = vec![Box::new(Presence::new(settings.authorization))];
+        for name in &settings.events {
+            let known = packages.iter().any(|package| *package.terms().name == **name);
+            if !known && packages.len() < MAX_PACKAGES {
+                packages.push(Box::new(Opaque::new(name, settings.opaque_authorization())));
+            }
+        }
+        Self::new(packages)
+    }
+
+    /// The first one is `presence`.
+    pub fn new(packages: Vec<Box<dyn EventPackage>>) -> Self {
+        let observed_by = |name: &str| {
+            let mut observers = packages.iter().map(|package| package.terms().observes.as_deref());
+            observers.position(|observed| observed == Some(name)).map(|at| PackageId(at as u8))
+        };
+        Self { observers: packages.iter().map(|package| observed_by(&package.terms().name)).collect(), packages }
+    }
+
+    /// The package of an Event value (without parameters). Names are case-sensitive (RFC 6665 §8.2.1).
     pub fn find(&self, name: &str) -> Result<PackageId, Rejection> {
-        let position = self.0.iter().position(|package| package.name == name);
+        let position = self.packages.iter().position(|package| *package.terms().name == *name);
         position.map(|at| PackageId(at as u8)).ok_or_else(|| Rejection::BadEvent { allowed: self.allow_events() })
     }
 
-    pub fn package(&self, id: PackageId) -> &EventPackage {
-        // Invariant: ids come from `find` only, and the registry does not change after the start.
-        &self.0[usize::from(id.0)]
+    /// The package of the Event value of a PUBLISH: 489 also for those that nobody can publish (RFC 3903 §6 step 2).
+    pub fn find_published(&self, name: &str) -> Result<PackageId, Rejection> {
+        let id = self.find(name)?;
+        match self.package(id).terms().published {
+            Published::Nothing => Err(Rejection::BadEvent { allowed: self.allow_events() }),
+            _ => Ok(id),
+        }
+    }
+
+    pub fn package(&self, id: PackageId) -> &dyn EventPackage {
+        // Invariant: ids come from this registry, and it does not change after the start.
+        &*self.packages[usize::from(id.0)]
+    }
+
+    pub fn name(&self, id: PackageId) -> &str {
+        &self.package(id).terms().name
+    }
+
+    /// The package that tells of the subscriptions of this one.
+    pub fn observer_of(&self, id: PackageId) -> Option<PackageId> {
+        self.observers.get(usize::from(id.0)).copied().flatten()
+    }
+
+    /// The package whose subscriptions this one tells of, with what watches over them for one presentity.
+    pub fn observed_by(&self, id: PackageId) -> Option<(PackageId, Box<dyn Observer>)> {
+        let package = self.package(id);
+        let observed = self.find(package.terms().observes.as_ref()?).ok()?;
+        Some((observed, package.observer()?))
     }
 
     /// The value of Allow-Events.
     pub fn allow_events(&self) -> String {
-        self.0.iter().map(|package| package.name).collect::<Vec<_>>().join(", ")
-    }
-}
-
-impl EventPackage {
-    /// The document for a watcher with these Accept ranges; without Accept the package's default.
-    pub fn choose_document(&self, accept: Option<&[Accept<'_>]>) -> Result<DocumentType, Rejection> {
-        let chosen = match accept {
-            None => self.notified.first().copied(),
-            Some(ranges) => documents::negotiate(self.notified, ranges),
-        };
-        chosen.ok_or(Rejection::NotAcceptable)
-    }
-
-    /// The type of a published body, or 415 with the types that are read.
-    pub fn published_type(&self, content_type: &str) -> Result<DocumentType, Rejection> {
-        let document = DocumentType::parse(content_type).filter(|document| self.published.contains(document));
-        document.ok_or_else(|| Rejection::UnsupportedMediaType { accepted: self.accept() })
-    }
-
-    /// The value of Accept that says what PUBLISH may carry.
-    pub fn accept(&self) -> String {
-        self.published.iter().map(|document| document.content_type()).collect::<Vec<_>>().join(", ")
+        self.packages.iter().map(|package| &*package.terms().name).collect::<Vec<_>>().join(", ")
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use signalbox_sip::header::Header;
+    use signalbox_sip::header::{Accept, Header};
 
     use super::*;
+    use crate::documents::{DocumentType, Form};
+
+    fn packages(events: &[&str]) -> Packages {
+        let events = events.iter().map(|name| (*name).into()).collect();
+        Packages::of(&Settings { events, ..Settings::default() })
+    }
 
     #[test]
     fn an_unknown_package_is_told_what_there_is() {
-        let packages = Packages::default();
+        let packages = packages(&["dialog", "presence", "dialog"]);
         assert_eq!(packages.find("presence"), Ok(PRESENCE));
-        for name in ["Presence", "dialog", ""] {
-            assert_eq!(packages.find(name), Err(Rejection::BadEvent { allowed: "presence".to_owned() }));
+        assert_eq!(packages.find("dialog"), Ok(PackageId(1)));
+        for name in ["Presence", "message-summary", ""] {
+            assert_eq!(packages.find(name), Err(Rejection::BadEvent { allowed: "presence, dialog".to_owned() }));
         }
     }
 
     #[test]
     fn documents_are_chosen_by_accept_and_the_default_without() {
-        let packages = Packages::default();
-        let presence = packages.package(PRESENCE);
-        let accepting = |range| presence.choose_document(Some(&[Accept::parse(range).unwrap()]));
-        assert_eq!(presence.choose_document(None), Ok(DocumentType::Pidf));
-        assert_eq!(accepting("application/*"), Ok(DocumentType::Pidf));
-        assert_eq!(accepting("text/plain"), Err(Rejection::NotAcceptable));
-        assert_eq!(accepting("application/pidf+xml;q=0"), Err(Rejection::NotAcceptable));
-        assert_eq!(presence.choose_document(Some(&[])), Err(Rejection::NotAcceptable));
+        let packages = packages(&["dialog"]);
+        let choose = |id, ranges: Option<&[&str]>| {
+            let ranges: Option<Vec<_>> = ranges.map(|list| list.iter().map(|r| Accept::parse(r).unwrap()).collect());
+            packages.package(id).terms().choose_form(ranges.as_deref())
+        };
+        let pidf = Ok(Form::Made(DocumentType::Pidf));
+        assert_eq!(choose(PRESENCE, None), pidf);
+        assert_eq!(choose(PRESENCE, Some(&["application/*"])), pidf);
+        for refused in [&["text/plain"][..], &["application/pidf+xml;q=0"], &[]] {
+            assert_eq!(choose(PRESENCE, Some(refused)), Err(Rejection::NotAcceptable), "{refused:?}");
+        }
+        let dialog = PackageId(1);
+        assert_eq!(choose(dialog, None), Ok(Form::AsPublished(None)));
+        let chosen = choose(dialog, Some(&["a/b;q=0", "text/*;q=0.5", "c/d"]));
+        assert_eq!(chosen, Ok(Form::AsPublished(Some("a/b;q=0, text/*;q=0.5, c/d".into()))));
+        assert_eq!(choose(dialog, Some(&["a/b;q=0"])), Err(Rejection::NotAcceptable));
     }
 
     #[test]
     fn a_body_of_another_type_is_told_which_are_read() {
-        let presence = &Packages::default().0[0];
-        assert_eq!(presence.published_type("application/pidf+xml;charset=UTF-8"), Ok(DocumentType::Pidf));
+        let packages = packages(&["dialog"]);
+        let check = |id, content_type| packages.package(id).terms().check_published(content_type);
+        assert_eq!(check(PRESENCE, "application/pidf+xml;charset=UTF-8"), Ok(()));
         let accepted = "application/pidf+xml".to_owned();
-        assert_eq!(presence.published_type("text/plain"), Err(Rejection::UnsupportedMediaType { accepted }));
+        assert_eq!(check(PRESENCE, "text/plain"), Err(Rejection::UnsupportedMediaType { accepted }));
+        assert_eq!(check(PackageId(1), "text/plain"), Ok(()));
+        assert_eq!(check(PackageId(1), ""), Err(Rejection::UnsupportedMediaType { accepted: "*/*".to_owned() }));
     }
 }

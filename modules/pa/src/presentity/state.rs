@@ -2,14 +2,15 @@
 
 use std::time::{Duration, Instant};
 
-use bytes::Bytes;
-
 use super::key::Key;
 use crate::agent::Target;
-use crate::composition::{self, Part};
-use crate::documents::DocumentType;
+use crate::composition::Part;
+use crate::documents::{Body, Form};
+use crate::packages::{EventPackage, Observer};
 use crate::publication::Publications;
 
+/// Forms of the composed document that are kept; further ones are made for each watcher.
+const MAX_FORMS: usize = 8;
 /// Contacts of one presentity that are shown; the registrar's own limit is lower.
 const MAX_CONTACTS: usize = 64;
 
@@ -25,8 +26,10 @@ pub struct Presentity {
     /// The earliest deadline that the shard has queued for it.
     pub scheduled: Option<Instant>,
     contacts: Vec<ContactState>,
-    /// The composed document in each type that was asked for since the last change.
-    bodies: [Option<Bytes>; DocumentType::COUNT],
+    /// For a package that tells of the subscriptions of another one: what watches over those.
+    pub observer: Option<Box<dyn Observer>>,
+    /// The composed document in each form that was asked for since the last change.
+    bodies: Vec<(Form, Option<Body>)>,
 }
 
 /// A registered contact, or one that was until a moment ago.
@@ -48,7 +51,8 @@ impl Presentity {
             watchers: Vec::new(),
             scheduled: None,
             contacts: Vec::new(),
-            bodies: [const { None }; DocumentType::COUNT],
+            observer: None,
+            bodies: Vec::new(),
         }
     }
 
@@ -93,7 +97,8 @@ impl Presentity {
         let publications = self.publications.expire(now);
         let before = self.contacts.len();
         self.contacts.retain(|contact| contact.closed_until.is_none_or(|until| until > now));
-        let changed = !publications.is_empty() || self.contacts.len() != before;
+        let mut changed = !publications.is_empty() || self.contacts.len() != before;
+        changed |= self.observer.as_mut().is_some_and(|observer| observer.tick(now));
         if changed {
             self.changed();
         }
@@ -103,29 +108,25 @@ impl Presentity {
     /// When [`Self::expire`] has something to do next.
     pub fn next_deadline(&self) -> Option<Instant> {
         let contacts = self.contacts.iter().filter_map(|contact| contact.closed_until);
-        contacts.chain(self.publications.next_deadline()).min()
+        let observer = self.observer.as_ref().and_then(|observer| observer.next_deadline());
+        contacts.chain(self.publications.next_deadline()).chain(observer).min()
     }
 
     /// The composed documents are no longer right.
     pub fn changed(&mut self) {
-        self.bodies.fill(None);
+        self.bodies.clear();
     }
 
     /// The composed document. It is made once and shared by all who may see the same.
-    pub fn body(&mut self, document: DocumentType) -> Bytes {
-        if let Some(body) = &self.bodies[document as usize] {
+    pub fn body(&mut self, package: &dyn EventPackage, form: &Form) -> Option<Body> {
+        if let Some((_, body)) = self.bodies.iter().find(|(made, _)| made == form) {
             return body.clone();
         }
-        let body = self.compose(document);
-        self.bodies[document as usize] = Some(body.clone());
-        body
-    }
-
-    /// Makes the composed document anew.
-    pub fn compose(&self, document: DocumentType) -> Bytes {
-        match document {
-            DocumentType::Pidf => composition::union(&self.entity(), self.parts()).into(),
+        let body = package.compose(self, form);
+        if self.bodies.len() < MAX_FORMS {
+            self.bodies.push((form.clone(), body.clone()));
         }
+        body
     }
 
     /// By what it is found.
@@ -133,7 +134,8 @@ impl Presentity {
         Target { package: self.key.package, domain: self.key.domain, uid: &self.key.uid, aor: &self.aor }
     }
 
-    fn parts(&self) -> impl Iterator<Item = &Part> + Clone {
+    /// What its document is made of: contacts, then publications, oldest first.
+    pub fn parts(&self) -> impl Iterator<Item = &Part> + Clone {
         let publications = self.publications.iter().map(|publication| &publication.content.part);
         self.contacts.iter().map(|contact| &contact.part).chain(publications)
     }
@@ -151,9 +153,10 @@ impl Presentity {
         self.parts().any(Part::is_open)
     }
 
-    /// Nobody watches it and nobody says anything about it.
+    /// Nobody watches it, nobody says anything about it, and nothing has to be remembered.
     pub fn is_idle(&self) -> bool {
-        self.watchers.is_empty() && self.publications.is_empty()
+        let observer_is_idle = || self.observer.as_ref().is_none_or(|observer| observer.is_idle());
+        self.watchers.is_empty() && self.publications.is_empty() && observer_is_idle()
     }
 
     /// URIs of the contacts, with whether each is registered.
@@ -164,8 +167,12 @@ impl Presentity {
 
 #[cfg(test)]
 mod tests {
+    use bytes::Bytes;
+
     use super::*;
-    use crate::packages::PRESENCE;
+    use crate::documents::DocumentType;
+    use crate::packages::presence::Presence;
+    use crate::packages::{Authorization, PRESENCE};
     use crate::presentity::Domain;
 
     fn presentity() -> Presentity {
@@ -173,8 +180,13 @@ mod tests {
         Presentity::new(key, "sip:alice@example.com")
     }
 
+    fn body(presentity: &mut Presentity) -> Bytes {
+        let package = Presence::new(Authorization::Everybody);
+        presentity.body(&package, &Form::Made(DocumentType::Pidf)).unwrap().bytes
+    }
+
     fn text(presentity: &mut Presentity) -> String {
-        String::from_utf8(presentity.body(DocumentType::Pidf).to_vec()).unwrap()
+        String::from_utf8(body(presentity).to_vec()).unwrap()
     }
 
     #[test]
@@ -208,10 +220,10 @@ mod tests {
     #[test]
     fn the_composed_document_is_made_once_until_something_changes() {
         let mut alice = presentity();
-        let first = alice.body(DocumentType::Pidf);
-        assert_eq!(first.as_ptr(), alice.body(DocumentType::Pidf).as_ptr());
+        let first = body(&mut alice);
+        assert_eq!(first.as_ptr(), body(&mut alice).as_ptr());
         alice.contact_open("sip:a@1.2.3.4", 1000);
-        assert_ne!(first, alice.body(DocumentType::Pidf));
+        assert_ne!(first, body(&mut alice));
     }
 
     #[test]

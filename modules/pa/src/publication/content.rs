@@ -6,7 +6,6 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 
 use crate::composition::Part;
-use crate::documents::DocumentType;
 use crate::token::Token;
 
 /// What one publisher says about a presentity.
@@ -16,15 +15,27 @@ pub struct Publication {
     pub id: u64,
     pub entity_tag: Token,
     pub expires_at: Instant,
+    /// When the content came.
+    pub modified: Instant,
     pub content: Arc<Content>,
 }
 
 /// A published document: as it came, for the database, and as it goes into the composed one.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Content {
-    pub document: DocumentType,
+    /// The value of Content-Type.
+    pub content_type: Arc<str>,
     pub body: Bytes,
+    /// Empty for a package whose documents aren't looked into.
     pub part: Part,
+}
+
+impl Content {
+    /// Whether watchers would see no difference.
+    pub fn says_the_same(&self, other: &Self) -> bool {
+        let looked_into = self.part != Part::default();
+        self.part == other.part && (looked_into || (self.content_type == other.content_type && self.body == other.body))
+    }
 }
 
 /// A PUBLISH as far as its headers go.
@@ -42,6 +53,8 @@ pub struct Published {
     pub id: u64,
     pub entity_tag: Token,
     pub expires: Duration,
+    /// When the content came.
+    pub modified: Instant,
     /// The event state is another than before.
     pub changed: bool,
     /// The document after the request; nothing where it was removed or never stored.

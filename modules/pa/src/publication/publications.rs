@@ -43,7 +43,8 @@ impl Publications {
         let id = matched.map_or_else(|| tokens.token().0, |at| self.0[at].id);
         let content = read(id)?.map(Arc::new);
         let entity_tag = tokens.token();
-        let mut published = Published { id, entity_tag, expires, changed: false, content: None, previous: None };
+        let mut published =
+            Published { id, entity_tag, expires, modified: now, changed: false, content: None, previous: None };
         match (matched, content) {
             (None, None) => return Err(Rejection::NothingPublished),
             (None, Some(_)) if expires.is_zero() => {} // Nothing is to be stored.
@@ -51,7 +52,13 @@ impl Publications {
                 if self.0.len() >= MAX_PUBLICATIONS {
                     return Err(Rejection::TooMany("publications"));
                 }
-                self.0.push(Publication { id, entity_tag, expires_at: now + expires, content: content.clone() });
+                self.0.push(Publication {
+                    id,
+                    entity_tag,
+                    expires_at: now + expires,
+                    modified: now,
+                    content: content.clone(),
+                });
                 published = Published { changed: true, content: Some(content), ..published };
             }
             (Some(at), _) if expires.is_zero() => {
@@ -59,11 +66,13 @@ impl Publications {
             }
             (Some(at), content) => {
                 let publication = &mut self.0[at];
+                let modified = if content.is_some() { now } else { publication.modified };
                 let content = content.unwrap_or_else(|| publication.content.clone());
-                let changed = content.part != publication.content.part;
-                let next = Publication { id, entity_tag, expires_at: now + expires, content: content.clone() };
+                let changed = !content.says_the_same(&publication.content);
+                let expires_at = now + expires;
+                let next = Publication { id, entity_tag, expires_at, modified, content: content.clone() };
                 let previous = Some(std::mem::replace(publication, next));
-                published = Published { changed, content: Some(content), previous, ..published };
+                published = Published { changed, modified, content: Some(content), previous, ..published };
             }
         }
         Ok(published)
@@ -97,6 +106,11 @@ impl Publications {
         self.0.extract_if(.., |publication| publication.expires_at <= now).map(|publication| publication.id).collect()
     }
 
+    /// The one that was published or modified last; a refresh changes nothing.
+    pub fn newest(&self) -> Option<&Publication> {
+        self.0.iter().max_by_key(|publication| publication.modified)
+    }
+
     pub fn next_deadline(&self) -> Option<Instant> {
         self.0.iter().map(|publication| publication.expires_at).min()
     }
@@ -122,7 +136,6 @@ mod tests {
 
     use super::*;
     use crate::composition::Part;
-    use crate::documents::DocumentType;
 
     const HOUR: Duration = Duration::from_secs(3600);
 
@@ -146,7 +159,7 @@ mod tests {
             let interval = Interval { default: HOUR, minimum: Duration::from_secs(60), maximum: HOUR };
             let request = Publish { if_match, expires: expires.map(Duration::from_secs) };
             let content = contact.map(|uri| Content {
-                document: DocumentType::Pidf,
+                content_type: "application/pidf+xml".into(),
                 body: Bytes::copy_from_slice(uri.as_bytes()),
                 part: Part::of_contact(uri, 1000, true),
             });

@@ -3,18 +3,14 @@
 use std::collections::HashMap;
 
 use signalbox::storage::{Row, StorageError};
-use signalbox_documents::pidf::Pidf;
-use signalbox_documents::xml::Limits;
 
 use super::tables::{PUBLICATION, RESERVATION, SUBSCRIPTION};
 use super::write::{Store, left_out, number};
-use crate::agent::Effects;
-use crate::agent::{Agent, RestoredSubscription, Target};
-use crate::composition::Part;
-use crate::documents::DocumentType;
+use crate::agent::{Agent, Effects, RestoredSubscription, Target};
+use crate::documents::Form;
 use crate::notify::Way;
 use crate::presentity::Domain;
-use crate::publication::{Content, Publication};
+use crate::publication::Publication;
 use crate::subscription::Status;
 use crate::token::Token;
 
@@ -44,11 +40,11 @@ impl Store {
 
     fn restore_publication(&self, row: &Row, agent: &Agent<Way>) -> Result<bool, StorageError> {
         let (id, body) = (row.integer("id")?.cast_unsigned(), row.blob("body")?);
-        let document = DocumentType::parse(row.text("document")?);
-        let (Some(target), Some(document)) = (self.target(row, agent)?, document) else {
+        let Some(target) = self.target(row, agent)? else {
             return Ok(left_out(row.text("uid")?));
         };
-        let Ok(pidf) = Pidf::parse(&body, &Limits::default()) else {
+        let package = agent.packages().package(target.package);
+        let Ok(content) = package.read(row.text("document")?, body, id) else {
             return Ok(left_out(target.uid));
         };
         let now = self.clock.now();
@@ -56,7 +52,8 @@ impl Store {
             id,
             entity_tag: Token(row.integer("etag")?.cast_unsigned()),
             expires_at: now + self.left(row.integer("expires")?),
-            content: Content { document, body, part: Part::of_publication(&pidf, id) }.into(),
+            modified: self.instant(row.integer("modified")?),
+            content: content.into(),
         };
         agent.restore_publication(&target, publication, now);
         Ok(true)
@@ -71,13 +68,9 @@ impl Store {
     ) -> Result<bool, StorageError> {
         let id = row.integer("id")?;
         let way = Way::read(row.text("notify")?, row.optional_text("flow")?);
-        let parsed = (
-            self.target(row, agent)?,
-            DocumentType::parse(row.text("document")?),
-            Status::parse(row.text("status")?),
-            way,
-        );
-        let (Some(target), Some(document), Some(status), Some(way)) = parsed else {
+        let parsed =
+            (self.target(row, agent)?, Form::parse(row.text("document")?), Status::parse(row.text("status")?), way);
+        let (Some(target), Some(form), Some(status), Some(way)) = parsed else {
             return Ok(left_out(row.text("uid")?));
         };
         let reserved = marks.get(&id).copied().unwrap_or(0);
@@ -86,8 +79,9 @@ impl Store {
             target,
             remote_cseq: number(row.integer("cseq")?),
             mark: reserved.max(number(row.integer("mark")?)),
-            document,
+            form,
             status,
+            since: self.instant(row.integer("began")?),
             expires: self.left(row.integer("expires")?),
             way,
         };
@@ -95,7 +89,7 @@ impl Store {
     }
 
     fn target<'r>(&self, row: &'r Row, agent: &Agent<Way>) -> Result<Option<Target<'r>>, StorageError> {
-        let (package, domain) = (agent.packages.find(row.text("package")?), Domain::parse(row.text("domain")?));
+        let (package, domain) = (agent.packages().find(row.text("package")?), Domain::parse(row.text("domain")?));
         let (Ok(package), Some(domain)) = (package, domain) else {
             return Ok(None);
         };

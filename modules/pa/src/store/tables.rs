@@ -14,6 +14,7 @@ pub(super) static SUBSCRIPTION: Table = Table {
         Column::text("document"),
         Column::integer("cseq"),
         Column::integer("mark"),
+        Column::integer("began"),
         Column::integer("expires"),
         Column::text("notify"),
         Column::text("flow"),
@@ -35,6 +36,7 @@ pub(super) static PUBLICATION: Table = Table {
         Column::text("domain"),
         Column::text("package"),
         Column::integer("etag"),
+        Column::integer("modified"),
         Column::integer("expires"),
         Column::text("document"),
         Column::blob("body"),
@@ -42,8 +44,15 @@ pub(super) static PUBLICATION: Table = Table {
     key: 1,
 };
 
-pub(super) static MIGRATIONS: [Migration; 1] = [Migration {
-    version: 1,
-    name: "tables pa_subscription, pa_reservation, pa_publication",
-    sql: Sql::All(include_str!("../../migrations/1_presence.sql")),
-}];
+pub(super) static MIGRATIONS: [Migration; 2] = [
+    Migration {
+        version: 1,
+        name: "tables pa_subscription, pa_reservation, pa_publication",
+        sql: Sql::All(include_str!("../../migrations/1_presence.sql")),
+    },
+    Migration {
+        version: 2,
+        name: "columns for when a subscription began and a publication was modified",
+        sql: Sql::All(include_str!("../../migrations/2_order.sql")),
+    },
+];

@@ -1,6 +1,6 @@
 //! The module's tables, as they are written.
 
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 use signalbox::clock::Clock;
 use signalbox::storage::{Change, Database, StorageError, Value, Write};
@@ -30,6 +30,7 @@ impl Store {
         if accepted.expires.is_zero() {
             return self.remove_subscription(accepted.id);
         }
+        let now = self.clock.now();
         let row = vec![
             key(accepted.id.0),
             target.uid.into(),
@@ -37,10 +38,11 @@ impl Store {
             target.domain.as_str().into(),
             package.into(),
             accepted.status.as_str().into(),
-            accepted.document.content_type().into(),
+            accepted.form.text().into(),
             accepted.cseq.into(),
             accepted.mark.into(),
-            self.unix(accepted.expires).into(),
+            self.unix(accepted.since).into(),
+            self.unix(now + accepted.expires).into(),
             way.notify_text().into(),
             way.flow_text().into(),
         ];
@@ -68,8 +70,9 @@ impl Store {
             target.domain.as_str().into(),
             package.into(),
             key(published.entity_tag.0),
-            self.unix(published.expires).into(),
-            content.document.content_type().into(),
+            self.unix(published.modified).into(),
+            self.unix(self.clock.now() + published.expires).into(),
+            (&*content.content_type).into(),
             content.body.clone().into(),
         ];
         self.database.journal().put(&PUBLICATION, row)
@@ -79,10 +82,20 @@ impl Store {
         self.database.journal().delete(&PUBLICATION, vec![key(id)])
     }
 
-    /// The end of an interval that begins now, in milliseconds since 1970.
-    fn unix(&self, interval: Duration) -> i64 {
-        let end = self.clock.unix(self.clock.now() + interval).duration_since(SystemTime::UNIX_EPOCH);
-        i64::try_from(end.unwrap_or_default().as_millis()).unwrap_or(i64::MAX)
+    /// Milliseconds since 1970.
+    fn unix(&self, at: Instant) -> i64 {
+        let since = self.clock.unix(at).duration_since(SystemTime::UNIX_EPOCH);
+        i64::try_from(since.unwrap_or_default().as_millis()).unwrap_or(i64::MAX)
+    }
+
+    /// The moment that [`Self::unix`] wrote; now where that lies before anything that this process can name.
+    pub(super) fn instant(&self, unix: i64) -> Instant {
+        let now = self.clock.now();
+        let at = SystemTime::UNIX_EPOCH + Duration::from_millis(u64::try_from(unix).unwrap_or(0));
+        match self.clock.unix(now).duration_since(at) {
+            Ok(ago) => now.checked_sub(ago).unwrap_or(now),
+            Err(_) => now,
+        }
     }
 
     /// What is left until then.

@@ -1,11 +1,21 @@
 //! A NOTIFY as the agent wants it sent.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
-use bytes::Bytes;
 use signalbox_sip::dialog::notifier::Notification;
 
+use crate::documents::Body;
 use crate::token::Token;
+
+/// How to get to a watcher, which the agent doesn't look into but for who that is.
+pub trait Watcher {
+    /// The watcher's URI.
+    fn uri(&self) -> &str;
+
+    /// The display name beside it; empty without.
+    fn display_name(&self) -> Cow<'_, str>;
+}
 
 /// A NOTIFY to be sent now.
 #[derive(Debug, Clone)]
@@ -14,8 +24,8 @@ pub struct Notify<W> {
     pub id: Token,
     pub cseq: u32,
     pub notification: Notification,
-    /// Content type and body; nothing for watchers who may not see anything yet.
-    pub body: Option<(&'static str, Bytes)>,
+    /// Nothing for watchers who may not see anything yet.
+    pub body: Option<Body>,
     /// How to get to the watcher.
     pub way: Arc<W>,
 }

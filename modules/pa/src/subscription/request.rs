@@ -1,9 +1,9 @@
 //! A SUBSCRIBE, as far as the agent needs it, and an accepted one.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::status::Status;
-use crate::documents::DocumentType;
+use crate::documents::Form;
 use crate::token::Token;
 
 /// What tells a subscription from others: its dialog and its event (RFC 6665 §4.4.1, §8.2.1).
@@ -17,21 +17,25 @@ pub struct Identity<'a> {
 }
 
 /// What a SUBSCRIBE asks for.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub struct Subscribe<'a> {
     pub identity: Identity<'a>,
     pub cseq: u32,
     pub expires: Option<Duration>,
-    pub document: DocumentType,
+    /// The watcher's URI.
+    pub watcher: &'a str,
+    pub form: Form,
 }
 
 /// An accepted SUBSCRIBE, to be committed, answered and then confirmed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Accepted {
     pub id: Token,
     pub expires: Duration,
     pub status: Status,
-    pub document: DocumentType,
+    /// When the subscription began.
+    pub since: Instant,
+    pub form: Form,
     pub cseq: u32,
     /// The CSeq mark to be committed with it.
     pub mark: u32,

@@ -9,14 +9,14 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use bytes::Bytes;
 use signalbox_sip::dialog::notifier::{Delivery, Policy};
 use signalbox_sip::dialog::subscription::{Reason, State};
 use signalbox_sip::dialog::{Notifier, Sequence};
 
 use super::notify::Notify;
 use super::status::Status;
-use crate::documents::DocumentType;
+use crate::documents::{Body, Form};
+use crate::packages::Cause;
 use crate::token::Token;
 
 /// CSeq numbers that are reserved at a time.
@@ -31,8 +31,10 @@ pub struct Subscription<W> {
     pub id: Token,
     /// The place of its presentity in the shard.
     pub presentity: u32,
-    pub document: DocumentType,
+    pub form: Form,
     pub way: Arc<W>,
+    /// When it began.
+    pub since: Instant,
     /// Dialog and Event of the subscription, as a keyed hash.
     pub fingerprint: u64,
     /// The CSeq of the last SUBSCRIBE.
@@ -46,6 +48,10 @@ pub struct Subscription<W> {
     /// The 2xx to the SUBSCRIBE is out: NOTIFYs may follow.
     answered: bool,
     reserving: bool,
+    /// The state that was last shown to the package which observes this one.
+    observed: Option<State>,
+    /// Up to where the watcher knows a state that is told in parts.
+    seen: Option<u64>,
 }
 
 /// What a subscription starts with.
@@ -53,8 +59,9 @@ pub struct Subscription<W> {
 pub struct Start<W> {
     pub id: Token,
     pub presentity: u32,
-    pub document: DocumentType,
+    pub form: Form,
     pub way: Arc<W>,
+    pub since: Instant,
     pub fingerprint: u64,
     pub remote_cseq: u32,
     /// Active or pending.
@@ -80,12 +87,13 @@ impl<W> Subscription<W> {
 
     /// One from the database, with `expires` as what is left of it. Nothing is to be told.
     pub fn restored(start: Start<W>, sequence: Sequence, now: Instant) -> Self {
-        let Start { id, presentity, document, way, fingerprint, remote_cseq, status, expires } = start;
+        let Start { id, presentity, form, way, since, fingerprint, remote_cseq, status, expires } = start;
         Self {
             id,
             presentity,
-            document,
+            form,
             way,
+            since,
             fingerprint,
             remote_cseq,
             scheduled: None,
@@ -94,6 +102,8 @@ impl<W> Subscription<W> {
             visible: status == Status::Active,
             answered: true,
             reserving: false,
+            observed: None,
+            seen: None,
         }
     }
 
@@ -127,6 +137,7 @@ impl<W> Subscription<W> {
     /// A SUBSCRIBE within the dialog was accepted; false when the subscription has ended meanwhile.
     #[must_use]
     pub fn refresh(&mut self, expires: Duration, now: Instant) -> bool {
+        self.seen = None;
         self.notifier.on_subscribe(expires, now)
     }
 
@@ -155,10 +166,23 @@ impl<W> Subscription<W> {
 
     /// The NOTIFY on its way was answered with this status and Retry-After, or by nobody.
     pub fn notified(&mut self, answer: Option<(u16, Option<Duration>)>, policy: &Policy, now: Instant) -> Delivery {
-        match answer {
+        let was_in_flight = self.notifier.is_in_flight();
+        let delivery = match answer {
             Some((status, retry_after)) => self.notifier.on_response(status, retry_after, policy, now),
             None => self.notifier.on_timeout(policy),
+        };
+        if was_in_flight && delivery != Delivery::Delivered {
+            self.seen = None;
         }
+        delivery
+    }
+
+    /// What happened to it since this was last asked, and its state now.
+    pub fn take_change(&mut self) -> Option<(Cause, State)> {
+        let silently = self.is_over() && !self.state().is_terminated();
+        let state = if silently { State::Terminated(Reason::Timeout) } else { self.state() };
+        let old = self.observed.replace(state);
+        (old != Some(state)).then(|| (Cause::of(old, state), state))
     }
 
     /// CSeq numbers up to `mark` are committed.
@@ -177,8 +201,14 @@ impl<W> Subscription<W> {
         if self.sequence.remaining() > CSEQ_LOW { self.sequence.mark() } else { self.sequence.next_mark(CSEQ_BLOCK) }
     }
 
-    /// What is to be done now. To be called until it says nothing. `body` gives the presentity's document.
-    pub fn step(&mut self, policy: &Policy, now: Instant, body: impl FnOnce(DocumentType) -> Bytes) -> Step<W> {
+    /// What is to be done now. To be called until it says nothing. `body` gives the presentity's document in a form, for
+    /// a NOTIFY of that CSeq, to a watcher who has seen what the mark says.
+    pub fn step(
+        &mut self,
+        policy: &Policy,
+        now: Instant,
+        body: impl FnOnce(&Form, u32, &mut Option<u64>) -> Option<Body>,
+    ) -> Step<W> {
         if !self.answered || self.is_over() {
             return Step::Nothing;
         }
@@ -193,7 +223,7 @@ impl<W> Subscription<W> {
             return Step::Nothing;
         };
         // RFC 6665 §4.2.1.4: the last NOTIFY may carry the state too.
-        let body = self.visible.then(|| (self.document.content_type(), body(self.document)));
+        let body = if self.visible { body(&self.form, cseq, &mut self.seen) } else { None };
         Step::Send(Notify { id: self.id, cseq, notification, body, way: self.way.clone() })
     }
 
@@ -209,17 +239,25 @@ impl<W> Subscription<W> {
 
 #[cfg(test)]
 mod tests {
+    use bytes::Bytes;
+
     use super::*;
+    use crate::documents::{ContentType, DocumentType};
 
     const POLICY: Policy = Policy { min_interval: Duration::ZERO, keep_on_timeout: false };
+
+    fn body() -> Body {
+        Body::new(ContentType::Known("application/pidf+xml"), Bytes::from_static(b"x"))
+    }
 
     fn start(status: Status) -> Start<()> {
         let expires = Duration::from_secs(100);
         Start {
             id: Token(1),
             presentity: 0,
-            document: DocumentType::Pidf,
+            form: Form::Made(DocumentType::Pidf),
             way: Arc::new(()),
+            since: Instant::now(),
             fingerprint: 0,
             remote_cseq: 1,
             status,
@@ -234,7 +272,7 @@ mod tests {
     }
 
     fn step(subscription: &mut Subscription<()>, now: Instant) -> Step<()> {
-        subscription.step(&POLICY, now, |_| Bytes::from_static(b"x"))
+        subscription.step(&POLICY, now, |_, _, _| Some(body()))
     }
 
     fn sent(subscription: &mut Subscription<()>, now: Instant) -> Option<Notify<()>> {
@@ -252,7 +290,7 @@ mod tests {
         subscription.answered();
         let notify = sent(&mut subscription, now).unwrap();
         assert_eq!((notify.cseq, notify.notification.to_string()), (1, "active;expires=100".to_owned()));
-        assert_eq!(notify.body, Some(("application/pidf+xml", Bytes::from_static(b"x"))));
+        assert_eq!(notify.body, Some(body()));
     }
 
     #[test]

@@ -1,0 +1,115 @@
+//! The hook of packages that tell of the subscriptions of another package (RFC 6665 §7.1: templates), such as `presence.winfo`
+//! (RFC 3857).
+//!
+//! Such a package names the other one in [`Terms::observes`](super::Terms::observes) and gives each of its own presentities an [`Observer`].
+//! The agent shows the observer every subscription of the same presentity under the observed package when it begins and whenever its state
+//! changes, tells the package's own watchers when the observer says so, and has it make each NOTIFY's document.
+//!
+//! A presentity of the observing package comes about when somebody subscribes to it (the observer is then shown all
+//! subscriptions that there are), or when a subscription ends for which nobody has decided: the observer may have to remember it.
+
+use std::borrow::Cow;
+use std::fmt::Debug;
+use std::time::Instant;
+
+use signalbox_sip::dialog::subscription::{Reason, State};
+
+use crate::documents::Body;
+use crate::subscription::Status;
+use crate::token::Token;
+
+/// Watches over the subscriptions to one presentity under another package. All of it runs under the lock of the presentity's shard.
+pub trait Observer: Send + Debug {
+    /// A subscription of the observed package changed. True when the watchers of this package are to be told.
+    fn observe(&mut self, change: &Change<'_>, now: Instant) -> bool;
+
+    /// The document for one watcher.
+    fn body(&mut self, told: Told<'_>, now: Instant) -> Body;
+
+    /// When [`Self::tick`] has something to do, if nothing happens before.
+    fn next_deadline(&self) -> Option<Instant>;
+
+    /// Does what is due. True when the watchers of this package are to be told.
+    fn tick(&mut self, now: Instant) -> bool;
+
+    /// Nothing has to be remembered.
+    fn is_idle(&self) -> bool;
+}
+
+/// A subscription after something happened to it.
+#[derive(Debug, Clone)]
+pub struct Change<'a> {
+    /// The same for all changes of one subscription, and after a restart.
+    pub id: Token,
+    /// The watcher's URI (From of its SUBSCRIBE).
+    pub watcher: &'a str,
+    /// The display name beside it; empty without.
+    pub display_name: Cow<'a, str>,
+    pub state: State,
+    /// What the presentity's user has decided, also for a subscription that has ended.
+    pub status: Status,
+    pub cause: Cause,
+    /// When it began.
+    pub since: Instant,
+    /// When it ends, or ended.
+    pub expires: Instant,
+}
+
+/// What happened to a subscription: the events of RFC 3857 §4.7.1, and a refresh, which is none.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Cause {
+    Subscribe,
+    /// Its time to live changed, nothing else.
+    Refresh,
+    Approved,
+    Deactivated,
+    Probation,
+    Rejected,
+    Timeout,
+    GiveUp,
+    NoResource,
+}
+
+/// Which NOTIFY a document is made for.
+#[derive(Debug)]
+pub struct Told<'a> {
+    /// The presentity's address of record.
+    pub aor: &'a str,
+    /// The CSeq of the NOTIFY: it grows by one with each NOTIFY of the subscription, also across a restart (where it may leave a gap).
+    pub cseq: u32,
+    /// A mark of the observer's own: up to where this watcher knows the state. None when it must be told all of it: after each SUBSCRIBE,
+    /// and when a NOTIFY did not get there.
+    pub seen: &'a mut Option<u64>,
+}
+
+impl Cause {
+    /// Why a subscription came from one state to another; `None` as the old state: it is new.
+    pub fn of(old: Option<State>, new: State) -> Self {
+        match (old, new) {
+            (Some(State::Pending), State::Active) => Self::Approved,
+            (_, State::Pending | State::Active) => Self::Subscribe,
+            (_, State::Terminated(reason)) => match reason {
+                Reason::Deactivated => Self::Deactivated,
+                Reason::Probation => Self::Probation,
+                Reason::Rejected => Self::Rejected,
+                Reason::Timeout => Self::Timeout,
+                Reason::GiveUp => Self::GiveUp,
+                Reason::NoResource | Reason::Invariant => Self::NoResource,
+            },
+        }
+    }
+
+    /// The value of the attribute `event` (RFC 3858 §3.2.3). A refresh leaves it at what it was, which is most often this.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Subscribe | Self::Refresh => "subscribe",
+            Self::Approved => "approved",
+            Self::Deactivated => "deactivated",
+            Self::Probation => "probation",
+            Self::Rejected => "rejected",
+            Self::Timeout => "timeout",
+            Self::GiveUp => "giveup",
+            Self::NoResource => "noresource",
+        }
+    }
+}
