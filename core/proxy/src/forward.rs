@@ -2,12 +2,11 @@
 //! and Record-Route become, and whether it runs in a circle.
 
 use std::borrow::Cow;
-use std::fmt::Write;
 use std::hash::Hasher;
 use std::net::{IpAddr, SocketAddr};
 
-use signalbox_sip::header::HeaderName;
-use signalbox_sip::header::Via;
+use signalbox_sip::header::{Header, HeaderName, Via};
+use signalbox_sip::lex;
 use signalbox_sip::message::Message;
 use signalbox_sip::uri::{Host, NameAddr, Scheme, Uri};
 use siphasher::sip::SipHasher13;
@@ -105,7 +104,7 @@ pub fn count_hop(message: &mut Message, default: u32) -> Result<(), Error> {
         0 => Err(Error::TooManyHops),
         // §20.22: "an integer in the range 0-255".
         _ => {
-            message.set(HeaderName::MaxForwards, itoa((hops - 1).min(255)).as_str());
+            message.set(HeaderName::MaxForwards, itoa::Buffer::new().format((hops - 1).min(255)));
             Ok(())
         }
     }
@@ -130,7 +129,8 @@ pub fn loop_hash(message: &Message, keys: (u64, u64)) -> u32 {
 /// §16.3 step 4 as corrected by RFC 5393 §4.2.1: one of the Via values is ours, and the request would go the same way as
 /// it went then.
 pub fn is_looped(message: &Message, is_ours: impl Fn(&Via<'_>) -> bool, loop_hash: u32) -> bool {
-    message.headers::<Via<'_>>().skip(1).filter_map(Result::ok).any(|via| {
+    let mut below = message.items(HeaderName::Via).skip(1).filter_map(|via| Via::parse(via).ok());
+    below.any(|via| {
         is_ours(&via) && via.branch().and_then(BranchToken::parse).is_some_and(|branch| branch.loop_hash == loop_hash)
     })
 }
@@ -155,7 +155,10 @@ pub fn receive_via(message: &mut Message, source: &Flow) -> Result<Flow, Error> 
         return Ok(reply_to);
     }
     let mut text = String::with_capacity(160);
-    let _ = write!(text, "SIP/2.0/{} {}", via.transport, via.sent_by);
+    text.push_str("SIP/2.0/");
+    text.push_str(via.transport);
+    text.push(' ');
+    via.sent_by.push_to(&mut text);
     for (name, value) in via.params.iter() {
         if name.eq_ignore_ascii_case("received") || name.eq_ignore_ascii_case("rport") {
             continue;
@@ -168,9 +171,15 @@ pub fn receive_via(message: &mut Message, source: &Flow) -> Result<Flow, Error> 
         }
     }
     // RFC 3581 §4: with rport, received is given even where the host is right.
-    let _ = write!(text, ";received={}", source.remote.ip());
+    text.push_str(";received=");
+    match source.remote.ip() {
+        IpAddr::V4(address) => Host::V4(address).push_to(&mut text),
+        // In Via without brackets: `via-received` of RFC 3261 §25.1 is an `IPv6address`.
+        IpAddr::V6(address) => text.push_str(&address.to_string()),
+    }
     if rport {
-        let _ = write!(text, ";rport={}", source.remote.port());
+        text.push_str(";rport=");
+        lex::push_decimal(&mut text, source.remote.port().into());
     }
     message.replace_first_item(HeaderName::Via, &text);
     Ok(reply_to)
@@ -208,20 +217,4 @@ pub(crate) fn record_route_values(
         return (value(outgoing, false), None);
     }
     (value(outgoing, true), Some(value(incoming, true)))
-}
-
-/// A number as text without the formatting machinery.
-fn itoa(number: u32) -> String {
-    let mut digits = [0u8; 10];
-    let mut at = digits.len();
-    let mut rest = number;
-    loop {
-        at -= 1;
-        digits[at] = b'0' + u8::try_from(rest % 10).unwrap_or_default();
-        rest /= 10;
-        if rest == 0 {
-            break;
-        }
-    }
-    String::from_utf8_lossy(&digits[at..]).into_owned()
 }

@@ -6,6 +6,7 @@ use crate::message::{MAX_BODY, MAX_HEAD, Message, ParseError, Problem, parse_hea
 
 /// What a stream carries.
 #[derive(Clone, Debug)]
+#[expect(clippy::large_enum_variant, reason = "nearly every frame is a message, and is handed on at once")]
 pub enum Frame {
     Message(Message),
     /// A double CRLF: the peer wants a CRLF back.

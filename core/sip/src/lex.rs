@@ -124,6 +124,17 @@ pub fn decimal(text: &str) -> Option<u32> {
     Some(number)
 }
 
+/// Appends the number in decimal digits, without the formatting machinery.
+pub fn push_decimal(out: &mut String, number: u32) {
+    out.push_str(itoa::Buffer::new().format(number));
+}
+
+/// Appends the number in hexadecimal digits, without the formatting machinery.
+pub fn push_hex(out: &mut String, number: u32) {
+    let digits = (u32::BITS - number.leading_zeros()).div_ceil(4).max(1);
+    out.extend((0..digits).rev().map(|digit| char::from(b"0123456789abcdef"[(number >> (4 * digit) & 0xf) as usize])));
+}
+
 /// The token that the text starts with, and what follows it. `None` where it starts otherwise.
 pub fn split_token(text: &str) -> Option<(&str, &str)> {
     let end = skip(text.as_bytes(), 0, TOKEN);

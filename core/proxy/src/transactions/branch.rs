@@ -5,7 +5,7 @@
 //! cannot be guessed; the loop hash tells a request that comes back unchanged from one that was retargeted
 //! (§16.6 step 8, RFC 5393 §4.2).
 
-use std::fmt::Write;
+use signalbox_sip::lex;
 
 use super::ClientId;
 
@@ -23,11 +23,14 @@ pub(crate) struct BranchToken {
 
 impl BranchToken {
     pub(crate) fn write(&self, out: &mut String) {
-        // Writing to a String cannot fail.
-        let _ = match self.client {
-            Some(id) => write!(out, "{PREFIX}{:x}.{:x}.{:x}.{:x}", self.worker, id.slot, id.token, self.loop_hash),
-            None => write!(out, "{PREFIX}{:x}...{:x}", self.worker, self.loop_hash),
-        };
+        out.push_str(PREFIX);
+        lex::push_hex(out, self.worker.into());
+        for part in [self.client.map(|id| id.slot), self.client.map(|id| id.token), Some(self.loop_hash)] {
+            out.push('.');
+            if let Some(number) = part {
+                lex::push_hex(out, number);
+            }
+        }
     }
 
     /// `None` for branches that others made.

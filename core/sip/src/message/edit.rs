@@ -75,13 +75,15 @@ impl Message {
         self
     }
 
-    /// Adds the tag to To where it has none.
+    /// Adds the tag, a token, to To where it has none.
     pub fn set_to_tag(&mut self, tag: &str) {
         if self.to_tag().is_none()
             && let Some(to) = self.value(HeaderName::To)
         {
             let value = [to, ";tag=", tag].concat();
-            self.set(HeaderName::To, &value);
+            self.put_line(Wanted::Known(HeaderName::To), HeaderName::To.as_str(), &value);
+            let end = self.text.len() - "\r\n".len();
+            self.looks.to_tag = Span::new(end - tag.len(), end);
         }
     }
 }
@@ -180,6 +182,12 @@ impl Message {
     }
 
     fn set_line(&mut self, wanted: Wanted<'_>, name: &str, value: &str) {
+        let name = self.put_line(wanted, name, value);
+        self.refresh(name);
+    }
+
+    /// [`Message::set_line`] but for what is kept about the header, whose name is given back.
+    fn put_line(&mut self, wanted: Wanted<'_>, name: &str, value: &str) -> HeaderName {
         let known = HeaderName::parse(name);
         let line = self.append(known, name, value);
         match self.position(wanted) {
@@ -194,7 +202,7 @@ impl Message {
                 });
             }
         }
-        self.refresh(known);
+        known
     }
 
     fn remove_lines(&mut self, wanted: Wanted<'_>) -> usize {
@@ -271,6 +279,7 @@ impl Message {
                 }
             }
             HeaderName::ContentLength => self.looks.content_length = None,
+            HeaderName::Via => self.looks.top_via = None,
             _ => {}
         }
     }

@@ -24,6 +24,12 @@ impl Span {
         if start > whole.len() { Self::NONE } else { Self::new(start, start + piece.len()) }
     }
 
+    /// Where a piece of a line stands in a copy of the line; `None` where it is no piece of that.
+    pub(super) fn moved(self, line: &HeaderLine, copy: &HeaderLine) -> Option<Self> {
+        let inside = line.start <= self.start && self.end <= line.end;
+        inside.then(|| Self { start: self.start - line.start + copy.start, end: self.end - line.start + copy.start })
+    }
+
     pub(super) fn in_text(self, text: &str) -> Option<&str> {
         text.get(self.start as usize..self.end as usize)
     }

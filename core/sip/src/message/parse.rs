@@ -5,7 +5,7 @@ use bytes::Bytes;
 
 use super::line::{HeaderLine, Span};
 use super::reply::ROOM;
-use super::view::{Kind, Looks};
+use super::view::{Kind, Looks, TopVia};
 use super::{Message, ParseError, Problem, octets};
 use crate::header::{Header, HeaderError, HeaderName, Via};
 use crate::lex;
@@ -295,7 +295,8 @@ fn check(message: &mut Message) -> Result<Option<usize>, Problem> {
         line.map(|line| message.text_of(line.value_span())).ok_or(Problem::Missing(name))
     };
     let first_via = lex::split_list(value(via, HeaderName::Via)?).next().unwrap_or_default();
-    Via::parse(first_via).map_err(Problem::Header)?;
+    let top_via = Via::parse(first_via).map_err(Problem::Header)?;
+    looks.top_via = Some(TopVia::of(&top_via, &message.text));
     let address = |line, name| NameAddr::parse(value(line, name)?).map_err(|error| Problem::Address(name, error));
     let tag = |address: NameAddr<'_>| address.tag().map_or(Span::NONE, |tag| Span::of(tag, &message.text));
     looks.from_tag = tag(address(from, HeaderName::From)?);

@@ -42,12 +42,13 @@ impl Message {
             let at = reply.text.len();
             reply.text.push_str(self.text_of(line.line_span()));
             reply.text.push_str("\r\n");
-            reply.lines.push(HeaderLine { ends_clean: true, ..line.moved_to(at) });
+            let copy = HeaderLine { ends_clean: true, ..line.moved_to(at) };
+            reply.looks.from_tag = self.looks.from_tag.moved(line, &copy).unwrap_or(reply.looks.from_tag);
+            reply.looks.to_tag = self.looks.to_tag.moved(line, &copy).unwrap_or(reply.looks.to_tag);
+            reply.lines.push(copy);
         }
+        reply.looks.cseq = self.looks.cseq;
         reply.carries_octets = self.carries_octets || octets::may_carry(reason);
-        for name in [HeaderName::From, HeaderName::To, HeaderName::CSeq] {
-            reply.refresh(name);
-        }
         // The CSeq of a request that could not be parsed may name another method, or none.
         reply.method = self.method.clone();
         reply

@@ -1,11 +1,14 @@
 //! The message and what can be read from it.
 
+use std::net::IpAddr;
+
 use bytes::Bytes;
 
 use super::line::{HeaderLine, Span};
 use crate::header::{Header, HeaderError, HeaderName, Via};
-use crate::lex::{self, List};
+use crate::lex::{self, List, Params};
 use crate::method::Method;
+use crate::uri::{Host, HostPort};
 
 /// A request or a response. A clone costs two copies of memory and a reference to the body.
 #[derive(Clone, Debug)]
@@ -39,10 +42,48 @@ pub(super) struct Looks {
     pub(super) to_tag: Span,
     /// The value of the only Content-Length line; `None` where there is no such line or several.
     pub(super) content_length: Option<u32>,
+    /// `None` when it has to be read again.
+    pub(super) top_via: Option<TopVia>,
 }
 
 impl Looks {
-    pub(super) const NONE: Self = Self { cseq: 0, from_tag: Span::NONE, to_tag: Span::NONE, content_length: None };
+    pub(super) const NONE: Self =
+        Self { cseq: 0, from_tag: Span::NONE, to_tag: Span::NONE, content_length: None, top_via: None };
+}
+
+/// The topmost Via as it was read: three parts of the server ask for it with each message.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct TopVia {
+    transport: Span,
+    /// Of a host that is a name.
+    name: Span,
+    address: Option<IpAddr>,
+    port: Option<u16>,
+    params: Span,
+}
+
+impl TopVia {
+    pub(super) fn of(via: &Via<'_>, text: &str) -> Self {
+        Self {
+            transport: Span::of(via.transport, text),
+            name: match via.sent_by.host {
+                Host::Name(name) => Span::of(name, text),
+                Host::V4(_) | Host::V6(_) => Span::NONE,
+            },
+            address: via.sent_by.host.address(),
+            port: via.sent_by.port,
+            params: Span::of(via.params.as_str(), text),
+        }
+    }
+
+    fn in_text(self, text: &str) -> Option<Via<'_>> {
+        let host = match self.address {
+            Some(address) => address.into(),
+            None => Host::Name(self.name.in_text(text)?),
+        };
+        let sent_by = HostPort { host, port: self.port };
+        Some(Via { transport: self.transport.in_text(text)?, sent_by, params: Params::new(self.params.in_text(text)?) })
+    }
 }
 
 /// The start line.
@@ -160,6 +201,9 @@ impl Message {
 
     /// The topmost Via value.
     pub fn top_via(&self) -> Result<Via<'_>, HeaderError> {
+        if let Some(via) = self.looks.top_via.and_then(|via| via.in_text(&self.text)) {
+            return Ok(via);
+        }
         self.header().unwrap_or(Err(HeaderError::new(HeaderName::Via, "it is missing")))
     }
 

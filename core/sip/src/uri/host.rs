@@ -84,6 +84,24 @@ impl From<IpAddr> for Host<'_> {
     }
 }
 
+impl Host<'_> {
+    /// Appends what [`Display`](fmt::Display) writes, without the formatting machinery where that shows.
+    pub fn push_to(&self, out: &mut String) {
+        match self {
+            Self::Name(name) => out.push_str(name),
+            Self::V4(address) => {
+                for (at, octet) in address.octets().into_iter().enumerate() {
+                    if at > 0 {
+                        out.push('.');
+                    }
+                    lex::push_decimal(out, octet.into());
+                }
+            }
+            Self::V6(address) => out.push_str(&format!("[{address}]")),
+        }
+    }
+}
+
 impl fmt::Display for Host<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -122,6 +140,17 @@ impl<'a> HostPort<'a> {
 
 fn parse_port(text: &str) -> Result<u16, UriError> {
     lex::decimal(text).and_then(|port| u16::try_from(port).ok()).ok_or(UriError::Port)
+}
+
+impl HostPort<'_> {
+    /// As [`Host::push_to`].
+    pub fn push_to(&self, out: &mut String) {
+        self.host.push_to(out);
+        if let Some(port) = self.port {
+            out.push(':');
+            lex::push_decimal(out, port.into());
+        }
+    }
 }
 
 impl fmt::Display for HostPort<'_> {
