@@ -15,7 +15,7 @@ use crate::uri::{NameAddr, Uri, UriError};
 /// How many octets the start line and headers may take together.
 pub const MAX_HEAD: usize = 64 * 1024;
 
-/// How many header lines a message may have.
+/// How many header lines a message may have, its Content-Length counted also where that is missing: printing adds it.
 pub const MAX_HEADERS: usize = 256;
 
 /// How many octets a body may have.
@@ -291,6 +291,9 @@ fn check(message: &mut Message) -> Result<Option<usize>, Problem> {
             return Err(Problem::Repeated(line.name));
         }
     }
+    if lengths.is_none() && message.lines.len() == MAX_HEADERS {
+        return Err(Problem::TooManyHeaders);
+    }
     let value = |line: Option<&HeaderLine>, name| {
         line.map(|line| message.text_of(line.value_span())).ok_or(Problem::Missing(name))
     };
@@ -445,6 +448,18 @@ mod tests {
         let message = parse("Date: whenever\r\nContact: ;;,\r\nMax-Forwards: x\r\nX:\r\n", "").unwrap();
         assert_eq!(message.value(HeaderName::Date), Some("whenever"));
         assert_eq!(message.value_of("x"), Some(""));
+    }
+
+    #[test]
+    fn as_many_headers_as_may_come_can_be_read_again_when_printed() {
+        let with = |length: &str| {
+            let lines = MAX_HEADERS - HEAD.lines().count() + 1 - length.lines().count();
+            parse(&format!("{}{length}", "X: y\r\n".repeat(lines)), "")
+        };
+        let message = with("Content-Length: 0\r\n").unwrap();
+        assert_eq!(message.lines().count(), MAX_HEADERS);
+        assert!(Message::parse(&message.to_bytes()).is_ok());
+        assert_eq!(with("").unwrap_err().problem, Problem::TooManyHeaders);
     }
 
     #[test]
