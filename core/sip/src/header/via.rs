@@ -24,10 +24,11 @@ impl<'a> Via<'a> {
         self.params.value("branch")
     }
 
-    /// Whether the branch starts with the magic cookie, so that it alone identifies the transaction (§17.2.3).
+    /// Whether the branch starts with the magic cookie, so that it alone identifies the transaction (§17.2.3). Where nothing
+    /// follows (RFC 4475 §3.2.1) it identifies none.
     pub fn has_magic_cookie(&self) -> bool {
-        let cookie = self.branch().and_then(|branch| branch.get(..MAGIC_COOKIE.len()));
-        cookie.is_some_and(|start| start.eq_ignore_ascii_case(MAGIC_COOKIE))
+        let parts = self.branch().and_then(|branch| branch.split_at_checked(MAGIC_COOKIE.len()));
+        parts.is_some_and(|(start, rest)| start.eq_ignore_ascii_case(MAGIC_COOKIE) && !rest.is_empty())
     }
 
     /// The `received` address. RFC 5118 §4.5: an IPv6 address may stand in brackets or without them.
