@@ -1,5 +1,6 @@
 //! A server without sockets: one worker, its modules and its database, and a clock that only the test moves.
 
+use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::sync::Arc;
@@ -31,6 +32,8 @@ pub struct Setup {
     pub script: PathBuf,
     pub modules: Vec<Configured>,
     pub domain: String,
+    /// Each of these addresses takes datagrams and connections. The first is where the server is for its parties.
+    pub addresses: Vec<SocketAddr>,
     /// The wall clock at the start; later than that of an earlier life of the same database.
     pub unix: SystemTime,
     /// Decides whether writes to the database succeed.
@@ -58,6 +61,7 @@ impl Setup {
             script: script.to_owned(),
             modules: Vec::new(),
             domain: domain.to_owned(),
+            addresses: vec![server_address()],
             unix: SystemTime::UNIX_EPOCH + BEGINNING,
             fault: None,
         }
@@ -74,11 +78,13 @@ impl Site {
         let host = Host::with_storage(background.handle().clone(), storage, clock.clone());
         let modules = background.block_on(ModuleSet::start(&host, &setup.modules))?;
         let outbox = Outbox::default();
-        let listener = |protocol| Listener { protocol, address: server_address(), advertise: None };
+        let listeners = setup.addresses.iter().flat_map(|&address| {
+            [Protocol::Udp, Protocol::Tcp].map(|protocol| Listener { protocol, address, advertise: None })
+        });
         let worker = Worker::new(Parts {
             index: 0,
             options: Arc::new(Options {
-                listeners: vec![listener(Protocol::Udp), listener(Protocol::Tcp)],
+                listeners: listeners.collect(),
                 aliases: vec![setup.domain],
                 ..Options::default()
             }),
@@ -98,6 +104,16 @@ impl Site {
 
     pub fn host(&self) -> &Host {
         &self.host
+    }
+
+    /// Gives a host of the virtual network a name.
+    pub fn add_host(&self, name: &str, address: IpAddr) {
+        self.outbox.add_host(name, address);
+    }
+
+    /// Takes a host off the virtual network: sending to it fails from now on.
+    pub fn cut_off(&self, remote: SocketAddr) {
+        self.outbox.cut_off(remote);
     }
 
     pub fn now(&self) -> Instant {
@@ -183,6 +199,6 @@ impl Drop for Site {
 }
 
 /// Where the server listens on the virtual network.
-pub fn server_address() -> std::net::SocketAddr {
-    std::net::SocketAddr::from(([192, 0, 2, 100], 5060))
+pub fn server_address() -> SocketAddr {
+    SocketAddr::from(([192, 0, 2, 100], 5060))
 }

@@ -32,15 +32,23 @@ pub enum NextHost {
     Name(String),
 }
 
-/// The URI that decides where `message` goes: its topmost Route, else its Request-URI (§16.6 step 7).
-pub fn next_hop(message: &Message) -> Result<NextHop, Error> {
-    match message.items(HeaderName::Route).next() {
-        Some(route) => {
-            let address = NameAddr::parse(route).map_err(|_| Error::BadUri { uri: route.to_owned() })?;
-            next_hop_of(address.uri)
-        }
-        None => next_hop_of(message.request_uri()),
-    }
+/// Whether a request was reformatted for a strict router: the router's URI became the Request-URI.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Strict {
+    Yes,
+    No,
+}
+
+/// The URI that decides where `message` goes (§16.6 step 7): its topmost Route, else its Request-URI. Where that was made
+/// the URI of a strict router, it decides in any case; a topmost Route without `lr` shows that it was.
+pub fn next_hop(message: &Message, strict: Strict) -> Result<NextHop, Error> {
+    let Some(route) = message.items(HeaderName::Route).next().filter(|_| strict == Strict::No) else {
+        return next_hop_of(message.request_uri());
+    };
+    let bad = || Error::BadUri { uri: route.to_owned() };
+    let address = NameAddr::parse(route).map_err(|_| bad())?;
+    let loose = address.uri().map_err(|_| bad())?.is_loose_router();
+    next_hop_of(if loose { address.uri } else { message.request_uri() })
 }
 
 /// Where requests for `uri` go.
@@ -75,19 +83,19 @@ pub fn next_hop_of(uri: &str) -> Result<NextHop, Error> {
 
 /// §16.6 step 6: a topmost Route without `lr` belongs to a strict router: it becomes the Request-URI and the
 /// Request-URI the last Route.
-pub fn adapt_to_strict_router(message: &mut Message) -> Result<(), Error> {
-    let Some(route) = message.items(HeaderName::Route).next() else { return Ok(()) };
+pub fn adapt_to_strict_router(message: &mut Message) -> Result<Strict, Error> {
+    let Some(route) = message.items(HeaderName::Route).next() else { return Ok(Strict::No) };
     let address = NameAddr::parse(route).map_err(|_| Error::BadUri { uri: route.to_owned() })?;
     let uri = address.uri().map_err(|_| Error::BadUri { uri: route.to_owned() })?;
-    if uri.params.flag("lr") {
-        return Ok(());
+    if uri.is_loose_router() {
+        return Ok(Strict::No);
     }
     let next = address.uri.to_owned();
     let last = format!("<{}>", message.request_uri());
     message.remove_first_item(HeaderName::Route);
     message.push(HeaderName::Route, &last);
     message.set_request_uri(&next);
-    Ok(())
+    Ok(Strict::Yes)
 }
 
 /// §16.3 step 3 and §16.6 step 3: one hop less, `default` where there was none.

@@ -66,7 +66,7 @@ impl Context {
         if !routing.max_forwards_done.get() {
             forward::count_hop(&mut request, super::routing::DEFAULT_MAX_FORWARDS)?;
         }
-        forward::adapt_to_strict_router(&mut request)?;
+        let strict = forward::adapt_to_strict_router(&mut request)?;
         let worker = self.worker();
         let loop_hash = worker.loop_hash(&request);
         if worker.is_looped(&request, loop_hash) {
@@ -74,7 +74,7 @@ impl Context {
         }
         let hop = match uri {
             Some(uri) => forward::next_hop_of(uri)?,
-            None => forward::next_hop(&request)?,
+            None => forward::next_hop(&request, strict)?,
         };
         // §16.11: the same branch for each repetition of the request; its loop hash is made of what they share.
         let branch = BranchToken { worker: worker.index(), client: None, loop_hash };

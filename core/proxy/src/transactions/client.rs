@@ -78,10 +78,10 @@ impl Worker {
 
     /// A response came in.
     pub(crate) fn receive_response(&self, mut response: Message, source: Flow) {
-        let branch = match response.top_via() {
-            Ok(via) => via.branch().and_then(BranchToken::parse),
-            Err(_) => None,
-        };
+        let via = response.top_via().ok();
+        let branch = via.as_ref().and_then(|via| via.branch()).and_then(BranchToken::parse);
+        // §18.1.2: what answers nobody here is dropped. The branch of a transaction proves itself by its token.
+        let branch = branch.filter(|branch| branch.client.is_some() || via.is_some_and(|via| self.is_own_via(&via)));
         let Some(branch) = branch else { return self.counters().stray_responses.increment() };
         if branch.worker != self.index() {
             return self.hand_over(branch.worker, response, source);

@@ -19,6 +19,7 @@ use crate::context::{Context, Routing, Target};
 use crate::error::Error;
 use crate::forward;
 use crate::module::Routes;
+use crate::worker::transmit::Origin;
 use crate::worker::{Route, Worker};
 
 /// The response context of one relayed request.
@@ -316,15 +317,16 @@ impl Worker {
         };
         let checked = hop.and_then(|()| forward::adapt_to_strict_router(&mut request));
         let loop_hash = self.loop_hash(&request);
-        let checked = checked.and_then(|()| match self.is_looped(&request, loop_hash) {
+        let checked = checked.and_then(|strict| match self.is_looped(&request, loop_hash) {
             true => Err(Error::LoopDetected),
-            false => Ok(()),
+            false => Ok(strict),
         });
-        if let Err(error) = checked {
-            return self.branch_refused(id, branch, &routing.request.borrow(), &error);
-        }
+        let strict = match checked {
+            Ok(strict) => strict,
+            Err(error) => return self.branch_refused(id, branch, &routing.request.borrow(), &error),
+        };
         let owner = Owner::Branch(id, branch);
-        self.send_along(request, flow, owner, (Some(routing.clone()), loop_hash));
+        self.send_along(request, flow, owner, Origin { routing: Some(routing.clone()), loop_hash, strict });
     }
 
     /// A branch that fails before anything is sent counts as answered with the status of the error.

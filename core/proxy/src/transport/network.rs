@@ -1,9 +1,12 @@
 //! What a worker sends through: real sockets, or the virtual network of a test.
 
 use std::cell::RefCell;
-use std::net::SocketAddr;
+use std::collections::{BTreeMap, BTreeSet};
+use std::io::ErrorKind;
+use std::net::{IpAddr, SocketAddr};
 use std::rc::Rc;
 
+use super::resolve::{self, Addresses};
 use super::tcp::Connections;
 use super::udp::UdpSockets;
 use super::{Flow, Listener, Protocol};
@@ -25,7 +28,7 @@ pub enum SendError {
     #[error("there are {limit} connections already")]
     TooManyConnections { limit: usize },
     #[error("sending to {remote} failed: {kind}")]
-    Io { remote: SocketAddr, kind: std::io::ErrorKind },
+    Io { remote: SocketAddr, kind: ErrorKind },
 }
 
 /// The sockets of one worker, or what stands for them in a test.
@@ -42,9 +45,17 @@ pub struct Sockets {
     pub(crate) tcp: Connections,
 }
 
-/// What a worker on a virtual network has sent, in order, until the test takes it away.
+/// The network of a worker in a test: what was sent, in order, until the test takes it away; and what the test has said
+/// about names and addresses.
 #[derive(Clone, Debug, Default)]
-pub struct Outbox(Rc<RefCell<Vec<Sent>>>);
+pub struct Outbox(Rc<RefCell<Outside>>);
+
+#[derive(Debug, Default)]
+struct Outside {
+    sent: Vec<Sent>,
+    hosts: BTreeMap<String, Addresses>,
+    unreachable: BTreeSet<SocketAddr>,
+}
 
 /// Octets, and the flow that they were sent on.
 pub type Sent = (Flow, Vec<u8>);
@@ -52,7 +63,30 @@ pub type Sent = (Flow, Vec<u8>);
 impl Outbox {
     /// Takes all that was sent since the last call.
     pub fn take(&self) -> Vec<Sent> {
-        std::mem::take(&mut self.0.borrow_mut())
+        std::mem::take(&mut self.0.borrow_mut().sent)
+    }
+
+    /// Gives the host of this name, in lower case, one more address. Names that were given none do not exist.
+    pub fn add_host(&self, name: &str, address: IpAddr) {
+        self.0.borrow_mut().hosts.entry(name.to_owned()).or_default().push(address);
+    }
+
+    /// From now on sending to `remote` fails.
+    pub fn cut_off(&self, remote: SocketAddr) {
+        self.0.borrow_mut().unreachable.insert(remote);
+    }
+
+    fn send(&self, flow: &Flow, bytes: &[u8]) -> Result<(), SendError> {
+        let mut outside = self.0.borrow_mut();
+        if outside.unreachable.contains(&flow.remote) {
+            return Err(SendError::Io { remote: flow.remote, kind: ErrorKind::ConnectionRefused });
+        }
+        outside.sent.push((*flow, bytes.to_vec()));
+        Ok(())
+    }
+
+    fn resolve(&self, name: &str) -> Option<Addresses> {
+        self.0.borrow().hosts.get(&name.to_ascii_lowercase()).cloned()
     }
 }
 
@@ -65,10 +99,15 @@ impl Network {
                 Protocol::Udp => sockets.udp.send(flow, bytes, client),
                 Protocol::Tcp => sockets.tcp.send(flow, bytes, client),
             },
-            Self::Virtual(outbox) => {
-                outbox.0.borrow_mut().push((*flow, bytes.to_vec()));
-                Ok(())
-            }
+            Self::Virtual(outbox) => outbox.send(flow, bytes),
+        }
+    }
+
+    /// The addresses of a host, in the order to try them. `None` when it has none.
+    pub(crate) async fn resolve(&self, name: &str) -> Option<Addresses> {
+        match self {
+            Self::Sockets(_) => resolve::resolve(name).await,
+            Self::Virtual(outbox) => outbox.resolve(name),
         }
     }
 

@@ -253,7 +253,7 @@ impl Worker {
         forward::is_looped(request, |via| self.is_own_via(via), loop_hash)
     }
 
-    fn is_own_via(&self, via: &Via<'_>) -> bool {
+    pub(crate) fn is_own_via(&self, via: &Via<'_>) -> bool {
         let sent_by = via.sent_by.to_string();
         self.0.sent_by.iter().any(|own| own.eq_ignore_ascii_case(&sent_by))
     }

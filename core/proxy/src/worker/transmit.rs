@@ -5,21 +5,26 @@ use std::rc::Rc;
 use signalbox_sip::header::HeaderName;
 use signalbox_sip::header::Via;
 use signalbox_sip::message::Message;
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr};
 
 use super::Worker;
 use super::mailbox::Mail;
 use crate::context::Routing;
 use crate::error::Error;
-use crate::forward::{self, NextHop, NextHost};
+use crate::forward::{self, NextHop, NextHost, Strict};
 use crate::transactions::branch::BranchToken;
 use crate::transactions::table::Owner;
 use crate::transactions::{ClientId, LocalOutcome};
 use crate::transport::network::listener_for;
 use crate::transport::{Flow, Protocol, SendError, resolve};
 
-/// What a request of a relayed branch brings along: its routing, and the loop hash of the branch.
-pub(crate) type Origin = (Option<Rc<Routing>>, u32);
+/// What a request brings along on its way out.
+pub(crate) struct Origin {
+    /// Of the request that this one is a branch of.
+    pub(crate) routing: Option<Rc<Routing>>,
+    pub(crate) loop_hash: u32,
+    pub(crate) strict: Strict,
+}
 
 impl Worker {
     /// Hands octets to the network, by way of the worker that holds the connection where it is another one.
@@ -109,7 +114,7 @@ impl Worker {
     /// Sends a request of the server's own to where it points.
     pub(crate) fn send_towards(&self, request: Message, flow: Option<Flow>, owner: Owner) {
         let loop_hash = self.loop_hash(&request);
-        self.send_along(request, flow, owner, (None, loop_hash));
+        self.send_along(request, flow, owner, Origin { routing: None, loop_hash, strict: Strict::No });
     }
 
     /// Sends a request on `flow`, or to its next hop (§16.6 step 7).
@@ -117,7 +122,7 @@ impl Worker {
         if let Some(flow) = flow {
             return self.dispatch(request, flow, owner, origin);
         }
-        let hop = match forward::next_hop(&request) {
+        let hop = match forward::next_hop(&request, origin.strict) {
             Ok(hop) => hop,
             Err(error) => return self.not_sent(&request, owner, error),
         };
@@ -144,7 +149,7 @@ impl Worker {
 
     async fn look_up(&self, name: &str, hop: &NextHop) -> Result<Flow, Error> {
         let unresolvable = || Error::Unresolvable { host: name.to_owned() };
-        let addresses = resolve::resolve(name).await.ok_or_else(unresolvable)?;
+        let addresses = self.network().resolve(name).await.ok_or_else(unresolvable)?;
         let of_family = |v4: bool| {
             self.listeners().iter().any(|known| known.protocol == hop.protocol && known.address.is_ipv4() == v4)
         };
@@ -157,7 +162,8 @@ impl Worker {
         Ok(Flow { protocol: hop.protocol, local: listener.address, remote, connection: None })
     }
 
-    fn dispatch(&self, mut request: Message, flow: Flow, owner: Owner, (routing, loop_hash): Origin) {
+    fn dispatch(&self, mut request: Message, flow: Flow, owner: Owner, origin: Origin) {
+        let Origin { routing, loop_hash, .. } = origin;
         if let Some(routing) = &routing {
             self.add_record_route(&mut request, routing, &flow);
         }
@@ -221,6 +227,10 @@ impl Worker {
     fn via_target(&self, via: &Via<'_>) -> Option<Flow> {
         let protocol = Protocol::parse(via.transport)?;
         let address = via.received().or_else(|| via.sent_by.host.address())?;
+        // RFC 4475 §3.3.10: a forged Via makes nobody shout.
+        if address.is_multicast() || address.is_unspecified() || address == Ipv4Addr::BROADCAST {
+            return None;
+        }
         let port = match via.rport() {
             Some(Some(port)) => port,
             _ => via.sent_by.port.unwrap_or_else(|| protocol.default_port()),
