@@ -6,29 +6,31 @@
 //! - Where the method of CSeq is another, that of an unknown method too, it is 400 (§3.1.2.18 takes 501 or 400).
 //! - The empty branch of §3.2.1 falls back to RFC 2543's transaction matching.
 
+use signalbox_sip::framing::Framer;
 use signalbox_sip::header::{Contact, ContentType, From, HeaderName, To, Via};
-use signalbox_sip::message::Message;
+use signalbox_sip::message::{Message, Problem};
 use signalbox_sip::uri::Uri;
 
+use crate::torture::server::{RealServer, check_server};
 use crate::torture::{
-    Answers, Case, Drops, Forwards, Reads, ReadsBut, Refuses, Server, case, check_parser, check_table,
+    Answers, Case, Drops, Forwards, Reads, ReadsBut, Refuses, Role, Server, case, check_parser, check_table,
 };
 
 const RFC: &str = "rfc4475";
 
 #[rustfmt::skip]
 const CASES: &[Case] = &[
-    case("3.1.1.1",  "wsinv",      Reads,                             Forwards),
-    case("3.1.1.2",  "intmeth",    Reads,                             Forwards),
-    case("3.1.1.3",  "esc01",      Reads,                             Forwards),
+    case("3.1.1.1",  "wsinv",      Reads,                             Forwards("services.example.com")),
+    case("3.1.1.2",  "intmeth",    Reads,                             Forwards("example.com")),
+    case("3.1.1.3",  "esc01",      Reads,                             Forwards("example.net")),
     case("3.1.1.4",  "escnull",    Reads,                             Answers(200)),
-    case("3.1.1.5",  "esc02",      Reads,                             Forwards),
-    case("3.1.1.6",  "lwsdisp",    Reads,                             Forwards),
-    case("3.1.1.7",  "longreq",    Reads,                             Forwards),
+    case("3.1.1.5",  "esc02",      Reads,                             Forwards("registrar.example.com")),
+    case("3.1.1.6",  "lwsdisp",    Reads,                             Forwards("example.com")),
+    case("3.1.1.7",  "longreq",    Reads,                             Forwards("example.com")),
     case("3.1.1.8",  "dblreq",     Reads,                             Answers(200)),
-    case("3.1.1.9",  "semiuri",    Reads,                             Forwards),
-    case("3.1.1.10", "transports", Reads,                             Forwards),
-    case("3.1.1.11", "mpart01",    Reads,                             Forwards),
+    case("3.1.1.9",  "semiuri",    Reads,                             Forwards("example.com")),
+    case("3.1.1.10", "transports", Reads,                             Forwards("example.com")),
+    case("3.1.1.11", "mpart01",    Reads,                             Forwards("127.0.0.1:5080")),
     case("3.1.1.12", "unreason",   Reads,                             Server::Drops),
     case("3.1.1.13", "noreason",   Reads,                             Server::Drops),
     case("3.1.2.1",  "badinv01",   Refuses(400),                      Answers(400)),
@@ -42,7 +44,7 @@ const CASES: &[Case] = &[
     case("3.1.2.9",  "lwsstart",   Refuses(400),                      Answers(400)),
     case("3.1.2.10", "trws",       Refuses(400),                      Answers(400)),
     case("3.1.2.11", "escruri",    Refuses(400),                      Answers(400)),
-    case("3.1.2.12", "baddate",    ReadsBut(&[HeaderName::Date]),     Forwards),
+    case("3.1.2.12", "baddate",    ReadsBut(&[HeaderName::Date]),     Forwards("example.com")),
     case("3.1.2.13", "regbadct",   ReadsBut(&[HeaderName::Contact]),  Answers(400)),
     case("3.1.2.14", "badaspec",   Refuses(400),                      Answers(400)),
     case("3.1.2.15", "baddn",      Refuses(400),                      Answers(400)),
@@ -50,13 +52,13 @@ const CASES: &[Case] = &[
     case("3.1.2.17", "mismatch01", Refuses(400),                      Answers(400)),
     case("3.1.2.18", "mismatch02", Refuses(400),                      Answers(400)),
     case("3.1.2.19", "bigcode",    Drops,                             Server::Drops),
-    case("3.2.1",    "badbranch",  Reads,                             Forwards),
+    case("3.2.1",    "badbranch",  Reads,                             Forwards("example.com")),
     case("3.3.1",    "insuf",      Refuses(400),                      Answers(400)),
     case("3.3.2",    "unkscm",     Reads,                             Answers(416)),
     case("3.3.3",    "novelsc",    Reads,                             Answers(416)),
     case("3.3.4",    "unksm2",     Reads,                             Answers(400)),
     case("3.3.5",    "bext01",     Reads,                             Answers(420)),
-    case("3.3.6",    "invut",      Reads,                             Forwards),
+    case("3.3.6",    "invut",      Reads,                             Forwards("example.com")),
     case("3.3.7",    "regaut01",   ReadsBut(&[HeaderName::Authorization]), Answers(401)),
     case("3.3.8",    "multi01",    Refuses(400),                      Answers(400)),
     case("3.3.9",    "mcl01",      Refuses(400),                      Answers(400)),
@@ -65,8 +67,8 @@ const CASES: &[Case] = &[
     case("3.3.12",   "cparam01",   Reads,                             Answers(200)),
     case("3.3.13",   "cparam02",   Reads,                             Answers(200)),
     case("3.3.14",   "regescrt",   Reads,                             Answers(200)),
-    case("3.3.15",   "sdp01",      Reads,                             Forwards),
-    case("3.4.1",    "inv2543",    Reads,                             Forwards),
+    case("3.3.15",   "sdp01",      Reads,                             Forwards("example.com")),
+    case("3.4.1",    "inv2543",    Reads,                             Forwards("example.com")),
     // The archive holds one more message, which the text does not speak of: no SIP version, and no Via to answer to.
     case("A",        "test",       Drops,                             Server::Drops),
 ];
@@ -84,6 +86,11 @@ fn every_message_has_its_row() {
 #[test]
 fn the_parser_reads_and_refuses_what_it_should() {
     check_parser(RFC, CASES);
+}
+
+#[test]
+fn the_server_forwards_answers_and_drops_what_it_should() {
+    check_server(RFC, Role::Registrar, CASES);
 }
 
 #[test]
@@ -249,4 +256,142 @@ fn section_3_4_1_without_tag_branch_and_length_it_is_rfc_2543() {
     let message = message("inv2543");
     assert_eq!((message.from_tag(), message.top_via().unwrap().branch()), (None, None));
     assert!(message.body().starts_with(b"v=0"));
+}
+
+#[test]
+fn a_proxy_forwards_every_register_whatever_a_registrar_would_find_in_it() {
+    let registers = CASES.iter().filter(|case| {
+        !matches!(case.parser, Refuses(_) | Drops)
+            && crate::torture::message(RFC, case.file).method().as_str() == "REGISTER"
+    });
+    let cases: Vec<Case> =
+        registers.map(|row| case(row.section, row.file, row.parser, Forwards("example.com"))).collect();
+    assert_eq!(cases.len(), 8);
+    check_server(RFC, Role::Proxy, &cases);
+}
+
+/// The answer of a registrar to this message.
+fn answer(server: &mut RealServer, message: &[u8]) -> Message {
+    let sent = server.deliver(message);
+    assert_eq!(sent.len(), 1);
+    Message::parse(&sent[0].1).unwrap()
+}
+
+/// The Contacts that a registrar gives out when somebody asks for the bindings that this REGISTER makes.
+fn fetched(file: &str) -> Vec<String> {
+    let mut server = RealServer::start(Role::Registrar);
+    assert_eq!(answer(&mut server, &crate::torture::bytes(RFC, file)).status(), 200);
+    let mut fetch = message(file);
+    fetch.remove(HeaderName::Contact);
+    fetch.replace_first_item(HeaderName::Via, "SIP/2.0/UDP 192.0.2.78;branch=z9hG4bKfetch");
+    let answer = answer(&mut server, &fetch.to_bytes());
+    answer.items(HeaderName::Contact).map(|contact| contact.split(";expires").next().unwrap().to_owned()).collect()
+}
+
+#[test]
+fn section_3_1_1_4_two_bindings_are_made_of_users_with_nul() {
+    assert_eq!(fetched("escnull"), ["<sip:%00@host5.example.com>", "<sip:%00%00@host5.example.com>"]);
+}
+
+#[test]
+fn section_3_3_12_to_3_3_14_bindings_keep_what_belongs_to_the_uri_and_only_that() {
+    assert_eq!(fetched("cparam01"), ["<sip:+19725552222@gw1.example.net>"]);
+    assert_eq!(fetched("cparam02"), ["<sip:+19725552222@gw1.example.net;unknownparam>"]);
+    assert_eq!(fetched("regescrt"), ["<sip:user@example.com?Route=%3Csip:sip.example.com%3E>"]);
+}
+
+#[test]
+fn section_3_1_1_12_any_reason_phrase_passes_a_proxy() {
+    let mut server = RealServer::start(Role::Proxy);
+    let sent = server.deliver(&crate::torture::bytes(RFC, "invut"));
+    let unusual = message("unreason");
+    let mut response = Message::parse(&sent[0].1).unwrap().reply(unusual.status(), unusual.reason());
+    response.set_body(Some("application/sdp"), unusual.body().clone());
+    let back = server.deliver_back(&response.to_bytes(), &sent[0]);
+    let back = Message::parse(&back[0].1).unwrap();
+    assert_eq!((back.status(), back.reason(), back.body()), (unusual.status(), unusual.reason(), unusual.body()));
+}
+
+#[test]
+fn section_3_2_1_requests_with_an_empty_branch_are_told_apart_by_their_other_headers() {
+    let mut server = RealServer::start(Role::Proxy);
+    let request = crate::torture::bytes(RFC, "badbranch");
+    assert_eq!(server.deliver(&request).len(), 1, "forwarded");
+    assert!(server.deliver(&request).is_empty(), "a repetition is absorbed");
+    let mut other = message("badbranch");
+    other.set(HeaderName::CallId, "another");
+    assert_eq!(server.deliver(&other.to_bytes()).len(), 1, "another request");
+}
+
+#[test]
+fn section_3_3_5_the_proxy_names_what_proxies_cannot_and_the_registrar_what_it_cannot() {
+    let mut server = RealServer::start(Role::Registrar);
+    let refusal = answer(&mut server, &crate::torture::bytes(RFC, "bext01"));
+    let unsupported = |refusal: &Message| refusal.items(HeaderName::Unsupported).map(str::to_owned).collect::<Vec<_>>();
+    assert_eq!(unsupported(&refusal), ["noProxiesSupportThis", "norDoAnyProxiesSupportThis"]);
+    let mut register = message("cparam01");
+    register.push(HeaderName::Require, "nothingSupportsThis, nothingSupportsThisEither");
+    let refusal = answer(&mut server, &register.to_bytes());
+    assert_eq!(
+        (refusal.status(), unsupported(&refusal).join(" ")),
+        (420, "nothingSupportsThis nothingSupportsThisEither".to_owned())
+    );
+}
+
+#[test]
+fn section_3_3_7_unknown_credentials_are_answered_with_a_scheme_that_is_known() {
+    let mut server = RealServer::start(Role::Registrar);
+    let challenge = answer(&mut server, &crate::torture::bytes(RFC, "regaut01"));
+    let schemes = challenge.values(HeaderName::WwwAuthenticate).map(|value| value.split(' ').next().unwrap());
+    assert!(schemes.eq(["Digest", "Digest"]), "SHA-256 and MD5");
+}
+
+/// "If a proxy followed normal response processing rules blindly, it would forward this response to the broadcast address."
+#[test]
+fn section_3_3_10_nor_is_a_response_to_a_request_of_ours_broadcast() {
+    for address in ["255.255.255.255", "224.0.1.75", "0.0.0.0", "[ff02::1]"] {
+        let mut server = RealServer::start(Role::Stateless);
+        let sent = server.deliver(&crate::torture::bytes(RFC, "lwsdisp"));
+        let mut response = Message::parse(&sent[0].1).unwrap().reply(200, "OK");
+        assert_eq!(server.deliver_back(&response.to_bytes(), &sent[0]).len(), 1, "such a response is forwarded");
+        let own = response.value(HeaderName::Via).unwrap().to_owned();
+        response.set(HeaderName::Via, &format!("{own}, SIP/2.0/UDP {address};branch=z9hG4bK1saber23"));
+        assert!(server.deliver_back(&response.to_bytes(), &sent[0]).is_empty(), "{address}");
+    }
+}
+
+/// RFC 3261 §18.1.2: a response whose topmost Via is not ours answers nothing of ours.
+#[test]
+fn section_3_3_10_a_response_under_the_name_of_another_is_dropped() {
+    let mut server = RealServer::start(Role::Stateless);
+    let sent = server.deliver(&crate::torture::bytes(RFC, "lwsdisp"));
+    let response = String::from_utf8(Message::parse(&sent[0].1).unwrap().reply(200, "OK").to_bytes()).unwrap();
+    let forged = response.replacen("192.0.2.198", "192.0.2.199", 1);
+    assert!(server.deliver_back(forged.as_bytes(), &sent[0]).is_empty());
+}
+
+#[test]
+fn section_3_1_2_15_the_display_names_are_refused_and_not_only_the_end_that_the_file_lacks() {
+    let mut bytes = crate::torture::bytes(RFC, "baddn");
+    assert_eq!(Message::parse(&bytes).unwrap_err().problem, Problem::Unfinished);
+    bytes.extend_from_slice(b"\r\n");
+    let error = Message::parse(&bytes).unwrap_err();
+    assert!(matches!(error.problem, Problem::Address(HeaderName::From, _)), "{error}");
+    assert_eq!(error.reply().unwrap().status(), 400);
+}
+
+/// §3.1.2.2: "there's not much the receiving party could do but wait for more data on the stream"; §3.1.2.3 and §3.3.9: "the
+/// framing error is not recoverable, and the connection should be closed".
+#[test]
+fn in_a_stream_a_length_that_is_too_large_waits_and_one_that_cannot_be_ends_it() {
+    let first_of = |file: &str| {
+        let mut framer = Framer::new();
+        framer.push(&crate::torture::bytes(RFC, file));
+        framer.next()
+    };
+    assert!(first_of("clerr").is_none());
+    for file in ["ncl", "mcl01"] {
+        let Some(Err(error)) = first_of(file) else { panic!("{file} is taken") };
+        assert_eq!(error.reply().unwrap().status(), 400);
+    }
 }

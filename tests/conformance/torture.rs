@@ -1,7 +1,10 @@
 //! Torture messages: files with the exact bytes of a message, and what is to become of it.
 //!
-//! Each row of a table says what the parser makes of the file, and what a server makes of it that is a proxy for
-//! `example.com` with a registrar; the parser's part is checked here.
+//! Each row of a table says what the parser makes of the file, which is checked here, and what a server does with it that is
+//! the registrar of `example.com` and else a proxy, which [`server`] checks. A third outcome of either kind needs its check:
+//! both are matched without a rest.
+
+pub(crate) mod server;
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;
@@ -10,6 +13,7 @@ use signalbox_sip::header::{self, Header, HeaderName};
 use signalbox_sip::message::{Message, ParseError};
 
 /// One message and its fate.
+#[derive(Debug, Clone, Copy)]
 pub(crate) struct Case {
     /// Of the RFC.
     pub(crate) section: &'static str,
@@ -35,12 +39,23 @@ pub(crate) enum Parser {
 /// What a server makes of it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Server {
-    /// Forwards it as it would any other message.
-    Forwards,
+    /// Forwards it as it would any other message, to this host or address, and the response to it back.
+    Forwards(&'static str),
     /// Answers with this status.
     Answers(u16),
     /// Neither answers nor forwards.
     Drops,
+}
+
+/// What a server is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Role {
+    /// The registrar of `example.com`, and the proxy of everything else.
+    Registrar,
+    /// A proxy and nothing else.
+    Proxy,
+    /// A proxy that keeps no transactions (RFC 3261 §16.11).
+    Stateless,
 }
 
 pub(crate) use Parser::{Drops, Reads, ReadsBut, Refuses};
