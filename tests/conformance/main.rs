@@ -8,3 +8,4 @@ mod rfc6026;
 mod rfc6665;
 mod timeline;
 mod torture;
+mod wire;

@@ -81,6 +81,18 @@ pub fn next_hop_of(uri: &str) -> Result<NextHop, Error> {
     Ok(NextHop { host, port, protocol, explicit: transport.is_some() })
 }
 
+/// §16.6 step 2: the target becomes the Request-URI, without what may not stand there.
+pub fn retarget(message: &mut Message, target: &str) {
+    if message.request_uri() == target {
+        return;
+    }
+    // Most targets are no more than user and host.
+    match memchr::memchr2(b';', b'?', target.as_bytes()).and_then(|_| Uri::parse(target).ok()) {
+        Some(uri) => message.set_request_uri(&uri.as_request_uri()),
+        None => message.set_request_uri(target),
+    }
+}
+
 /// §16.6 step 6: a topmost Route without `lr` belongs to a strict router: it becomes the Request-URI and the
 /// Request-URI the last Route.
 pub fn adapt_to_strict_router(message: &mut Message) -> Result<Strict, Error> {
@@ -90,7 +102,7 @@ pub fn adapt_to_strict_router(message: &mut Message) -> Result<Strict, Error> {
     if uri.is_loose_router() {
         return Ok(Strict::No);
     }
-    let next = address.uri.to_owned();
+    let next = uri.as_request_uri().into_owned();
     let last = format!("<{}>", message.request_uri());
     message.remove_first_item(HeaderName::Route);
     message.push(HeaderName::Route, &last);

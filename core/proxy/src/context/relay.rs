@@ -8,7 +8,7 @@ use crate::error::Error;
 use crate::forward;
 use crate::module::Routes;
 use crate::script::Route as ScriptRoute;
-use crate::transactions::branch::BranchToken;
+use crate::transactions::branch::{BranchToken, Sender};
 
 impl Context {
     /// Makes the server transaction of the request, so that its repetitions are absorbed from now on.
@@ -58,7 +58,7 @@ impl Context {
         let routing = self.routing();
         let mut request = routing.request.borrow().clone();
         if let Some(target) = routing.state.borrow().targets.iter().next() {
-            request.set_request_uri(&target.uri);
+            forward::retarget(&mut request, &target.uri);
             if !target.path.is_empty() {
                 request.prepend(HeaderName::Route, &target.path);
             }
@@ -76,11 +76,19 @@ impl Context {
             Some(uri) => forward::next_hop_of(uri)?,
             None => forward::next_hop(&request, strict)?,
         };
-        // §16.11: the same branch for each repetition of the request; its loop hash is made of what they share.
-        let branch = BranchToken { worker: worker.index(), client: None, loop_hash };
+        // §16.11: the same branch for each repetition of the request, another one for every other.
+        let branch = BranchToken { worker: worker.index(), sender: Sender::Stateless(self.digest()), loop_hash };
         let flow = routing.state.borrow().targets.iter().next().and_then(|target| target.flow);
         worker.send_stateless(request, hop, flow, branch, routing.clone());
         Ok(())
+    }
+
+    /// What a request shares with its repetitions, its ACK and its CANCEL only: branch and sent-by of whom it came from or,
+    /// for clients that follow RFC 2543, what §16.11 lists.
+    fn digest(&self) -> u32 {
+        let key = self.worker().transaction_keys().of_cancel(&self.routing().request.borrow());
+        // Its Via has been read before. A key is as good in part.
+        key.map_or(0, |key| (key.0 & u128::from(u32::MAX)) as u32)
     }
 
     /// §16.3: what every request that is sent on has to satisfy.

@@ -1,7 +1,8 @@
 //! Max-Forwards, Record-Route, loose routing, `is_myself`.
 
 use signalbox_sip::header::HeaderName;
-use signalbox_sip::uri::{HostPort, NameAddr, Uri};
+use signalbox_sip::message::Message;
+use signalbox_sip::uri::{Host, HostPort, NameAddr, Uri};
 
 use super::Context;
 use crate::error::Error;
@@ -33,8 +34,8 @@ impl Context {
         state.record_route.get_or_insert_default().push_str(parameters);
     }
 
-    /// Routes by the Route header, as §16.4 says: takes Routes that name this server off the top, and undoes strict
-    /// routing. True when the request is to be relayed as it is: it has a Route to follow, or had one that led here and
+    /// Routes by the Route header, as §16.4 says: takes Routes that name this server off the top, also a maddr that does, and
+    /// undoes strict routing. True when the request is to be relayed as it is: it has a Route to follow, or had one that led here and
     /// carries a To tag.
     ///
     /// # Errors
@@ -46,6 +47,7 @@ impl Context {
 
     fn try_loose_route(&self) -> Result<bool, Error> {
         let mut request = self.request_mut();
+        self.strip_own_maddr(&mut request);
         // §16.4: "The proxy MUST inspect the Request-URI of the request. If the Request-URI of the request contains
         // a value this proxy previously placed into a Record-Route header field […]", a strict router sent it: the
         // last Route is the real Request-URI.
@@ -74,6 +76,21 @@ impl Context {
             taken += 1;
         }
         Ok((taken > 0 || strict) && request.to_tag().is_some())
+    }
+
+    /// §16.4: "If the Request-URI has a maddr parameter with a value the proxy is responsible for, and the request was
+    /// received using the port and transport indicated […] in the Request-URI, the proxy MUST strip the maddr and any
+    /// non-default port or transport parameter".
+    fn strip_own_maddr(&self, request: &mut Message) {
+        let Ok(uri) = Uri::parse(request.request_uri()) else { return };
+        let (Some(maddr), Some(host)) = (uri.params.value("maddr"), &uri.host) else { return };
+        let protocol = uri.transport().map_or(Some(Protocol::Udp), Protocol::parse);
+        let (source, port) = (self.source(), host.port.unwrap_or_else(|| Protocol::Udp.default_port()));
+        let came_so = protocol == Some(source.protocol) && port == source.local.port();
+        if came_so && Host::parse(maddr).is_ok_and(|host| self.is_own_host(&HostPort { host, port: Some(port) })) {
+            let without = uri.without_maddr();
+            request.set_request_uri(&without);
+        }
     }
 
     /// Whether a URI, a `host` or a `host:port` names this server: one of its addresses or aliases.

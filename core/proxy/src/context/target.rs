@@ -1,5 +1,6 @@
 //! Where a request is to go.
 
+use signalbox_sip::uri::Uri;
 use smallvec::SmallVec;
 
 use crate::error::Error;
@@ -34,9 +35,9 @@ impl Target {
 pub struct TargetSet(SmallVec<[Target; 1]>);
 
 impl TargetSet {
-    /// Adds a target, unless one with the same URI and flow is there already.
+    /// Adds a target, unless one with an equal URI (RFC 3261 §16.5, §19.1.4) and the same flow is there already.
     pub fn add(&mut self, target: Target) -> Result<(), Error> {
-        if self.0.iter().any(|known| known.uri == target.uri && known.flow == target.flow) {
+        if self.0.iter().any(|known| known.flow == target.flow && are_equal(&known.uri, &target.uri)) {
             return Ok(());
         }
         if self.0.len() >= MAX_TARGETS {
@@ -66,4 +67,8 @@ impl TargetSet {
     pub(crate) fn take(&mut self) -> SmallVec<[Target; 1]> {
         std::mem::take(&mut self.0)
     }
+}
+
+fn are_equal(one: &str, other: &str) -> bool {
+    one == other || Uri::parse(one).is_ok_and(|one| Uri::parse(other).is_ok_and(|other| one.equivalent(&other)))
 }

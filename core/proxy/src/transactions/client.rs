@@ -5,7 +5,7 @@ use signalbox_sip::message::Message;
 use signalbox_sip::method::Method;
 use signalbox_sip::transaction::{Actions, ClientTransaction, Ended, InviteClient, Send, Timer};
 
-use super::branch::BranchToken;
+use super::branch::{BranchToken, Sender};
 use super::table::{ClientMachine, Due, InviteExtras, Owner};
 use super::{ClientId, LocalOutcome};
 use crate::error::Error;
@@ -24,7 +24,7 @@ impl Worker {
     ) -> Result<ClientId, (Owner, Error)> {
         let token = self.random_token();
         let Some(id) = self.table().next_client(token) else { return Err((owner, Error::Overloaded)) };
-        let branch = BranchToken { worker: self.index(), client: Some(id), loop_hash };
+        let branch = BranchToken { worker: self.index(), sender: Sender::Client(id), loop_hash };
         let invite = *request.method() == Method::Invite;
         request.prepend(HeaderName::Via, &self.via(&flow, &branch));
         self.print(&request);
@@ -81,12 +81,13 @@ impl Worker {
         let via = response.top_via().ok();
         let branch = via.as_ref().and_then(|via| via.branch()).and_then(BranchToken::parse);
         // §18.1.2: what answers nobody here is dropped. The branch of a transaction proves itself by its token.
-        let branch = branch.filter(|branch| branch.client.is_some() || via.is_some_and(|via| self.is_own_via(&via)));
+        let proven = |branch: &BranchToken| matches!(branch.sender, Sender::Client(_));
+        let branch = branch.filter(|branch| proven(branch) || via.is_some_and(|via| self.is_own_via(&via)));
         let Some(branch) = branch else { return self.counters().stray_responses.increment() };
         if branch.worker != self.index() {
             return self.hand_over(branch.worker, response, source);
         }
-        let Some(id) = branch.client else {
+        let Sender::Client(id) = branch.sender else {
             response.remove_first_item(HeaderName::Via);
             return self.forward_statelessly(response);
         };

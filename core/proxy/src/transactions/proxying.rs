@@ -283,9 +283,7 @@ impl Worker {
             (proxying.routing.clone(), target)
         };
         let mut request = routing.request.borrow().clone();
-        if request.request_uri() != target.uri {
-            request.set_request_uri(&target.uri);
-        }
+        forward::retarget(&mut request, &target.uri);
         if !target.path.is_empty() {
             request.prepend(HeaderName::Route, &target.path);
         }

@@ -78,7 +78,7 @@ impl RouteSet {
         route.push('<');
         route.push_str(remote_target);
         route.push('>');
-        Routing { request_uri: as_request_uri(&first), route: route.into() }
+        Routing { request_uri: first.as_request_uri(), route: route.into() }
     }
 
     fn collect<'a>(values: impl Iterator<Item = &'a str>) -> Result<Self, DialogError> {
@@ -102,25 +102,6 @@ pub fn copy_record_route(request: &Message, response: &mut Message) {
     for value in request.values(HeaderName::RecordRoute) {
         response.push(HeaderName::RecordRoute, value);
     }
-}
-
-/// The URI without what §19.1.1 table 1 forbids in a Request-URI: the method parameter and the headers.
-fn as_request_uri<'a>(uri: &Uri<'a>) -> Cow<'a, str> {
-    if uri.headers.is_empty() && !uri.params.iter().any(|(name, _)| name.eq_ignore_ascii_case("method")) {
-        return uri.raw.into();
-    }
-    let end =
-        uri.raw.len() - uri.params.as_str().len() - if uri.headers.is_empty() { 0 } else { uri.headers.len() + 1 };
-    let mut text = String::from(uri.raw.get(..end).unwrap_or(uri.raw));
-    for (name, value) in uri.params.iter().filter(|(name, _)| !name.eq_ignore_ascii_case("method")) {
-        text.push(';');
-        text.push_str(name);
-        if let Some(value) = value {
-            text.push('=');
-            text.push_str(value);
-        }
-    }
-    text.into()
 }
 
 #[cfg(test)]

@@ -35,7 +35,7 @@ impl TransactionKeys {
         }
     }
 
-    /// The INVITE transaction that a CANCEL is about (§9.2).
+    /// The INVITE transaction that a CANCEL is about (§9.2). Of other requests what tells them, with their CANCEL, from all others.
     pub fn of_cancel(&self, cancel: &Message) -> Result<TransactionKey, HeaderError> {
         self.of_method(cancel, &Method::Invite)
     }

@@ -9,6 +9,7 @@ mod name_addr;
 mod parse;
 #[cfg(test)]
 mod properties;
+mod request_uri;
 
 pub use aor::Aor;
 pub use escape::{escape_user, unescape};
