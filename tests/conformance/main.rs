@@ -1,10 +1,13 @@
 //! What the RFCs ask for, one module for each, laid out as the RFC is.
 
+mod presence;
 mod rfc3261;
 mod rfc4320;
 mod rfc4475;
 mod rfc5118;
+mod rfc5839;
 mod rfc6026;
+mod rfc6446;
 mod rfc6665;
 mod timeline;
 mod torture;

@@ -9,7 +9,7 @@ use signalbox_sip::dialog::{Notifier, Subscriber};
 
 const HOUR: Duration = Duration::from_secs(3600);
 const TIMER_N: Duration = Duration::from_secs(32);
-const POLICY: Policy = Policy { min_interval: Duration::ZERO, keep_on_timeout: false };
+const POLICY: Policy = Policy { min_interval: Duration::ZERO, keep_on_timeout: false, end_on_challenge: false };
 
 fn said(notification: Option<Notification>) -> String {
     notification.map(|notification| notification.to_string()).unwrap_or_default()

@@ -32,6 +32,8 @@ pub enum Rejection {
     TooBrief { minimum: Duration },
     #[error("there is no such subscription")]
     NoSubscription,
+    #[error("the dialog has a subscription to something else")]
+    DialogSharing,
     #[error("CSeq is not higher than the last one")]
     CSeq,
     #[error("the body is too large")]
@@ -60,7 +62,8 @@ impl Rejection {
             Self::UnknownEntityTag => (412, "Conditional Request Failed".into()),
             Self::TooBrief { .. } => (423, "Interval Too Brief".into()),
             Self::NoSubscription => (481, "Subscription Does Not Exist".into()),
-            Self::CSeq => (500, "CSeq Out Of Order".into()), // RFC 3261 §12.2.2
+            Self::DialogSharing => (403, "Dialog Sharing Not Supported".into()), // RFC 6665 §4.5.2
+            Self::CSeq => (500, "CSeq Out Of Order".into()),                     // RFC 3261 §12.2.2
             Self::TooLarge => (413, "Request Entity Too Large".into()),
             Self::TooMany(_) => (403, "Limit Reached".into()),
             Self::Forbidden => (403, "Forbidden".into()),

@@ -49,6 +49,8 @@ pub struct Settings {
     pub closed_grace: Duration,
     /// A NOTIFY that isn't answered in time leaves the subscription alone.
     pub ignore_notify_timeout: bool,
+    /// A NOTIFY that is challenged (401, 407) leaves the subscription alone.
+    pub ignore_notify_challenge: bool,
     /// Least time between two NOTIFYs to one watcher about changes.
     pub notify_min_interval: Duration,
     /// There is a database that subscriptions and publications are committed to.
@@ -83,7 +85,9 @@ pub fn parameters() -> Vec<Parameter> {
         seconds("closed_grace", 20).doc("How long a contact that is no longer registered is shown as closed."),
         seconds("notify_min_interval", 0).doc("Least time between two NOTIFYs to one watcher about changes."),
         Parameter::boolean("ignore_408_on_notify", false)
-            .doc("Whether a subscription survives a NOTIFY that nobody answers."),
+            .doc("Whether a subscription survives a NOTIFY that nobody answers, or that is answered 408."),
+        Parameter::boolean("ignore_401_on_notify", true)
+            .doc("Whether a subscription survives a NOTIFY that is answered 401 or 407: there are no credentials to answer with."),
     ]
 }
 
@@ -124,6 +128,7 @@ impl Settings {
             use_callbacks: settings.boolean("use_callbacks"),
             closed_grace: settings.duration("closed_grace"),
             ignore_notify_timeout: settings.boolean("ignore_408_on_notify"),
+            ignore_notify_challenge: settings.boolean("ignore_401_on_notify"),
             notify_min_interval: settings.duration("notify_min_interval"),
             durable: settings.boolean("use_db"),
         })
@@ -157,6 +162,7 @@ impl Default for Settings {
             use_callbacks: true,
             closed_grace: Duration::from_secs(20),
             ignore_notify_timeout: false,
+            ignore_notify_challenge: true,
             notify_min_interval: Duration::ZERO,
             durable: false,
         }

@@ -49,6 +49,8 @@
 mod parse;
 mod pattern;
 mod play;
+mod run;
 
 pub use parse::{Action, Block, PartySetup, Scenario, Step, parse};
 pub use play::{Needs, Stage, play};
+pub use run::{run, run_text};

@@ -8,10 +8,12 @@
 //! | [`subscription`] | states, reasons and responses that both sides of a subscription know |
 //! | [`notifier`] | when NOTIFYs go out and what ends a subscription, at the notifier |
 //! | [`subscriber`] | when to refresh and what ends a subscription, at the subscriber |
+//! | [`rate`] | how often a subscriber wants to be notified |
 //! | [`sequence`] | CSeq numbers, reserved in blocks so that they survive a restart |
 
 pub mod id;
 pub mod notifier;
+pub mod rate;
 pub mod route_set;
 pub mod sequence;
 pub mod state;

@@ -42,6 +42,9 @@ pub struct Policy {
     pub min_interval: Duration,
     /// Keep the subscription when nobody answers a NOTIFY. §4.2.2: "the notifier SHOULD remove the subscription".
     pub keep_on_timeout: bool,
+    /// End the subscription when the subscriber wants credentials for the NOTIFY (401, 407), which a notifier has none of. RFC 6665
+    /// counts neither among the responses that end one.
+    pub end_on_challenge: bool,
 }
 
 /// A NOTIFY to send now. Prints as the value of Subscription-State (§8.2.3).
@@ -110,6 +113,33 @@ impl Notifier {
         }
         self.due = Due::Subscription;
         true
+    }
+
+    /// A SUBSCRIBE within the dialog was accepted whose condition holds (RFC 5839 §6.3): no NOTIFY is due for it, and with zero
+    /// the subscription ends without one. False as in [`Notifier::on_subscribe`].
+    #[must_use]
+    pub fn on_quiet_subscribe(&mut self, expires: Duration, now: Instant) -> bool {
+        if self.over || self.state.is_terminated() {
+            return false;
+        }
+        self.expires = later(now, expires);
+        if expires.is_zero() {
+            self.state = State::Terminated(Reason::Timeout);
+            self.remove();
+        }
+        true
+    }
+
+    /// Whether a NOTIFY is due for nothing but a change of the resource.
+    pub fn is_change_due(&self) -> bool {
+        self.due == Due::Change
+    }
+
+    /// The change needs no NOTIFY (RFC 5839 §6.3).
+    pub fn forget_change(&mut self) {
+        if self.due == Due::Change {
+            self.due = Due::Nothing;
+        }
     }
 
     /// The resource's state changed.
@@ -189,6 +219,7 @@ impl Notifier {
         match status {
             200..300 => self.on_delivered(),
             408 => self.on_timeout(policy),
+            401 | 407 if policy.end_on_challenge => self.on_failure(true),
             _ if ends_subscription(status) => self.on_failure(true),
             _ => {
                 let delivery = self.on_failure(false);
@@ -272,7 +303,7 @@ mod tests {
     use super::*;
 
     const HOUR: Duration = Duration::from_secs(3600);
-    const POLICY: Policy = Policy { min_interval: Duration::ZERO, keep_on_timeout: false };
+    const POLICY: Policy = Policy { min_interval: Duration::ZERO, keep_on_timeout: false, end_on_challenge: false };
 
     fn seconds(seconds: u64) -> Duration {
         Duration::from_secs(seconds)
@@ -495,7 +526,7 @@ mod tests {
             events in prop::collection::vec(events(), 0..60),
             interval in 0..60_u64,
         ) {
-            let policy = Policy { min_interval: seconds(interval), keep_on_timeout: true };
+            let policy = Policy { min_interval: seconds(interval), keep_on_timeout: true, end_on_challenge: false };
             let mut now = Instant::now();
             let mut notifier = Notifier::new(State::Pending, HOUR, now);
             let mut in_flight = false;

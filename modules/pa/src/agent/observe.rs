@@ -63,7 +63,7 @@ impl<W: Watcher> Shard<W> {
         let observing = match self.find(key) {
             Some(observing) => observing,
             // RFC 3857 §4.7.1: "waiting": nobody has decided, and the user may still want to.
-            None if state.is_terminated() && subscription.status() == Status::Pending => {
+            None if state.is_terminated() && subscription.status() == Status::Pending && cause != Cause::Rejected => {
                 let (uid, aor, domain) = (watched.key.uid.clone(), watched.aor.clone(), watched.key.domain);
                 let key = KeyRef { package, domain, uid: &uid };
                 self.find_or_add(key, |key| {
@@ -84,7 +84,7 @@ impl<W: Watcher> Shard<W> {
         if observer.observe(&change(subscription, cause, state), now) {
             self.tell_watchers(observing, rules, now, effects);
         }
-        self.schedule_presentity(observing);
+        self.schedule_presentity(observing, now);
         self.remove_if_idle(observing);
     }
 

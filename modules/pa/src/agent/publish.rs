@@ -47,18 +47,18 @@ impl<W: Watcher> Agent<W> {
         if accepted.published.changed {
             shard.tell_watchers(accepted.presentity, &self.rules, now, effects);
         }
-        shard.schedule_presentity(accepted.presentity);
+        shard.schedule_presentity(accepted.presentity, now);
         shard.remove_if_idle(accepted.presentity);
     }
 
     /// The record could not be committed: everything is as before.
-    pub fn withdraw_publish(&self, accepted: AcceptedPublish) {
+    pub fn withdraw_publish(&self, accepted: AcceptedPublish, now: Instant) {
         let mut shard = self.lock(accepted.shard);
         if let Some(presentity) = shard.presentity(accepted.presentity) {
             presentity.publications.undo(accepted.published);
             presentity.changed();
         }
-        shard.schedule_presentity(accepted.presentity);
+        shard.schedule_presentity(accepted.presentity, now);
         shard.remove_if_idle(accepted.presentity);
     }
 }

@@ -46,7 +46,7 @@ impl<W: Watcher> Agent<W> {
         };
         if changed {
             shard.tell_watchers(at, &self.rules, now, effects);
-            shard.schedule_presentity(at);
+            shard.schedule_presentity(at, now);
         }
     }
 

@@ -8,9 +8,8 @@ use signalbox_sip::dialog::Sequence;
 use super::effects::Effects;
 use super::shards::Agent;
 use super::target::Target;
-use crate::documents::Form;
 use crate::publication::Publication;
-use crate::subscription::{Identity, Start, Status, Subscription, Watcher};
+use crate::subscription::{Identity, Start, Status, Subscription, Watcher, Wishes};
 use crate::token::Token;
 
 /// A subscription read from the database.
@@ -20,7 +19,7 @@ pub struct RestoredSubscription<'a, W> {
     pub target: Target<'a>,
     pub remote_cseq: u32,
     pub mark: u32,
-    pub form: Form,
+    pub wishes: Wishes,
     pub status: Status,
     /// When it began.
     pub since: Instant,
@@ -48,7 +47,7 @@ impl<W: Watcher> Agent<W> {
         let start = Start {
             id: restored.id,
             presentity,
-            form: restored.form,
+            wishes: restored.wishes,
             way: Arc::new(restored.way),
             since: restored.since,
             fingerprint,
@@ -69,6 +68,6 @@ impl<W: Watcher> Agent<W> {
             presentity.publications.restore(publication);
             presentity.changed();
         }
-        shard.schedule_presentity(at);
+        shard.schedule_presentity(at, now);
     }
 }

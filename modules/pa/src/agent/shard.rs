@@ -2,7 +2,7 @@
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use hashbrown::{Equivalent, HashMap};
 use slab::Slab;
@@ -13,7 +13,7 @@ use crate::documents::Form;
 use crate::packages::PackageId;
 use crate::packages::observer::Told;
 use crate::presentity::{Domain, Key, Presentity};
-use crate::subscription::{Step, Subscription, Watcher};
+use crate::subscription::{Status, Step, Subscription, Watcher, Wishes};
 use crate::token::Token;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -32,6 +32,9 @@ pub(crate) struct Shard<W> {
     /// put back.
     deadlines: BinaryHeap<Reverse<(Instant, Due)>>,
 }
+
+/// When something overdue is looked at again.
+const OVERDUE: Duration = Duration::from_millis(100);
 
 /// A key to look a presentity up by, without an allocation.
 #[derive(Debug, Clone, Copy, Hash)]
@@ -136,9 +139,15 @@ impl<W> Shard<W> {
     }
 
     /// Queues the next deadline of a presentity.
-    pub(crate) fn schedule_presentity(&mut self, at: u32) {
+    pub(crate) fn schedule_presentity(&mut self, at: u32, now: Instant) {
         if let Some(presentity) = self.presentities.get_mut(at as usize) {
-            schedule(&mut self.deadlines, presentity.next_deadline(), &mut presentity.scheduled, Due::Presentity(at));
+            schedule(
+                &mut self.deadlines,
+                presentity.next_deadline(),
+                &mut presentity.scheduled,
+                Due::Presentity(at),
+                now,
+            );
         }
     }
 
@@ -164,6 +173,19 @@ impl<W: Watcher> Shard<W> {
         if let Some(presentity) = self.presentity(at) {
             presentity.watchers = watchers;
         }
+    }
+
+    /// Whether the condition of a SUBSCRIBE within the dialog holds: the watcher knows the state as it is (RFC 5839 §6.3).
+    pub(super) fn knows_the_state(&mut self, id: Token, wishes: &Wishes, rules: &Rules) -> bool {
+        let (Some(condition), Some(subscription)) = (wishes.condition, self.subscription_at(id)) else {
+            return false;
+        };
+        let visible = subscription.status() == Status::Active;
+        let presentity = self.presentities.get_mut(subscription.presentity as usize).filter(|_| visible);
+        let body = presentity
+            .filter(|presentity| presentity.observer.is_none())
+            .and_then(|presentity| presentity.body(rules.packages.package(presentity.key.package), &wishes.form));
+        condition.holds(body.as_ref())
     }
 
     /// Does what is due for a subscription.
@@ -202,7 +224,7 @@ impl<W: Watcher> Shard<W> {
                 Step::Reserve(mark) => effects.records.push(Record::Reserve { id: subscription.id, mark }),
             }
         }
-        schedule(&mut self.deadlines, subscription.deadline(), &mut subscription.scheduled, Due::Subscription(at));
+        schedule(&mut self.deadlines, subscription.deadline(), &mut subscription.scheduled, Due::Subscription(at), now);
         self.show_change(at, rules, now, effects);
     }
 
@@ -237,7 +259,7 @@ impl<W: Watcher> Shard<W> {
         if changed {
             self.tell_watchers(at, rules, now, effects);
         }
-        self.schedule_presentity(at);
+        self.schedule_presentity(at, now);
         self.remove_if_idle(at);
     }
 }
@@ -247,10 +269,13 @@ fn schedule(
     deadline: Option<Instant>,
     scheduled: &mut Option<Instant>,
     due: Due,
+    now: Instant,
 ) {
     let Some(deadline) = deadline else {
         return;
     };
+    // What is overdue now waits for something else, such as a commit; it must not keep the queue busy meanwhile.
+    let deadline = deadline.max(now + OVERDUE);
     if scheduled.is_none_or(|scheduled| deadline < scheduled) {
         *scheduled = Some(deadline);
         deadlines.push(Reverse((deadline, due)));

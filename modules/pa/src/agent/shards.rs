@@ -19,7 +19,7 @@ use super::target::Target;
 use crate::packages::{PRESENCE, PackageId, Packages};
 use crate::presentity::{Domain, Presentity};
 use crate::settings::Settings;
-use crate::subscription::{Identity, Watcher};
+use crate::subscription::{Fingerprint, Identity, Watcher};
 use crate::token::{Token, Tokens};
 
 /// Shards: enough that workers rarely meet at one.
@@ -39,8 +39,11 @@ pub struct Agent<W> {
 impl<W: Watcher> Agent<W> {
     /// `key` comes from the operating system's random source, anew at every start.
     pub fn new(settings: Settings, packages: Packages, key: [u8; 16]) -> Self {
-        let policy =
-            Policy { min_interval: settings.notify_min_interval, keep_on_timeout: settings.ignore_notify_timeout };
+        let policy = Policy {
+            min_interval: settings.notify_min_interval,
+            keep_on_timeout: settings.ignore_notify_timeout,
+            end_on_challenge: !settings.ignore_notify_challenge,
+        };
         Self {
             rules: Rules { policy, packages },
             settings,
@@ -93,10 +96,14 @@ impl<W: Watcher> Agent<W> {
         &self.rules.packages
     }
 
-    pub(super) fn fingerprint(&self, identity: &Identity<'_>) -> u64 {
-        let mut hasher = SipHasher13::new_with_key(&self.key);
-        identity.hash(&mut hasher);
-        hasher.finish()
+    pub(super) fn fingerprint(&self, identity: &Identity<'_>) -> Fingerprint {
+        let hash = |of: (&str, &str)| {
+            let mut hasher = SipHasher13::new_with_key(&self.key);
+            of.hash(&mut hasher);
+            hasher.finish() as u32
+        };
+        let dialog = hash((identity.call_id, identity.remote_tag));
+        Fingerprint { dialog, event: hash((identity.event, identity.event_id)) }
     }
 
     pub(super) fn shard_of(&self, uid: &str) -> usize {

@@ -14,7 +14,7 @@ use super::shards::{Agent, SHARDS};
 use super::target::Target;
 use crate::packages::Decision;
 use crate::rejection::Rejection;
-use crate::subscription::{Accepted, CSEQ_BLOCK, Start, Subscribe, Subscription, Watcher};
+use crate::subscription::{Accepted, Answer, CSEQ_BLOCK, Start, Subscribe, Subscription, Watcher, Wishes};
 use crate::token::Token;
 
 /// Subscriptions to one presentity at a time.
@@ -43,10 +43,11 @@ impl<W: Watcher> Agent<W> {
         let id = Token(self.tokens.token().0 & !(SHARDS as u64 - 1) | shard_number as u64);
         let mut sequence = if self.settings.durable { Sequence::stored(0) } else { Sequence::volatile(0) };
         sequence.reserve(CSEQ_BLOCK);
+        let wishes = self.granted(&request.wishes, expires);
         let start = Start {
             id,
             presentity,
-            form: request.form.clone(),
+            wishes: wishes.clone(),
             way: Arc::new(way(id)),
             since: now,
             fingerprint: self.fingerprint(&request.identity),
@@ -61,10 +62,11 @@ impl<W: Watcher> Agent<W> {
             expires,
             status,
             since: now,
-            form: request.form.clone(),
+            wishes,
             cseq: request.cseq,
             mark,
             is_new: true,
+            is_quiet: false,
         })
     }
 
@@ -72,18 +74,38 @@ impl<W: Watcher> Agent<W> {
     pub fn resubscribe(&self, id: Token, request: &Subscribe<'_>) -> Result<Accepted, Rejection> {
         let fingerprint = self.fingerprint(&request.identity);
         let mut shard = self.lock_of(id);
-        let subscription = shard.subscription(id).ok_or(Rejection::NoSubscription)?;
-        if subscription.fingerprint != fingerprint || subscription.state().is_terminated() {
-            return Err(Rejection::NoSubscription);
+        let known = shard.subscription_at(id).map(|subscription| subscription.fingerprint);
+        match known {
+            Some(known) if known == fingerprint => {}
+            // RFC 6665 §4.5.2: "it may choose to fail the SUBSCRIBE request with a 403".
+            Some(known) if known.dialog == fingerprint.dialog => return Err(Rejection::DialogSharing),
+            _ => return Err(Rejection::NoSubscription),
         }
+        let is_quiet = shard.knows_the_state(id, &request.wishes, &self.rules);
+        let subscription = shard.subscription(id).filter(|subscription| !subscription.state().is_terminated());
+        let subscription = subscription.ok_or(Rejection::NoSubscription)?;
         // RFC 3261 §12.2.2: out of order "and MUST be rejected with a 500".
         if request.cseq < subscription.remote_cseq {
             return Err(Rejection::CSeq);
         }
         let expires = self.settings.subscription.choose(request.expires)?;
         subscription.remote_cseq = request.cseq;
-        let (status, since, mark) = (subscription.status(), subscription.since, subscription.next_mark());
-        Ok(Accepted { id, expires, status, since, form: request.form.clone(), cseq: request.cseq, mark, is_new: false })
+        Ok(Accepted {
+            id,
+            expires,
+            status: subscription.status(),
+            since: subscription.since,
+            wishes: self.granted(&request.wishes, expires),
+            cseq: request.cseq,
+            mark: subscription.next_mark(),
+            is_new: false,
+            is_quiet,
+        })
+    }
+
+    fn granted(&self, wishes: &Wishes, expires: Duration) -> Wishes {
+        let rates = wishes.rates.granted(expires, self.rules.policy.min_interval);
+        Wishes { rates, ..wishes.clone() }
     }
 
     /// The record is committed and the 2xx is out: the NOTIFY that every SUBSCRIBE is owed may go (RFC 6665 §4.2.1.2). `way` is the new
@@ -95,12 +117,10 @@ impl<W: Watcher> Agent<W> {
         };
         if accepted.is_new {
             subscription.answered();
-        } else if subscription.refresh(accepted.expires, now) {
-            subscription.form = accepted.form.clone();
-            subscription.reserve(accepted.mark);
-            if let Some(way) = way {
-                subscription.way = Arc::new(way);
-            }
+        } else if subscription.refresh(accepted, now)
+            && let Some(way) = way
+        {
+            subscription.way = Arc::new(way);
         }
         shard.advance(accepted.id, &self.rules, now, effects);
         if !accepted.is_new {
@@ -115,8 +135,8 @@ impl<W: Watcher> Agent<W> {
         }
     }
 
-    /// A NOTIFY was answered with this status and Retry-After, or by nobody.
-    pub fn notified(&self, id: Token, answer: Option<(u16, Option<Duration>)>, now: Instant, effects: &mut Effects<W>) {
+    /// A NOTIFY was answered, or (`None`) by nobody.
+    pub fn notified(&self, id: Token, answer: Option<Answer>, now: Instant, effects: &mut Effects<W>) {
         let mut shard = self.lock_of(id);
         let Some(subscription) = shard.subscription(id) else {
             return;

@@ -21,7 +21,7 @@ use crate::presentity::{Domain, Presentity};
 use crate::publication::{Content, Publish};
 use crate::rejection::Rejection;
 use crate::settings::Settings;
-use crate::subscription::{Accepted, Identity, Notify, Status, Subscribe, Watcher};
+use crate::subscription::{Accepted, Answer, Identity, Notify, Status, Subscribe, Watcher, Wishes};
 use crate::token::Token;
 
 const ALICE: Target<'static> =
@@ -95,7 +95,7 @@ impl Story {
             cseq,
             expires: Some(Duration::from_secs(expires)),
             watcher,
-            form: Form::Made(DocumentType::Pidf),
+            wishes: Wishes::of(Form::Made(DocumentType::Pidf)),
         }
     }
 
@@ -149,7 +149,7 @@ impl Story {
     }
 
     fn answer(&mut self, id: Token, status: u16) {
-        self.agent.notified(id, Some((status, None)), self.now, &mut self.effects);
+        self.agent.notified(id, Some(Answer::of(status)), self.now, &mut self.effects);
     }
 
     fn wait(&mut self, time: Duration) {
@@ -203,7 +203,7 @@ fn a_publication_that_could_not_be_committed_is_taken_back() {
     let mut story = Story::new(|_| {});
     let accepted = story.try_publish(None, 3600, true).unwrap();
     let tag = accepted.published.entity_tag.to_string();
-    story.agent.withdraw_publish(accepted);
+    story.agent.withdraw_publish(accepted, story.now);
     assert_eq!(story.publish(Some(&tag), 3600, false), Err(Rejection::UnknownEntityTag));
     assert_eq!(story.presentities(), 0);
 }
@@ -359,7 +359,7 @@ fn after_a_restart_refreshes_are_accepted_and_numbers_go_on_above_the_mark() {
             target: ALICE,
             remote_cseq: 1,
             mark: before.mark,
-            form: Form::Made(DocumentType::Pidf),
+            wishes: Wishes::of(Form::Made(DocumentType::Pidf)),
             since: story.now,
             status: Status::Active,
             expires,
@@ -495,7 +495,7 @@ fn an_opaque_package_tells_the_newest_document_as_it_was_published_to_those_who_
     let dialog = Target { package: story.agent.packages().find("dialog").unwrap(), ..ALICE };
     let watchers = [("bob", None), ("carol", Some("text/*"))].map(|(name, ranges): (_, Option<&str>)| {
         let form = Form::AsPublished(ranges.map(Into::into));
-        let request = Subscribe { form, ..story.request(name, 1, 3600) };
+        let request = Subscribe { wishes: Wishes::of(form), ..story.request(name, 1, 3600) };
         let accepted = story.agent.subscribe(&dialog, &request, |_| name, story.now).unwrap();
         story.confirm(&accepted);
         story.answer(accepted.id, 200);

@@ -66,7 +66,8 @@ pub struct Body {
     pub content_type: ContentType,
     pub bytes: Bytes,
     /// The entity tag of this state of the resource in this form (RFC 5839 §3.1): the same for the same document, also after a restart.
-    pub tag: Token,
+    /// None where the document is only a part of the state.
+    pub tag: Option<Token>,
 }
 
 /// The value of Content-Type.
@@ -90,7 +91,7 @@ impl Body {
         let mut hasher = SipHasher13::new();
         hasher.write(content_type.as_str().as_bytes());
         hasher.write(&bytes);
-        Self { content_type, bytes, tag: Token(hasher.finish()) }
+        Self { content_type, bytes, tag: Some(Token(hasher.finish())) }
     }
 }
 

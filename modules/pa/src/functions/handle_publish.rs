@@ -49,7 +49,7 @@ async fn publish(state: &Arc<State>, context: &Context, domain: Domain) -> Resul
         && let Err(error) = write.await
     {
         tracing::warn!(%error, "a publication could not be stored");
-        state.agent.withdraw_publish(accepted);
+        state.agent.withdraw_publish(accepted, context.now());
         return Err(Rejection::Storage);
     }
     let published = &accepted.published;

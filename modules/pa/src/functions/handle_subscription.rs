@@ -5,6 +5,7 @@ use std::sync::Arc;
 use signalbox::context::{Context, Reply};
 use signalbox::module::{Arguments, Outcome, Refusal, Value};
 use signalbox::storage::Write;
+use signalbox_sip::dialog::rate::Rates;
 use signalbox_sip::header::{Accept, HeaderName};
 use signalbox_sip::message::Message;
 use signalbox_sip::method::Method;
@@ -17,7 +18,7 @@ use crate::packages::Terms;
 use crate::presentity::Domain;
 use crate::rejection::Rejection;
 use crate::state::{PresenceAgent, State};
-use crate::subscription::{Accepted, Identity, Subscribe};
+use crate::subscription::{Accepted, Condition, Identity, Subscribe, Wishes};
 use crate::token::Token;
 
 /// The name under which scripts find the outcome.
@@ -50,7 +51,9 @@ pub(crate) async fn handle_subscription(module: Arc<PresenceAgent>, context: Con
         }
         Err(rejection) => {
             state.counters.rejected.increment();
-            context.avp().insert(STATUS.to_owned(), "error".into());
+            // Who may not subscribe has a subscription that is over before it began.
+            let status = if rejection == Rejection::Forbidden { "terminated" } else { "error" };
+            context.avp().insert(STATUS.to_owned(), status.into());
             request::reject(&context, &rejection)?;
             Err(Refusal::no(rejection.to_string()))
         }
@@ -94,7 +97,7 @@ fn begin(state: &State, context: &Context, domain: Domain) -> Result<Pending, Re
         cseq: request.cseq(),
         expires: request::expires(request)?,
         watcher: watcher.uri,
-        form: package.choose_form(accept(request)?.as_deref())?,
+        wishes: wishes(request, package)?,
     };
     if let Some(tag) = request.to_tag() {
         return refresh(state, context, (tag, &asked, package));
@@ -102,7 +105,7 @@ fn begin(state: &State, context: &Context, domain: Domain) -> Result<Pending, Re
     let about = About::of(context)?;
     let target = Target { package: package_id, domain, uid: &about.uid, aor: about.aor.as_str() };
     let malformed = |_| Rejection::Malformed("Bad Contact Or Record-Route".into());
-    let own_uri = context.own_uri();
+    let own_uri = own_uri(context);
     // The tag is known only when the subscription is made; what can be wrong shows here.
     let mut way = Way::of_subscribe(request, Token(0), &own_uri, context.source()).map_err(malformed)?;
     let mut written = None;
@@ -138,6 +141,14 @@ fn refresh(
     Ok(Pending { accepted, way, write })
 }
 
+/// In which form the watcher wants the state, how often, and what it knows already.
+fn wishes(request: &Message, package: &Terms) -> Result<Wishes, Rejection> {
+    let event = request::event(request)?;
+    let rates = Rates::parse(event.params).map_err(|_| Rejection::Malformed("Bad Rate In Event".into()))?;
+    let condition = request.value(HeaderName::SuppressIfMatch).map(str::trim).and_then(Condition::parse);
+    Ok(Wishes { form: package.choose_form(accept(request)?.as_deref())?, condition, rates })
+}
+
 fn accept(request: &Message) -> Result<Option<Vec<Accept<'_>>>, Rejection> {
     if !request.has(HeaderName::Accept) {
         return Ok(None);
@@ -146,10 +157,16 @@ fn accept(request: &Message) -> Result<Option<Vec<Accept<'_>>>, Rejection> {
     request.headers::<Accept<'_>>().collect::<Result<_, _>>().map(Some).map_err(malformed)
 }
 
+/// Our own URI in the dialog. RFC 6665 §4.5.1: notifiers "MUST use a GRUU as their local target". This one leads to this server from
+/// everywhere, and so is one; the parameter says so (RFC 5627 §5.1), and that the dialog is not to be shared.
+fn own_uri(context: &Context) -> String {
+    [&context.own_uri(), ";gr"].concat()
+}
+
 fn answer(context: &Context, accepted: &Accepted) -> Result<(), signalbox::error::Error> {
-    let contact = ["<", &context.own_uri(), ">"].concat();
+    let contact = ["<", &own_uri(context), ">"].concat();
     let tag = accepted.id.spell();
-    let mut reply = Reply::new(200)
+    let mut reply = Reply::new(if accepted.is_quiet { 204 } else { 200 })
         .to_tag(tag.as_str())
         .header(HeaderName::Expires, accepted.expires.as_secs().to_string())
         .header(HeaderName::Contact, contact);

@@ -3,11 +3,12 @@
 use std::sync::Arc;
 
 use signalbox::transactions::{LocalOutcome, OutgoingRequest};
-use signalbox_sip::header::RetryAfter;
+use signalbox_sip::dialog::rate::Rates;
+use signalbox_sip::header::{Event, RetryAfter};
 
 use super::way::Way;
 use crate::state::State;
-use crate::subscription::Notify;
+use crate::subscription::{Answer, Notify};
 use crate::token::Token;
 
 /// Sends a NOTIFY and reports its answer to the agent.
@@ -33,10 +34,14 @@ pub(crate) fn send(state: &Arc<State>, notify: Notify<Way>) {
 
 fn report(state: &Arc<State>, id: Token, outcome: &LocalOutcome) {
     let answer = match outcome {
-        LocalOutcome::Response(response) => {
-            let retry_after = response.header::<RetryAfter<'_>>().and_then(Result::ok).map(|header| header.delay);
-            Some((response.status(), retry_after))
-        }
+        LocalOutcome::Response(response) => Some(Answer {
+            status: response.status(),
+            retry_after: response.header::<RetryAfter<'_>>().and_then(Result::ok).map(|header| header.delay),
+            rates: response
+                .header::<Event<'_>>()
+                .and_then(Result::ok)
+                .and_then(|event| Rates::parse(event.params).ok()),
+        }),
         LocalOutcome::Timeout => None,
         LocalOutcome::NotSent(error) => {
             tracing::info!(%error, subscription = %id, "a NOTIFY could not be sent");

@@ -35,7 +35,7 @@ impl Way {
             let to = [display, " ", to].concat();
             template.set(HeaderName::To, &to);
         }
-        template.push(HeaderName::Event, request.value(HeaderName::Event).unwrap_or_default());
+        template.push(HeaderName::Event, &event_of(request));
         template.push(HeaderName::Contact, &["<", contact, ">"].concat());
         let way = Self { template, flow: flow_back(request, source) };
         // Reading it back lays the text out afresh, without the room that building it left.
@@ -121,7 +121,13 @@ impl Way {
         message.set(HeaderName::CSeq, &value);
         value.clear();
         let _ = write!(value, "{}", notify.notification);
+        if !notify.rates.is_empty() {
+            let _ = write!(value, "{}", notify.rates);
+        }
         message.push(HeaderName::SubscriptionState, &value);
+        if let Some(tag) = notify.tag {
+            message.push(HeaderName::SipEtag, tag.spell().as_str());
+        }
         if let Some(body) = &notify.body {
             message.set_body(Some(body.content_type.as_str()), body.bytes.clone());
         }
@@ -148,6 +154,17 @@ fn read_template(text: &str) -> Option<Message> {
     let mut template = Message::parse(text.as_bytes()).ok()?;
     template.remove(HeaderName::Via);
     Some(template)
+}
+
+/// The package and its `id`: what tells subscriptions apart (RFC 6665 §8.2.1). Other parameters speak to the notifier only.
+fn event_of(request: &Message) -> String {
+    let Some(Ok(event)) = request.header::<Event<'_>>() else {
+        return String::new();
+    };
+    match event.id() {
+        Some(id) => [event.package, ";id=", id].concat(),
+        None => event.package.to_owned(),
+    }
 }
 
 /// Where NOTIFYs go other than to the Contact: back over the connection of a watcher without proxies between, or through its NAT

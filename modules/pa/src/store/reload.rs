@@ -3,6 +3,8 @@
 use std::collections::HashMap;
 
 use signalbox::storage::{Row, StorageError};
+use signalbox_sip::dialog::rate::Rates;
+use signalbox_sip::lex::Params;
 
 use super::tables::{PUBLICATION, RESERVATION, SUBSCRIPTION};
 use super::write::{Store, left_out, number};
@@ -11,7 +13,7 @@ use crate::documents::Form;
 use crate::notify::Way;
 use crate::presentity::Domain;
 use crate::publication::Publication;
-use crate::subscription::Status;
+use crate::subscription::{Condition, Status, Wishes};
 use crate::token::Token;
 
 impl Store {
@@ -79,7 +81,11 @@ impl Store {
             target,
             remote_cseq: number(row.integer("cseq")?),
             mark: reserved.max(number(row.integer("mark")?)),
-            form,
+            wishes: Wishes {
+                form,
+                condition: row.optional_text("suppress")?.and_then(Condition::parse),
+                rates: Rates::parse(Params::new(row.optional_text("rates")?.unwrap_or_default())).unwrap_or_default(),
+            },
             status,
             since: self.instant(row.integer("began")?),
             expires: self.left(row.integer("expires")?),

@@ -18,6 +18,8 @@ pub(super) static SUBSCRIPTION: Table = Table {
         Column::integer("expires"),
         Column::text("notify"),
         Column::text("flow"),
+        Column::text("suppress"),
+        Column::text("rates"),
     ],
     key: 1,
 };
@@ -44,7 +46,7 @@ pub(super) static PUBLICATION: Table = Table {
     key: 1,
 };
 
-pub(super) static MIGRATIONS: [Migration; 2] = [
+pub(super) static MIGRATIONS: [Migration; 3] = [
     Migration {
         version: 1,
         name: "tables pa_subscription, pa_reservation, pa_publication",
@@ -54,5 +56,10 @@ pub(super) static MIGRATIONS: [Migration; 2] = [
         version: 2,
         name: "columns for when a subscription began and a publication was modified",
         sql: Sql::All(include_str!("../../migrations/2_order.sql")),
+    },
+    Migration {
+        version: 3,
+        name: "columns for what a watcher need not be told, and how often it is",
+        sql: Sql::All(include_str!("../../migrations/3_wishes.sql")),
     },
 ];

@@ -38,13 +38,15 @@ impl Store {
             target.domain.as_str().into(),
             package.into(),
             accepted.status.as_str().into(),
-            accepted.form.text().into(),
+            accepted.wishes.form.text().into(),
             accepted.cseq.into(),
             accepted.mark.into(),
             self.unix(accepted.since).into(),
             self.unix(now + accepted.expires).into(),
             way.notify_text().into(),
             way.flow_text().into(),
+            accepted.wishes.condition.map(|condition| condition.to_string()).into(),
+            (!accepted.wishes.rates.is_empty()).then(|| accepted.wishes.rates.to_string()).into(),
         ];
         self.database.journal().put(&SUBSCRIPTION, row)
     }

@@ -4,6 +4,7 @@ use std::borrow::Cow;
 use std::sync::Arc;
 
 use signalbox_sip::dialog::notifier::Notification;
+use signalbox_sip::dialog::rate::Rates;
 
 use crate::documents::Body;
 use crate::token::Token;
@@ -26,6 +27,10 @@ pub struct Notify<W> {
     pub notification: Notification,
     /// Nothing for watchers who may not see anything yet.
     pub body: Option<Body>,
+    /// The entity tag of the state (RFC 5839), also where the watcher knows that state and so gets no body.
+    pub tag: Option<Token>,
+    /// How often the watcher is told (RFC 6446), where it has asked for that.
+    pub rates: Rates,
     /// How to get to the watcher.
     pub way: Arc<W>,
 }

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use super::status::Status;
-use crate::documents::Form;
+use super::wishes::Wishes;
 use crate::token::Token;
 
 /// What tells a subscription from others: its dialog and its event (RFC 6665 §4.4.1, §8.2.1).
@@ -16,6 +16,13 @@ pub struct Identity<'a> {
     pub event_id: &'a str,
 }
 
+/// An [`Identity`] as keyed hashes: the dialog, and the event in it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Fingerprint {
+    pub dialog: u32,
+    pub event: u32,
+}
+
 /// What a SUBSCRIBE asks for.
 #[derive(Debug, Clone)]
 pub struct Subscribe<'a> {
@@ -24,7 +31,7 @@ pub struct Subscribe<'a> {
     pub expires: Option<Duration>,
     /// The watcher's URI.
     pub watcher: &'a str,
-    pub form: Form,
+    pub wishes: Wishes,
 }
 
 /// An accepted SUBSCRIBE, to be committed, answered and then confirmed.
@@ -35,10 +42,12 @@ pub struct Accepted {
     pub status: Status,
     /// When the subscription began.
     pub since: Instant,
-    pub form: Form,
+    pub wishes: Wishes,
     pub cseq: u32,
     /// The CSeq mark to be committed with it.
     pub mark: u32,
     /// It makes a subscription; else it refreshes or ends one.
     pub is_new: bool,
+    /// The watcher knows the state already: 204, and no NOTIFY (RFC 5839 §6.3).
+    pub is_quiet: bool,
 }

@@ -10,11 +10,16 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use signalbox_sip::dialog::notifier::{Delivery, Policy};
+use signalbox_sip::dialog::rate::{RateControl, Rates};
 use signalbox_sip::dialog::subscription::{Reason, State};
 use signalbox_sip::dialog::{Notifier, Sequence};
 
+use super::answer::Answer;
+use super::condition::Condition;
 use super::notify::Notify;
+use super::request::{Accepted, Fingerprint};
 use super::status::Status;
+use super::wishes::Wishes;
 use crate::documents::{Body, Form};
 use crate::packages::Cause;
 use crate::token::Token;
@@ -35,14 +40,17 @@ pub struct Subscription<W> {
     pub way: Arc<W>,
     /// When it began.
     pub since: Instant,
-    /// Dialog and Event of the subscription, as a keyed hash.
-    pub fingerprint: u64,
+    pub fingerprint: Fingerprint,
     /// The CSeq of the last SUBSCRIBE.
     pub remote_cseq: u32,
     /// The earliest deadline that the shard has queued for it.
     pub scheduled: Option<Instant>,
+    /// What the watcher need not be told.
+    pub condition: Option<Condition>,
     notifier: Notifier,
     sequence: Sequence,
+    /// For a watcher that has asked for a rate.
+    rate: Option<Box<RateControl>>,
     /// The watcher was allowed to see the presentity's state when that was last decided.
     visible: bool,
     /// The 2xx to the SUBSCRIBE is out: NOTIFYs may follow.
@@ -59,10 +67,10 @@ pub struct Subscription<W> {
 pub struct Start<W> {
     pub id: Token,
     pub presentity: u32,
-    pub form: Form,
+    pub wishes: Wishes,
     pub way: Arc<W>,
     pub since: Instant,
-    pub fingerprint: u64,
+    pub fingerprint: Fingerprint,
     pub remote_cseq: u32,
     /// Active or pending.
     pub status: Status,
@@ -87,11 +95,13 @@ impl<W> Subscription<W> {
 
     /// One from the database, with `expires` as what is left of it. Nothing is to be told.
     pub fn restored(start: Start<W>, sequence: Sequence, now: Instant) -> Self {
-        let Start { id, presentity, form, way, since, fingerprint, remote_cseq, status, expires } = start;
+        let Start { id, presentity, wishes, way, since, fingerprint, remote_cseq, status, expires } = start;
         Self {
             id,
             presentity,
-            form,
+            form: wishes.form,
+            condition: wishes.condition,
+            rate: rate_control(wishes.rates, now),
             way,
             since,
             fingerprint,
@@ -131,14 +141,47 @@ impl<W> Subscription<W> {
 
     /// When [`Self::step`] has something to do, if nothing happens before.
     pub fn deadline(&self) -> Option<Instant> {
-        self.notifier.deadline().filter(|_| self.answered)
+        let kept_up = self.rate.as_ref().and_then(|rate| rate.deadline()).filter(|_| self.may_keep_up());
+        self.notifier.deadline().into_iter().chain(kept_up).min().filter(|_| self.answered)
+    }
+
+    /// A NOTIFY may be sent although nothing has changed.
+    fn may_keep_up(&self) -> bool {
+        self.state() == State::Active && !self.notifier.is_in_flight() && !self.is_over()
+    }
+
+    pub fn rates(&self) -> Rates {
+        self.rate.as_ref().map(|rate| rate.rates()).unwrap_or_default()
+    }
+
+    /// In which form, how often, and what need not be told.
+    pub fn wishes(&self) -> Wishes {
+        Wishes { form: self.form.clone(), condition: self.condition, rates: self.rates() }
     }
 
     /// A SUBSCRIBE within the dialog was accepted; false when the subscription has ended meanwhile.
     #[must_use]
-    pub fn refresh(&mut self, expires: Duration, now: Instant) -> bool {
-        self.seen = None;
-        self.notifier.on_subscribe(expires, now)
+    pub fn refresh(&mut self, accepted: &Accepted, now: Instant) -> bool {
+        let goes_on = if accepted.is_quiet {
+            self.notifier.on_quiet_subscribe(accepted.expires, now)
+        } else {
+            self.seen = None;
+            self.notifier.on_subscribe(accepted.expires, now)
+        };
+        if goes_on {
+            self.form = accepted.wishes.form.clone();
+            self.condition = accepted.wishes.condition;
+            self.set_rates(accepted.wishes.rates, now);
+            self.reserve(accepted.mark);
+        }
+        goes_on
+    }
+
+    fn set_rates(&mut self, rates: Rates, now: Instant) {
+        match &mut self.rate {
+            Some(rate) if !rates.is_empty() => rate.set(rates, now),
+            rate => *rate = rate_control(rates, now),
+        }
     }
 
     /// The presentity's state changed. Who may see nothing of it isn't told.
@@ -164,13 +207,20 @@ impl<W> Subscription<W> {
         self.notifier.terminate(reason, retry_after);
     }
 
-    /// The NOTIFY on its way was answered with this status and Retry-After, or by nobody.
-    pub fn notified(&mut self, answer: Option<(u16, Option<Duration>)>, policy: &Policy, now: Instant) -> Delivery {
+    /// The NOTIFY on its way was answered, or (`None`) by nobody.
+    pub fn notified(&mut self, answer: Option<Answer>, policy: &Policy, now: Instant) -> Delivery {
         let was_in_flight = self.notifier.is_in_flight();
         let delivery = match answer {
-            Some((status, retry_after)) => self.notifier.on_response(status, retry_after, policy, now),
+            Some(answer) => self.notifier.on_response(answer.status, answer.retry_after, policy, now),
             None => self.notifier.on_timeout(policy),
         };
+        // RFC 6446 §4.1: only who has asked for a rate in its SUBSCRIBE may change it here.
+        if let Some(rates) = answer.and_then(|answer| answer.rates).filter(|_| self.rate.is_some())
+            && delivery == Delivery::Delivered
+        {
+            let remaining = self.expires_at().saturating_duration_since(now);
+            self.set_rates(rates.granted(remaining, policy.min_interval), now);
+        }
         if was_in_flight && delivery != Delivery::Delivered {
             self.seen = None;
         }
@@ -207,14 +257,40 @@ impl<W> Subscription<W> {
         &mut self,
         policy: &Policy,
         now: Instant,
-        body: impl FnOnce(&Form, u32, &mut Option<u64>) -> Option<Body>,
+        mut body: impl FnMut(&Form, u32, &mut Option<u64>) -> Option<Body>,
     ) -> Step<W> {
         if !self.answered || self.is_over() {
             return Step::Nothing;
         }
+        if let Some(rate) = &self.rate {
+            if rate.deadline().is_some_and(|deadline| deadline <= now) && self.may_keep_up() {
+                self.notifier.on_change();
+            }
+            let policy = Policy { min_interval: policy.min_interval.max(rate.min_interval()), ..*policy };
+            return self.send_if_due(&policy, now, &mut body);
+        }
+        self.send_if_due(policy, now, &mut body)
+    }
+
+    fn send_if_due(
+        &mut self,
+        policy: &Policy,
+        now: Instant,
+        body: &mut impl FnMut(&Form, u32, &mut Option<u64>) -> Option<Body>,
+    ) -> Step<W> {
         if self.sequence.remaining() == 0 {
             let mut ahead = self.notifier; // A copy: to see whether a NOTIFY is due without taking it.
             return if ahead.poll(policy, now).is_some() { self.reserve_ahead() } else { Step::Nothing };
+        }
+        // RFC 5839 §6.3: "As long as the condition remains true […] all subsequent NOTIFY requests MUST also be suppressed."
+        if let Some(condition) = self.condition
+            && self.notifier.is_change_due()
+            && condition.holds(body(&self.form, self.sequence.last(), &mut None).as_ref())
+        {
+            self.notifier.forget_change();
+            if let Some(rate) = &mut self.rate {
+                rate.on_sent(now);
+            }
         }
         let Some(notification) = self.notifier.poll(policy, now) else {
             return self.reserve_ahead();
@@ -223,8 +299,20 @@ impl<W> Subscription<W> {
             return Step::Nothing;
         };
         // RFC 6665 §4.2.1.4: the last NOTIFY may carry the state too.
-        let body = if self.visible { body(&self.form, cseq, &mut self.seen) } else { None };
-        Step::Send(Notify { id: self.id, cseq, notification, body, way: self.way.clone() })
+        let mut body = if self.visible { body(&self.form, cseq, &mut self.seen) } else { None };
+        let tag = body.as_ref().and_then(|body| body.tag);
+        match self.condition {
+            // §6.2: "the notifier MUST suppress the body".
+            Some(condition) if condition.holds(body.as_ref()) => body = None,
+            // Now the watcher knows another state than the one that it named.
+            Some(Condition::Tag(_)) if body.is_some() => self.condition = None,
+            _ => {}
+        }
+        if let Some(rate) = &mut self.rate {
+            rate.on_sent(now);
+        }
+        let rates = if notification.state.is_terminated() { Rates::default() } else { self.rates() };
+        Step::Send(Notify { id: self.id, cseq, notification, body, tag, rates, way: self.way.clone() })
     }
 
     fn reserve_ahead(&mut self) -> Step<W> {
@@ -237,6 +325,10 @@ impl<W> Subscription<W> {
     }
 }
 
+fn rate_control(rates: Rates, now: Instant) -> Option<Box<RateControl>> {
+    (!rates.is_empty()).then(|| Box::new(RateControl::new(rates, now)))
+}
+
 #[cfg(test)]
 mod tests {
     use bytes::Bytes;
@@ -244,7 +336,7 @@ mod tests {
     use super::*;
     use crate::documents::{ContentType, DocumentType};
 
-    const POLICY: Policy = Policy { min_interval: Duration::ZERO, keep_on_timeout: false };
+    const POLICY: Policy = Policy { min_interval: Duration::ZERO, keep_on_timeout: false, end_on_challenge: false };
 
     fn body() -> Body {
         Body::new(ContentType::Known("application/pidf+xml"), Bytes::from_static(b"x"))
@@ -255,13 +347,27 @@ mod tests {
         Start {
             id: Token(1),
             presentity: 0,
-            form: Form::Made(DocumentType::Pidf),
+            wishes: Wishes::of(Form::Made(DocumentType::Pidf)),
             way: Arc::new(()),
             since: Instant::now(),
-            fingerprint: 0,
+            fingerprint: Fingerprint { dialog: 0, event: 0 },
             remote_cseq: 1,
             status,
             expires,
+        }
+    }
+
+    fn refreshed(seconds: u64) -> Accepted {
+        Accepted {
+            id: Token(1),
+            expires: Duration::from_secs(seconds),
+            status: Status::Active,
+            since: Instant::now(),
+            wishes: Wishes::of(Form::Made(DocumentType::Pidf)),
+            cseq: 2,
+            mark: 0,
+            is_new: false,
+            is_quiet: false,
         }
     }
 
@@ -301,7 +407,7 @@ mod tests {
         let Step::Reserve(mark) = step(&mut subscription, now) else { panic!("nothing is reserved") };
         assert_eq!(mark, CSEQ_LOW + 1 + CSEQ_BLOCK);
         let change = |subscription: &mut Subscription<()>| {
-            let _ = subscription.notified(Some((200, None)), &POLICY, now);
+            let _ = subscription.notified(Some(Answer::of(200)), &POLICY, now);
             subscription.presentity_changed();
             sent(subscription, now).map(|notify| notify.cseq)
         };
@@ -318,7 +424,7 @@ mod tests {
         let (mut subscription, now) = subscription(Status::Pending, CSEQ_BLOCK);
         subscription.answered();
         assert_eq!(sent(&mut subscription, now).unwrap().body, None);
-        let _ = subscription.notified(Some((200, None)), &POLICY, now);
+        let _ = subscription.notified(Some(Answer::of(200)), &POLICY, now);
         subscription.presentity_changed();
         assert!(sent(&mut subscription, now).is_none());
         let last = sent(&mut subscription, now + Duration::from_secs(100)).unwrap();
@@ -330,10 +436,10 @@ mod tests {
         let (mut subscription, now) = subscription(Status::Pending, CSEQ_BLOCK);
         subscription.answered();
         let _ = sent(&mut subscription, now);
-        let _ = subscription.notified(Some((200, None)), &POLICY, now);
+        let _ = subscription.notified(Some(Answer::of(200)), &POLICY, now);
         subscription.set_status(Status::Active);
         assert!(sent(&mut subscription, now).unwrap().body.is_some());
-        let _ = subscription.notified(Some((200, None)), &POLICY, now);
+        let _ = subscription.notified(Some(Answer::of(200)), &POLICY, now);
         subscription.terminate(Reason::Rejected, None);
         let last = sent(&mut subscription, now).unwrap();
         assert_eq!((last.body, last.notification.to_string()), (None, "terminated;reason=rejected".to_owned()));
@@ -346,7 +452,7 @@ mod tests {
         sequence.reserve(512);
         let mut subscription = Subscription::restored(start(Status::Active), sequence, now);
         assert!(sent(&mut subscription, now).is_none());
-        assert!(subscription.refresh(Duration::from_secs(60), now));
+        assert!(subscription.refresh(&refreshed(60), now));
         assert_eq!(sent(&mut subscription, now).unwrap().cseq, 257);
     }
 }
