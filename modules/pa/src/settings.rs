@@ -5,6 +5,7 @@ use std::time::Duration;
 use signalbox::module::{ModuleError, Parameter};
 use signalbox_sip::lex;
 
+use crate::composition::Composition;
 use crate::packages::Authorization;
 use crate::rejection::Rejection;
 
@@ -41,8 +42,11 @@ pub struct Settings {
     pub publication: Interval,
     /// Who may see presence (`auth`).
     pub authorization: Authorization,
+    pub composition: Composition,
     /// Further packages (`events`).
     pub events: Vec<Box<str>>,
+    /// Other modules may subscribe without SIP.
+    pub accept_internal_subscriptions: bool,
     /// Presence follows registrations.
     pub use_callbacks: bool,
     /// How long a contact that is no longer registered is shown closed.
@@ -76,11 +80,18 @@ pub fn parameters() -> Vec<Parameter> {
         Parameter::string("db_url", "").doc("The database: `sqlite:path`, `postgres://…` or `mysql://…`."),
         Parameter::boolean("use_callbacks", true)
             .doc("Whether registrations make presence. Without, only what is published counts."),
-        Parameter::choice("auth", "", &["", "none", "implicit"]).doc(
-            "Who may see presence: `none`: everybody; `implicit`: nobody, all subscriptions are pending. Unset means `implicit`, with an error in the log.",
+        Parameter::choice("auth", "", &["", "none", "implicit", "xcap"]).doc(
+            "Who may see presence: `none`: everybody; `implicit`: nobody, all subscriptions are pending; `xcap`: by the rules at `auth_xcap_root` (not read yet: all subscriptions are pending). Unset means `implicit`, with an error in the log.",
         ),
+        Parameter::string("auth_xcap_root", "")
+            .doc("Where the rules of `auth` `xcap` lie: `http://localhost/xcap-root`. Needed for that."),
+        Parameter::boolean("accept_internal_subscriptions", false)
+            .doc("Whether other modules may subscribe without SIP, such as a resource-list server or the XMPP gateway."),
         Parameter::string("events", "").doc(
             "Further event packages, separated by blanks, such as \"message-summary dialog\". What is published for them is delivered as it came.",
+        ),
+        Parameter::choice("composition", "union", Composition::NAMES).doc(
+            "How several publications and registrations make one document: `union`: side by side; `newest`: the newest publication alone; `priority`: the one with the open contact of the highest priority alone.",
         ),
         seconds("closed_grace", 20).doc("How long a contact that is no longer registered is shown as closed."),
         seconds("notify_min_interval", 0).doc("Least time between two NOTIFYs to one watcher about changes."),
@@ -112,9 +123,17 @@ impl Settings {
                 "is not set, but use_db is on; set it, such as to \"sqlite:var/signalbox.db\", or use_db to 0";
             return Err(ModuleError::Parameter { parameter: "db_url", problem: problem.to_owned() });
         }
+        if settings.string("auth") == "xcap" && settings.string("auth_xcap_root").is_empty() {
+            let problem = "is not set, but auth is \"xcap\"; set it, such as to \"http://localhost/xcap-root\"";
+            return Err(ModuleError::Parameter { parameter: "auth_xcap_root", problem: problem.to_owned() });
+        }
         let authorization = match settings.string("auth") {
             "none" => Authorization::Everybody,
             "implicit" => Authorization::Pending,
+            "xcap" => {
+                tracing::warn!("rules are not read from auth_xcap_root yet: all subscriptions stay pending");
+                Authorization::Pending
+            }
             _ => {
                 tracing::error!("parameter auth is not set: \"implicit\" is used, all subscriptions stay pending");
                 Authorization::Pending
@@ -124,7 +143,10 @@ impl Settings {
             subscription: interval("min_subscription_expiration", "max_subscription_expiration"),
             publication: interval("min_publish_expiration", "max_publish_expiration"),
             authorization,
+            // Invariant: the parameter allows no other name.
+            composition: Composition::parse(settings.string("composition")).unwrap_or_default(),
             events: events(settings.string("events"))?,
+            accept_internal_subscriptions: settings.boolean("accept_internal_subscriptions"),
             use_callbacks: settings.boolean("use_callbacks"),
             closed_grace: settings.duration("closed_grace"),
             ignore_notify_timeout: settings.boolean("ignore_408_on_notify"),
@@ -158,7 +180,9 @@ impl Default for Settings {
             subscription: interval.clone(),
             publication: interval,
             authorization: Authorization::Pending,
+            composition: Composition::Union,
             events: Vec::new(),
+            accept_internal_subscriptions: false,
             use_callbacks: true,
             closed_grace: Duration::from_secs(20),
             ignore_notify_timeout: false,

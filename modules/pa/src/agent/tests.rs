@@ -10,7 +10,7 @@ use signalbox_documents::pidf::Pidf;
 use signalbox_documents::xml::Limits;
 
 use super::*;
-use crate::composition::Part;
+use crate::composition::{Composition, Part};
 use crate::documents::{Body, ContentType, DocumentType, Form};
 use crate::packages::observer::Told;
 use crate::packages::presence::Presence;
@@ -450,8 +450,12 @@ fn with_diary() -> Story {
         authorization: Authorization::Everybody,
         observes: Some("presence".into()),
     };
-    let packages =
-        |_: &Settings| Packages::new(vec![Box::new(Presence::new(Authorization::Pending)), Box::new(Diaries(terms))]);
+    let packages = |_: &Settings| {
+        Packages::new(vec![
+            Box::new(Presence::new(Authorization::Pending, Composition::Union)),
+            Box::new(Diaries(terms)),
+        ])
+    };
     Story::with(|_| {}, packages)
 }
 

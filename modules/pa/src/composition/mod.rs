@@ -1,5 +1,12 @@
 //! One document of what many say.
+//!
+//! | file | what |
+//! |---|---|
+//! | [`part`] | what one publisher adds, rendered once; joining parts |
+//! | [`policy`] | whose word counts |
 
 pub mod part;
+pub mod policy;
 
 pub use part::{Part, fingerprint, union};
+pub use policy::Composition;

@@ -13,6 +13,8 @@ pub struct Part {
     notes_end: u32,
     /// A tuple is open.
     open: bool,
+    /// The highest priority of an open tuple's contact, in thousandths.
+    priority: u16,
 }
 
 impl Part {
@@ -25,8 +27,10 @@ impl Part {
         document.notes.iter().for_each(|note| note.write(&mut text));
         let notes_end = text.len() as u32;
         document.extensions.iter().for_each(|extension| extension.push_with_id_prefix(&mut text, &prefix));
-        let open = document.tuples.iter().any(|tuple| tuple.basic == Some(Basic::Open));
-        Self { text: text.into(), tuples_end, notes_end, open }
+        let open = || document.tuples.iter().filter(|tuple| tuple.basic == Some(Basic::Open));
+        let priority = |tuple: &Tuple| tuple.contact.as_ref()?.priority.map(Priority::thousandths);
+        let highest = open().filter_map(priority).max().unwrap_or(0);
+        Self { text: text.into(), tuples_end, notes_end, open: open().next().is_some(), priority: highest }
     }
 
     /// Renders a registered contact, open while it is registered.
@@ -40,11 +44,16 @@ impl Part {
         let mut text = String::new();
         tuple.write(&mut text, "");
         let end = text.len() as u32;
-        Self { text: text.into(), tuples_end: end, notes_end: end, open }
+        Self { text: text.into(), tuples_end: end, notes_end: end, open, priority: if open { q } else { 0 } }
     }
 
     pub fn is_open(&self) -> bool {
         self.open
+    }
+
+    /// How much it counts beside others: open before closed, then by the priority of its contacts (RFC 3863 §4.1.5).
+    pub fn rank(&self) -> (bool, u16) {
+        (self.open, self.priority)
     }
 
     fn tuples(&self) -> &str {
@@ -130,5 +139,18 @@ mod tests {
         assert!(!Part::of_publication(&published(closed), 1).is_open());
         assert!(Part::of_publication(&published(&format!("{closed}{open}")), 1).is_open());
         assert!(!Part::of_contact("sip:a@b", 0, false).is_open());
+    }
+
+    #[test]
+    fn an_open_part_ranks_above_a_closed_one_and_then_by_priority() {
+        let tuple = |basic, priority| {
+            let text = format!(
+                "<tuple id='t'><status><basic>{basic}</basic></status><contact priority='{priority}'>sip:a</contact></tuple>"
+            );
+            Part::of_publication(&published(&text), 1).rank()
+        };
+        assert!(tuple("open", "0.1") > tuple("closed", "0.9"));
+        assert!(tuple("open", "0.5") > tuple("open", "0.1"));
+        assert_eq!(Part::of_contact("sip:a@b", 500, true).rank(), tuple("open", "0.5"));
     }
 }

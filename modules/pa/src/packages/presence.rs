@@ -6,7 +6,7 @@ use signalbox_documents::xml::Limits;
 
 use super::authorization::Authorization;
 use super::package::{EventPackage, Notified, Published, Terms};
-use crate::composition::{self, Part};
+use crate::composition::{Composition, Part};
 use crate::documents::{Body, ContentType, DocumentType, Form};
 use crate::presentity::Presentity;
 use crate::publication::Content;
@@ -16,10 +16,11 @@ use crate::rejection::Rejection;
 #[derive(Debug)]
 pub struct Presence {
     terms: Terms,
+    composition: Composition,
 }
 
 impl Presence {
-    pub fn new(authorization: Authorization) -> Self {
+    pub fn new(authorization: Authorization, composition: Composition) -> Self {
         let terms = Terms {
             name: "presence".into(),
             notified: Notified::Types(&[DocumentType::Pidf]),
@@ -27,7 +28,7 @@ impl Presence {
             authorization,
             observes: None,
         };
-        Self { terms }
+        Self { terms, composition }
     }
 }
 
@@ -46,7 +47,7 @@ impl EventPackage for Presence {
             return None;
         };
         let text = match document {
-            DocumentType::Pidf => composition::union(&presentity.entity(), presentity.parts()),
+            DocumentType::Pidf => self.composition.compose(presentity),
         };
         Some(Body::new(ContentType::Known(document.content_type()), text.into()))
     }

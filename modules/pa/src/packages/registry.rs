@@ -26,7 +26,8 @@ pub struct Packages {
 impl Packages {
     /// `presence`, and the packages that the settings admit.
     pub fn of(settings: &Settings) -> Self {
-        let mut packages: Vec<Box<dyn EventPackage>> = vec![Box::new(Presence::new(settings.authorization))];
+        let mut packages: Vec<Box<dyn EventPackage>> =
+            vec![Box::new(Presence::new(settings.authorization, settings.composition))];
         for name in &settings.events {
             let known = packages.iter().any(|package| *package.terms().name == **name);
             if !known && packages.len() < MAX_PACKAGES {

@@ -129,6 +129,11 @@ impl Presentity {
         body
     }
 
+    /// What the registrar says.
+    pub fn contact_parts(&self) -> impl Iterator<Item = &Part> + Clone {
+        self.contacts.iter().map(|contact| &contact.part)
+    }
+
     /// By what it is found.
     pub fn target(&self) -> Target<'_> {
         Target { package: self.key.package, domain: self.key.domain, uid: &self.key.uid, aor: &self.aor }
@@ -137,7 +142,7 @@ impl Presentity {
     /// What its document is made of: contacts, then publications, oldest first.
     pub fn parts(&self) -> impl Iterator<Item = &Part> + Clone {
         let publications = self.publications.iter().map(|publication| &publication.content.part);
-        self.contacts.iter().map(|contact| &contact.part).chain(publications)
+        self.contact_parts().chain(publications)
     }
 
     /// The presentity's `pres:` URI, where it has one (RFC 3856 §5, RFC 3863 §4.1.1).
@@ -170,6 +175,7 @@ mod tests {
     use bytes::Bytes;
 
     use super::*;
+    use crate::composition::Composition;
     use crate::documents::DocumentType;
     use crate::packages::presence::Presence;
     use crate::packages::{Authorization, PRESENCE};
@@ -181,7 +187,7 @@ mod tests {
     }
 
     fn body(presentity: &mut Presentity) -> Bytes {
-        let package = Presence::new(Authorization::Everybody);
+        let package = Presence::new(Authorization::Everybody, Composition::Union);
         presentity.body(&package, &Form::Made(DocumentType::Pidf)).unwrap().bytes
     }
 
