@@ -290,39 +290,37 @@ impl<'a> Iterator for ParamsIter<'a> {
     type Item = (&'a str, Option<&'a str>);
 
     fn next(&mut self) -> Option<Self::Item> {
-        let bytes = self.rest.as_bytes();
-        let mut at = 0;
         loop {
-            while matches!(bytes.get(at), Some(b';' | b' ' | b'\t' | b'\r' | b'\n')) {
-                at += 1;
-            }
-            let name = at;
-            while !matches!(bytes.get(at), None | Some(b';' | b'=')) {
-                at += 1;
-            }
-            let name = trim(&self.rest[name..at]);
-            let mut value = None;
-            if bytes.get(at) == Some(&b'=') {
-                let start = skip(bytes, at + 1, SPACE);
-                at = match bytes.get(start) {
-                    Some(b'"') => end_of_quoted(self.rest, start).unwrap_or(bytes.len()),
-                    _ => start,
-                };
-                while !matches!(bytes.get(at), None | Some(b';')) {
-                    at += 1;
-                }
-                value = Some(trim(&self.rest[start..at]));
-            }
-            if !name.is_empty() {
-                self.rest = &self.rest[at..];
-                return Some((name, value));
-            }
-            if at >= bytes.len() {
+            let separators = self.rest.bytes().take_while(|byte| matches!(byte, b';' | b' ' | b'\t' | b'\r' | b'\n'));
+            let text = &self.rest[separators.count()..];
+            if text.is_empty() {
                 self.rest = "";
                 return None;
             }
+            let name_end = text.bytes().position(|byte| matches!(byte, b';' | b'=')).unwrap_or(text.len());
+            let (name, behind) = text.split_at(name_end);
+            let (value, rest) = match behind.strip_prefix('=') {
+                Some(value) => {
+                    let (value, rest) = split_value(trim_start(value));
+                    (Some(value), rest)
+                }
+                None => (None, behind),
+            };
+            self.rest = rest;
+            let name = trim(name);
+            if !name.is_empty() {
+                return Some((name, value));
+            }
         }
     }
+}
+
+/// A parameter's value, trimmed, and what stands behind it from its semicolon on. One in a quoted string is none.
+fn split_value(text: &str) -> (&str, &str) {
+    let from = if text.starts_with('"') { end_of_quoted(text, 0).unwrap_or(text.len()) } else { 0 };
+    let end = memchr::memchr(b';', &text.as_bytes()[from..]).map_or(text.len(), |length| from + length);
+    let (value, rest) = text.split_at(end);
+    (trim(value), rest)
 }
 
 /// The content of a quoted string, its escapes resolved. Any other text comes back trimmed.

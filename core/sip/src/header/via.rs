@@ -27,8 +27,7 @@ impl<'a> Via<'a> {
     /// Whether the branch starts with the magic cookie, so that it alone identifies the transaction (§17.2.3). Where nothing
     /// follows (RFC 4475 §3.2.1) it identifies none.
     pub fn has_magic_cookie(&self) -> bool {
-        let parts = self.branch().and_then(|branch| branch.split_at_checked(MAGIC_COOKIE.len()));
-        parts.is_some_and(|(start, rest)| start.eq_ignore_ascii_case(MAGIC_COOKIE) && !rest.is_empty())
+        self.branch().is_some_and(is_magic)
     }
 
     /// The `received` address. RFC 5118 §4.5: an IPv6 address may stand in brackets or without them.
@@ -50,6 +49,12 @@ impl<'a> Via<'a> {
     pub fn ttl(&self) -> Option<u8> {
         self.params.value("ttl").and_then(lex::decimal).and_then(|ttl| u8::try_from(ttl).ok())
     }
+}
+
+/// Whether a branch starts with the magic cookie, and goes on.
+pub(crate) fn is_magic(branch: &str) -> bool {
+    let parts = branch.split_at_checked(MAGIC_COOKIE.len());
+    parts.is_some_and(|(start, rest)| start.eq_ignore_ascii_case(MAGIC_COOKIE) && !rest.is_empty())
 }
 
 fn address(text: &str) -> Option<IpAddr> {

@@ -6,7 +6,7 @@
 use siphasher::sip128::SipHasher13;
 use smallvec::SmallVec;
 
-use crate::header::{HeaderError, HeaderName, Via};
+use crate::header::{HeaderError, HeaderName, Via, is_magic};
 use crate::message::Message;
 use crate::method::Method;
 use crate::uri::Host;
@@ -44,7 +44,7 @@ impl TransactionKeys {
         let via = request.top_via()?;
         let mut fields = Fields::default();
         match via.branch() {
-            Some(branch) if via.has_magic_cookie() => fields.push_branch(branch, &via, method),
+            Some(branch) if is_magic(branch) => fields.push_branch(branch, &via, method),
             _ => fields.push_rfc2543(request, method),
         }
         Ok(TransactionKey(self.hasher.hash(&fields.0).as_u128()))
