@@ -1,6 +1,12 @@
-//! §16.7, §16.8 and §16.9: what a forking proxy makes of responses, time-outs and transport errors.
+//! §16.7, §16.8 and §16.9: what a forking proxy makes of responses, time-outs and transport errors; first of the machine, then
+//! over the wire.
+
+use std::time::Duration;
 
 use signalbox_sip::fork::{BranchId, Fork, Outcome, Step};
+use signalbox_sip::header::HeaderName;
+
+use crate::wire::{ALICE, Out, Proxy, RELAY, only, request, summaries};
 
 const A: BranchId = BranchId(0);
 const B: BranchId = BranchId(1);
@@ -147,4 +153,121 @@ fn a_transport_error_counts_as_503() {
     let mut fork = fork(true, &[1000, 500]);
     assert_eq!(fork.on_transport_error(A)[..], [Step::Launch(B)]);
     assert_eq!(fork.on_transport_error(B)[..], [Step::Final(Outcome::Own(500)), Step::Done]);
+}
+
+/// A proxy that sends to three places at once.
+fn forking() -> (Proxy, Vec<Out>) {
+    let mut proxy = Proxy::new(
+        "for host = 11, 13 do append_branch('sip:bob@192.0.2.' .. host .. ':50' .. host) end
+         if not t_relay() then sl_reply_error() end",
+    );
+    let branches = proxy.send(&request("INVITE", "sip:bob@example.com", &[]));
+    assert_eq!(branches.len(), 3);
+    (proxy, branches)
+}
+
+/// Steps 3, 5 and 9: without our Via, to where the next Via says, all provisional responses but 100.
+#[test]
+fn steps_3_to_9_provisional_responses_of_all_branches_pass() {
+    let (mut proxy, branches) = forking();
+    assert!(proxy.answer(&branches[0], 100, &[]).is_empty());
+    for branch in &branches {
+        let ringing = only(proxy.answer(branch, 180, &["X-Kept: yes", "Record-Route: <sip:192.0.2.30;lr>"]));
+        assert_eq!(ringing.summary(), "180 192.0.2.1:5060");
+        assert_eq!(ringing.items(HeaderName::Via), ["SIP/2.0/UDP 192.0.2.1:5060;branch=z9hG4bKalice"]);
+        assert_eq!(ringing.items(HeaderName::RecordRoute), ["<sip:192.0.2.30;lr>"]);
+        assert_eq!(ringing.message.value_of("X-Kept"), Some("yes"));
+    }
+}
+
+/// Steps 5 and 10: the first 2xx is forwarded and the others are cancelled; each further 2xx is forwarded as well.
+#[test]
+fn step_10_the_losers_are_cancelled() {
+    let (mut proxy, branches) = forking();
+    proxy.answer(&branches[0], 180, &[]);
+    let sent = proxy.answer(&branches[1], 200, &[]);
+    // §9.1: no CANCEL before a provisional response.
+    assert_eq!(summaries(&sent), ["200 192.0.2.1:5060", "CANCEL 192.0.2.11:5011"]);
+    assert_eq!(sent[1].branch(), branches[0].branch(), "§9.1: by the branch the INVITE is found");
+    assert_eq!(summaries(&proxy.answer(&branches[2], 183, &[])), ["CANCEL 192.0.2.13:5013"]);
+    assert_eq!(summaries(&proxy.answer(&branches[2], 200, &[])), ["200 192.0.2.1:5060"]);
+    // The CANCEL's own response and the 487 stay here; the 487 is acknowledged.
+    assert!(proxy.answer(&sent[1], 200, &[]).is_empty());
+    assert_eq!(summaries(&proxy.answer(&branches[0], 487, &[])), ["ACK 192.0.2.11:5011"]);
+}
+
+/// Step 6: the best of the failures, 6xx before all, is sent once all branches have ended; each gets its ACK.
+#[test]
+fn step_6_the_best_failure_is_chosen() {
+    for (statuses, chosen) in [
+        ([404, 486, 480], 404),
+        ([503, 500, 408], 408),
+        ([302, 404, 500], 302),
+        ([600, 302, 404], 600),
+        ([503, 503, 503], 500),
+    ] {
+        let (mut proxy, branches) = forking();
+        let mut last = Vec::new();
+        for (branch, status) in branches.iter().zip(statuses) {
+            last = proxy.answer(branch, status, &[]);
+            assert_eq!(last[0].summary(), format!("ACK {}", branch.remote()));
+        }
+        assert_eq!(summaries(&last[1..]), [format!("{chosen} 192.0.2.1:5060")], "{statuses:?}");
+    }
+}
+
+/// Step 7: the challenges of all branches are in the one response.
+#[test]
+fn step_7_challenges_of_all_branches_are_passed_on() {
+    let (mut proxy, branches) = forking();
+    proxy.answer(&branches[0], 401, &["WWW-Authenticate: Digest realm=\"one\", nonce=\"1\""]);
+    proxy.answer(&branches[1], 407, &["Proxy-Authenticate: Digest realm=\"two\", nonce=\"2\""]);
+    let last = proxy.answer(&branches[2], 401, &["WWW-Authenticate: Digest realm=\"three\", nonce=\"3\""]);
+    let challenge = &last[1].message;
+    assert_eq!(challenge.values(HeaderName::WwwAuthenticate).count(), 2);
+    assert_eq!(challenge.values(HeaderName::ProxyAuthenticate).count(), 1);
+}
+
+/// Step 6: "If there are no final responses in the context, the proxy MUST send a 408". RFC 4320 §4.2: for other requests
+/// than INVITE nothing is sent.
+#[test]
+fn step_6_silence_is_408() {
+    let (mut proxy, _) = forking();
+    let sent = proxy.pass(Duration::from_secs(33));
+    let answers: Vec<String> = summaries(&sent).into_iter().filter(|out| out.ends_with(ALICE)).collect();
+    assert_eq!(answers[0], format!("100 {ALICE}"));
+    assert!(answers[1..].iter().all(|answer| *answer == format!("408 {ALICE}")) && answers.len() > 1, "{answers:?}");
+    let mut proxy = Proxy::new(RELAY);
+    only(proxy.send(&request("MESSAGE", "sip:bob@192.0.2.11", &[])));
+    let sent = proxy.pass(Duration::from_secs(64));
+    assert!(sent.iter().all(|out| !out.summary().starts_with("408")), "{:?}", summaries(&sent));
+}
+
+/// §16.8: timer C, more than 3 minutes, begins again with each provisional response; then the branch is cancelled.
+#[test]
+fn timer_c_over_the_wire() {
+    let mut proxy = Proxy::new(RELAY);
+    let invite = only(proxy.send(&request("INVITE", "sip:bob@192.0.2.11", &[])));
+    let minutes = |minutes: u64| Duration::from_secs(60 * minutes);
+    for _ in 0..3 {
+        proxy.answer(&invite, 180, &[]);
+        assert_eq!(summaries(&proxy.pass(minutes(2))), [""; 0]);
+    }
+    // Timer C is 180 seconds and some; 64·T1 later the branch is given up.
+    let sent = proxy.pass(Duration::from_secs(75));
+    assert_eq!(sent[0].summary(), "CANCEL 192.0.2.11:5060");
+    assert_eq!(summaries(&proxy.answer(&invite, 487, &[])), ["ACK 192.0.2.11:5060", "487 192.0.2.1:5060"]);
+}
+
+/// §16.9: "the proxy MUST behave as if the forwarded request received a 503": the next target gets its turn.
+#[test]
+fn a_transport_error_leads_to_the_next_target() {
+    let route = "append_branch('sip:bob@192.0.2.11', 900) append_branch('sip:bob@192.0.2.12', 500) t_relay()";
+    let mut proxy = Proxy::new(route);
+    proxy.site().cut_off("192.0.2.11:5060".parse().unwrap());
+    assert_eq!(only(proxy.send(&request("MESSAGE", "sip:bob@example.com", &[]))).summary(), "MESSAGE 192.0.2.12:5060");
+    let mut proxy = Proxy::new(route);
+    proxy.site().cut_off("192.0.2.11:5060".parse().unwrap());
+    proxy.site().cut_off("192.0.2.12:5060".parse().unwrap());
+    assert_eq!(only(proxy.send(&request("MESSAGE", "sip:bob@example.com", &[]))).message.status(), 500);
 }
