@@ -1,7 +1,9 @@
 //! Plays all scenario files (`*.scenario` beside this file), each as a test of its own.
 //!
 //! `SIP_TEST_SUBJECT=127.0.0.1:5060 cargo test --test scenarios` plays those that need no inside knowledge against a server
-//! that runs there: see `subjects.md` for what other servers do differently.
+//! that runs there: see `subjects.md` for what other servers do differently. There each scenario has a domain of its own
+//! below example.com, so that none meets what another, or an earlier run, has registered; the server must take all of them
+//! for its own.
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -19,7 +21,11 @@ fn main() -> Result<()> {
     let mut trials = Vec::new();
     for file in files(&folder)? {
         let name = file.file_stem().unwrap_or_default().to_string_lossy().into_owned();
-        let text = std::fs::read_to_string(&file)?;
+        let mut text = std::fs::read_to_string(&file)?;
+        if subject.is_some() {
+            let domain = format!("{}.{}.example.com", name.replace('_', "-"), std::process::id());
+            text = text.replace("example.com", &domain);
+        }
         let scenario = parse(&text).with_context(|| file.display().to_string())?;
         let skipped = subject.is_some() && scenario.needs() != Needs::AnyServer;
         let run = move || run_against(&scenario, subject).map_err(|error| Failed::from(format!("{error:#}")));

@@ -178,7 +178,11 @@ impl Cast {
 
     fn receive(&mut self, stage: &mut dyn Network, name: &str, expected: &Block) -> Result<()> {
         let party = self.party(name)?;
-        let message = party.next_message(stage)?;
+        let mut message = party.next_message(stage)?;
+        // Where real time passes a 100 comes when it likes.
+        while party.real && is_trying(message.as_ref()) && !expected.first.starts_with("100") {
+            message = party.next_message(stage)?;
+        }
         let message = message.with_context(|| format!("{name} received nothing, not {:?}", expected.first))?;
         if message.is_request() {
             party.request = Some(message.clone());
@@ -188,6 +192,10 @@ impl Cast {
         check(&message, expected, &mut self.names)
             .map_err(|problem| anyhow!("{name} received something else than expected: {problem}\n{}", text(&message)))
     }
+}
+
+fn is_trying(message: Option<&Message>) -> bool {
+    message.is_some_and(|message| !message.is_request() && message.status() == 100)
 }
 
 impl Party {
@@ -232,14 +240,15 @@ impl Party {
         message.push(HeaderName::From, &format!("<{aor}>;tag={name}-{count}"));
         let to = if *method == Method::Register { aor.as_str() } else { uri };
         message.push(HeaderName::To, &format!("<{to}>"));
-        message.push(HeaderName::CallId, &format!("{name}-{count}@{}", self.address.ip()));
+        message.push(HeaderName::CallId, &format!("{name}-{count}@{}", self.address));
         message.push(HeaderName::CSeq, &format!("{count} {method}"));
     }
 
     fn via(&self, branch: &str) -> String {
-        // On a real network another run must not look like this one.
-        let run = if self.real { std::process::id() } else { 0 };
-        format!("SIP/2.0/{} {};branch=z9hG4bK-{run}-{branch};rport", self.setup.protocol.as_str(), self.address)
+        // On a real network no other run and no other scenario must look like this one.
+        let (run, place) = if self.real { (std::process::id(), self.address.port()) } else { (0, 0) };
+        let protocol = self.setup.protocol.as_str();
+        format!("SIP/2.0/{protocol} {};branch=z9hG4bK-{run}-{place}-{branch};rport", self.address)
     }
 
     /// §9.1, §17.1.1.3: identifiers of the INVITE; an ACK has the To of the response, and a branch of its own for a 2xx.
