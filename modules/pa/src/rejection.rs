@@ -14,8 +14,6 @@ pub const RETRY_AFTER: Duration = Duration::from_secs(5);
 pub enum Rejection {
     #[error("the request cannot be read: {0}")]
     Malformed(Cow<'static, str>),
-    #[error("the Event header is missing")]
-    NoEvent,
     #[error("the event package is not supported")]
     BadEvent { allowed: String },
     #[error("nothing that is accepted can be made")]
@@ -53,7 +51,6 @@ impl Rejection {
     pub fn status(&self) -> (u16, Cow<'static, str>) {
         let (status, reason) = match self {
             Self::Malformed(what) => (400, what.clone()),
-            Self::NoEvent => (400, "Missing Event Header".into()),
             Self::BadEvent { .. } => (489, "Bad Event".into()),
             Self::NotAcceptable => (406, "Not Acceptable".into()),
             Self::UnsupportedMediaType { .. } => (415, "Unsupported Media Type".into()),

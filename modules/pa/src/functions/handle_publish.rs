@@ -68,12 +68,7 @@ fn begin(state: &State, context: &Context, domain: Domain) -> Result<(AcceptedPu
     let request = &*context.request();
     request::check_require(request)?;
     let about = About::of(context)?;
-    // Step 2. RFC 3903 wants 489 also where Event is missing.
-    let allowed = || Rejection::BadEvent { allowed: state.agent.packages().allow_events() };
-    let event = request::event(request).map_err(|rejection| match rejection {
-        Rejection::NoEvent => allowed(),
-        other => other,
-    })?;
+    let event = request::event(request, state.agent.packages())?;
     let package_id = state.agent.packages().find_published(event.package)?;
     let package = state.agent.packages().package(package_id);
     let target = Target { package: package_id, domain, uid: &about.uid, aor: about.aor.as_str() };

@@ -6,7 +6,7 @@ use signalbox::context::{Context, Reply};
 use signalbox::module::{Arguments, Outcome, Refusal, Value};
 use signalbox::storage::Write;
 use signalbox_sip::dialog::rate::Rates;
-use signalbox_sip::header::{Accept, HeaderName};
+use signalbox_sip::header::{Accept, Event, HeaderName};
 use signalbox_sip::message::Message;
 use signalbox_sip::method::Method;
 use signalbox_sip::uri::NameAddr;
@@ -82,7 +82,7 @@ async fn subscribe(state: &Arc<State>, context: &Context, domain: Domain) -> Res
 fn begin(state: &State, context: &Context, domain: Domain) -> Result<Pending, Rejection> {
     let request = &*context.request();
     request::check_require(request)?;
-    let event = request::event(request)?;
+    let event = request::event(request, state.agent.packages())?;
     let package_id = state.agent.packages().find(event.package)?;
     let package = state.agent.packages().package(package_id).terms();
     let from = request.value(HeaderName::From).and_then(|from| NameAddr::parse(from).ok());
@@ -97,7 +97,7 @@ fn begin(state: &State, context: &Context, domain: Domain) -> Result<Pending, Re
         cseq: request.cseq(),
         expires: request::expires(request)?,
         watcher: watcher.uri,
-        wishes: wishes(request, package)?,
+        wishes: wishes(request, &event, package)?,
     };
     if let Some(tag) = request.to_tag() {
         return refresh(state, context, (tag, &asked, package));
@@ -142,8 +142,7 @@ fn refresh(
 }
 
 /// In which form the watcher wants the state, how often, and what it knows already.
-fn wishes(request: &Message, package: &Terms) -> Result<Wishes, Rejection> {
-    let event = request::event(request)?;
+fn wishes(request: &Message, event: &Event<'_>, package: &Terms) -> Result<Wishes, Rejection> {
     let rates = Rates::parse(event.params).map_err(|_| Rejection::Malformed("Bad Rate In Event".into()))?;
     let condition = request.value(HeaderName::SuppressIfMatch).map(str::trim).and_then(Condition::parse);
     Ok(Wishes { form: package.choose_form(accept(request)?.as_deref())?, condition, rates })

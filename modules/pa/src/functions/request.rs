@@ -8,6 +8,7 @@ use signalbox_sip::header::{Event, Expires, HeaderName};
 use signalbox_sip::message::Message;
 use signalbox_sip::uri::{Aor, NameAddr, Uri};
 
+use crate::packages::Packages;
 use crate::presentity::Domain;
 use crate::rejection::Rejection;
 
@@ -42,10 +43,11 @@ pub(crate) fn domain(name: &str) -> Result<Domain, Refusal> {
     Domain::parse(name).ok_or_else(problem)
 }
 
-/// Event; 400 where it is missing or malformed.
-pub(crate) fn event(request: &Message) -> Result<Event<'_>, Rejection> {
+/// Event; 400 where it is malformed, 489 where it is missing (RFC 6665 §4.2.3, RFC 3903 §6 step 2).
+pub(crate) fn event<'a>(request: &'a Message, known: &Packages) -> Result<Event<'a>, Rejection> {
+    let missing = || Rejection::BadEvent { allowed: known.allow_events() };
     let malformed = |_| Rejection::Malformed("Bad Event Header".into());
-    request.header::<Event<'_>>().ok_or(Rejection::NoEvent)?.map_err(malformed)
+    request.header::<Event<'_>>().ok_or_else(missing)?.map_err(malformed)
 }
 
 pub(crate) fn expires(request: &Message) -> Result<Option<Duration>, Rejection> {
