@@ -1,6 +1,7 @@
 //! What the RFCs ask for, one module for each, laid out as the RFC is.
 
 mod presence;
+mod presence_document;
 mod rfc3261;
 mod rfc4320;
 mod rfc4475;

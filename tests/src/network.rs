@@ -72,6 +72,15 @@ impl Virtual {
         self.random = Some((seed | 1, percent));
     }
 
+    /// Runs a command of the server's, as `signalbox ctl` does, and all that follows from it at this instant.
+    pub fn command(&mut self, name: &str, parameters: serde_json::Value) -> Result<serde_json::Value> {
+        let site = self.site.as_mut().context("the server is down")?;
+        let (answer, sent) = site.command(name, parameters);
+        let now = site.now();
+        self.spread(now, sent);
+        answer
+    }
+
     pub fn site(&self) -> Result<&Site> {
         self.site.as_ref().context("the server is down")
     }

@@ -131,6 +131,15 @@ impl Site {
         self.run(|| worker.receive_datagram(message, flow))
     }
 
+    /// Runs a command such as `pa.show`, and returns its answer and what the server sends because of it.
+    pub fn command(&mut self, name: &str, parameters: serde_json::Value) -> (Result<serde_json::Value>, Vec<Sent>) {
+        let answer = match (self.modules.commands().find(|command| command.method == name), &self.background) {
+            (Some(command), Some(background)) => background.block_on(command.run(parameters)).map_err(Into::into),
+            _ => Err(anyhow::anyhow!("there is no command {name}")),
+        };
+        (answer, self.run(|| {}))
+    }
+
     /// When the server next does something by itself, at the latest.
     pub fn next_timeout(&self) -> Instant {
         let tick = self.now() + TICK;

@@ -9,13 +9,14 @@
 //! | [`notify`] | NOTIFY requests and their way to the watcher |
 //! | [`store`] | the tables in the database |
 //! | [`functions`] | the functions of the script |
+//! | [`query`] | subscriptions of other modules: the Query Status API |
 //! | [`commands`] | `signalbox ctl pa …` |
 //! | [`settings`], [`rejection`], [`token`] | parameters; why a request is refused and how that is answered; entity and dialog tags |
 //! | [`state`], [`start`] | the agent with its journal, doing what the agent says; the start |
 
 use std::sync::Arc;
 
-use signalbox::module::{Command, Declaration, Function, Host, Kind, Module, ModuleError, Routes, Settings};
+use signalbox::module::{Declaration, Function, Host, Kind, Module, ModuleError, Routes, Settings};
 
 pub mod agent;
 mod commands;
@@ -26,6 +27,7 @@ pub mod notify;
 pub mod packages;
 pub mod presentity;
 pub mod publication;
+mod query;
 pub mod rejection;
 pub mod settings;
 mod start;
@@ -37,7 +39,6 @@ pub mod token;
 pub use state::PresenceAgent;
 
 const DOMAIN: &str = "Whose contacts make presence: `registrar` or `jabber`.";
-const UID: &str = "the user's id: `avp.uid`, or the address of record such as sip:alice@example.com";
 
 impl Module for PresenceAgent {
     const NAME: &'static str = "pa";
@@ -45,7 +46,7 @@ impl Module for PresenceAgent {
     fn declaration() -> Declaration<Self> {
         let declaration =
             Declaration::new("Tells watchers who is online, from registrations and PUBLISH (RFC 3856, 3903, 6665).");
-        settings::parameters()
+        let declaration = settings::parameters()
             .into_iter()
             .fold(declaration, Declaration::parameter)
             .function(
@@ -71,23 +72,8 @@ impl Module for PresenceAgent {
                     .result("boolean: whether it can")
                     .routes(Routes::REQUEST | Routes::FAILURE)
                     .plain(functions::target_online),
-            )
-            .command(
-                Command::<Self>::new("presentities", "Lists those whose presence somebody watches or publishes.")
-                    .parameter("containing", "only those whose id contains this text")
-                    .parameter("limit", "at most so many; 100 when left out")
-                    .run(commands::presentities),
-            )
-            .command(
-                Command::<Self>::new("show", "Shows all that is known of a presentity, and the document made of it.")
-                    .parameter("uid", UID)
-                    .run(commands::show),
-            )
-            .command(
-                Command::<Self>::new("watchers", "Lists the watchers of a presentity.")
-                    .parameter("uid", UID)
-                    .run(commands::watchers),
-            )
+            );
+        commands::commands().into_iter().fold(declaration, Declaration::command)
     }
 
     async fn start(host: &Host, settings: &Settings) -> Result<Self, ModuleError> {

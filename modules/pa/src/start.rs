@@ -4,9 +4,11 @@ use std::sync::Arc;
 
 use signalbox::module::{Host, ModuleError};
 use signalbox::services::bindings::Bindings;
+use signalbox::services::presence::Presence;
 
 use crate::agent::{Agent, Effects};
 use crate::packages::Packages;
+use crate::query::Queries;
 use crate::settings::Settings;
 use crate::state::{Counters, State};
 use crate::store::Store;
@@ -31,6 +33,9 @@ pub(crate) async fn start(host: &Host, settings: &signalbox::module::Settings) -
     let state = Arc::new(state);
     // What expired while the server was down is told after CSeq numbers are reserved for it.
     state.carry_out(effects);
+    if state.agent.settings.accept_internal_subscriptions {
+        host.provide::<dyn Presence>(Arc::new(Queries(Arc::downgrade(&state))));
+    }
     let ticking = Arc::downgrade(&state);
     host.on_tick(move |now| {
         if let Some(state) = ticking.upgrade() {

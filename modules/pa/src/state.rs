@@ -7,16 +7,19 @@ use signalbox::clock::Clock;
 use signalbox::module::Host;
 use signalbox::module::host::Counter;
 use signalbox::services::bindings::Bindings;
+use signalbox::storage::StorageError;
 
-use crate::agent::{Agent, Effects, Record};
-use crate::notify::{self, Way};
+use crate::agent::{AcceptedPublish, Agent, Effects, Record, Target};
+use crate::notify::{self, Destination};
+use crate::rejection::Rejection;
 use crate::store::Store;
+use crate::token::Token;
 
 /// The module's state. One for all workers.
 pub struct PresenceAgent(pub(crate) Arc<State>);
 
 pub(crate) struct State {
-    pub(crate) agent: Agent<Way>,
+    pub(crate) agent: Agent<Destination>,
     /// Nothing where all is in memory only.
     pub(crate) store: Option<Store>,
     pub(crate) host: Host,
@@ -46,7 +49,7 @@ impl State {
     /// Lets something happen to the agent and does what follows from it.
     pub(crate) fn perform<T>(
         self: &Arc<Self>,
-        happening: impl FnOnce(&Agent<Way>, Instant, &mut Effects<Way>) -> T,
+        happening: impl FnOnce(&Agent<Destination>, Instant, &mut Effects<Destination>) -> T,
     ) -> T {
         let mut effects = Effects::default();
         let result = happening(&self.agent, self.clock.now(), &mut effects);
@@ -54,7 +57,7 @@ impl State {
         result
     }
 
-    pub(crate) fn carry_out(self: &Arc<Self>, effects: Effects<Way>) {
+    pub(crate) fn carry_out(self: &Arc<Self>, effects: Effects<Destination>) {
         for notify in effects.notifies {
             notify::send(self, notify);
         }
@@ -65,10 +68,51 @@ impl State {
         }
     }
 
+    /// Writes a subscription as it stands.
+    pub(crate) fn rewrite(&self, id: Token) -> impl Future<Output = Result<(), StorageError>> + use<> {
+        let now = self.clock.now();
+        let write = self.agent.look_at(id, |subscription, presentity| {
+            let (store, way) = (self.store.as_ref()?, subscription.way.way()?);
+            let target = presentity.target();
+            let package = self.agent.packages().name(target.package);
+            let live = !subscription.state().is_terminated();
+            live.then(|| store.put_subscription(&target, package, &subscription.standing(now), way))
+        });
+        async move {
+            match write.flatten() {
+                Some(write) => write.await,
+                None => Ok(()),
+            }
+        }
+    }
+
+    /// Waits until a publication is committed, and takes it back where it can't be.
+    pub(crate) async fn commit_publication(
+        &self,
+        target: &Target<'_>,
+        accepted: AcceptedPublish,
+    ) -> Result<AcceptedPublish, Rejection> {
+        let published = &accepted.published;
+        let stored = published.content.is_some() || published.previous.is_some();
+        let Some(store) = self.store.as_ref().filter(|_| stored) else {
+            return Ok(accepted);
+        };
+        let write = store.put_publication(target, self.agent.packages().name(target.package), published);
+        match write.await {
+            Ok(()) => Ok(accepted),
+            Err(error) => {
+                tracing::warn!(%error, "a publication could not be stored");
+                self.agent.withdraw_publish(accepted, self.clock.now());
+                Err(Rejection::Storage)
+            }
+        }
+    }
+
     fn record(self: &Arc<Self>, store: &Store, record: Record) {
         match record {
             // Nobody waits for these: what is still there after a crash has expired and ends when it is read.
             Record::SubscriptionGone(id) => drop(store.remove_subscription(id)),
+            Record::Decided(id) => drop(self.rewrite(id)),
             Record::PublicationGone(id) => drop(store.remove_publication(id)),
             Record::Reserve { id, mark } => {
                 let (write, state) = (store.reserve(id, mark), self.clone());

@@ -35,15 +35,43 @@ pub struct Step {
 
 #[derive(Debug)]
 pub enum Action {
-    Send { party: String, message: Block },
-    Receive { party: String, expected: Block },
-    ReceiveNothing { party: String },
-    Answer { party: String, status: String, message: Block },
-    Repeat { party: String },
-    AnswerChallenge { party: String },
+    Send {
+        party: String,
+        message: Block,
+    },
+    Receive {
+        party: String,
+        expected: Block,
+    },
+    ReceiveNothing {
+        party: String,
+    },
+    Answer {
+        party: String,
+        status: String,
+        message: Block,
+    },
+    Repeat {
+        party: String,
+    },
+    AnswerChallenge {
+        party: String,
+    },
     Pass(Duration),
-    Lose { party: String, towards_party: bool, count: u32 },
-    LoseAtRandom { percent: u32, seed: u64 },
+    Lose {
+        party: String,
+        towards_party: bool,
+        count: u32,
+    },
+    LoseAtRandom {
+        percent: u32,
+        seed: u64,
+    },
+    /// A command of the server, its parameters, and its answer as JSON.
+    Command {
+        name: String,
+        block: Block,
+    },
     Restart,
     Crash,
 }
@@ -105,6 +133,7 @@ fn read(scenario: &mut Scenario, number: usize, line: &str, block: &[&str]) -> R
         ["network", "loses", percent, "of", "packets,", "seed", seed] => {
             Action::LoseAtRandom { percent: percent.trim_end_matches('%').parse()?, seed: seed.parse()? }
         }
+        ["ctl", name] => Action::Command { name: (*name).to_owned(), block: indented(block, false)? },
         ["server", "restarts"] => Action::Restart,
         ["server", "crashes"] => Action::Crash,
         [party, "sends"] => Action::Send { party: (*party).to_owned(), message: indented(block, true)? },

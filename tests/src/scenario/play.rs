@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 
 use anyhow::{Context, Result, anyhow, bail, ensure};
+use serde_json::Value as Json;
 use signalbox_sip::digest::{Answer, Challenge, Ha1};
 use signalbox_sip::header::HeaderName;
 use signalbox_sip::message::Message;
@@ -49,9 +50,16 @@ pub trait Stage: Network {
     fn lose_at_random(&mut self, _: u32, _: u64) -> Result<()> {
         bail!("packets of a real network are not lost on request")
     }
+    fn command(&mut self, _: &str, _: Json) -> Result<Json> {
+        bail!("another's server is not commanded")
+    }
 }
 
 impl Stage for Virtual {
+    fn command(&mut self, name: &str, parameters: Json) -> Result<Json> {
+        Self::command(self, name, parameters)
+    }
+
     fn lose(&mut self, loss: Loss) -> Result<()> {
         Self::lose(self, loss);
         Ok(())
@@ -172,8 +180,22 @@ impl Cast {
                 stage.lose(Loss { party, towards_party: *towards_party, count: *count })
             }
             Action::LoseAtRandom { percent, seed } => stage.lose_at_random(*percent, *seed),
+            Action::Command { name, block } => self.command(stage, name, block),
             Action::Restart | Action::Crash => Ok(()),
         }
+    }
+
+    fn command(&mut self, stage: &mut dyn Stage, name: &str, block: &Block) -> Result<()> {
+        let value = |value: &Option<String>| fill(value.as_deref().unwrap_or_default(), &self.names).into();
+        let parameters = block.headers.iter().map(|(name, text)| (name.clone(), value(text)));
+        let parameters: serde_json::Map<String, Json> = parameters.collect();
+        let answer = match stage.command(name, parameters.into()) {
+            Ok(answer) => answer.to_string(),
+            Err(error) => format!("error: {error:#}"),
+        };
+        let expected = block.body.as_deref().unwrap_or("...");
+        ensure!(matches(expected, &answer, &mut self.names), "ctl {name} answered otherwise than expected: {answer}");
+        Ok(())
     }
 
     fn receive(&mut self, stage: &mut dyn Network, name: &str, expected: &Block) -> Result<()> {

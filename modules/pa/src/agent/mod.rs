@@ -6,6 +6,7 @@
 //! | [`shards`] | the agent: its shards, and which of them is whose |
 //! | [`shard`] | a part of the state under one lock: presentities, subscriptions, deadlines |
 //! | [`subscribe`] | SUBSCRIBE, outside and within a dialog, and what comes of NOTIFYs |
+//! | [`decide`] | what is decided about subscriptions that there are |
 //! | [`publish`] | PUBLISH |
 //! | [`registrations`] | contacts that the registrar tells of |
 //! | [`restore`] | what the database brings back |
@@ -14,6 +15,7 @@
 //! | [`effects`] | what is to be done outside of the locks |
 
 mod aliases;
+pub mod decide;
 pub mod effects;
 pub mod look;
 mod observe;
@@ -28,6 +30,7 @@ pub mod target;
 #[cfg(test)]
 mod tests;
 
+pub use decide::{Chosen, Verdict};
 pub use effects::{Effects, Record};
 pub use publish::AcceptedPublish;
 pub use restore::RestoredSubscription;

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use signalbox_sip::dialog::Sequence;
+use signalbox_sip::dialog::subscription::MAX_WAIT;
 
 use super::effects::{Effects, Record};
 use super::shards::{Agent, SHARDS};
@@ -30,6 +31,38 @@ impl<W: Watcher> Agent<W> {
         now: Instant,
     ) -> Result<Accepted, Rejection> {
         let expires = self.settings.subscription.choose(request.expires)?;
+        let sequence = if self.settings.durable { Sequence::stored(0) } else { Sequence::volatile(0) };
+        self.admit(target, request, (expires, sequence), way, now)
+    }
+
+    /// A subscription of another module: it lasts until [`Agent::leave`], and is in no database.
+    pub fn join(
+        &self,
+        target: &Target<'_>,
+        request: &Subscribe<'_>,
+        way: impl FnOnce(Token) -> W,
+        now: Instant,
+    ) -> Result<Accepted, Rejection> {
+        self.admit(target, request, (MAX_WAIT, Sequence::volatile(0)), way, now)
+    }
+
+    /// Ends what [`Agent::join`] began. Nothing is told to that watcher any more.
+    pub fn leave(&self, id: Token, now: Instant, effects: &mut Effects<W>) {
+        let mut shard = self.lock_of(id);
+        if let Some(subscription) = shard.subscription(id) {
+            subscription.end_silently();
+            shard.advance(id, &self.rules, now, effects);
+        }
+    }
+
+    fn admit(
+        &self,
+        target: &Target<'_>,
+        request: &Subscribe<'_>,
+        (expires, mut sequence): (Duration, Sequence),
+        way: impl FnOnce(Token) -> W,
+        now: Instant,
+    ) -> Result<Accepted, Rejection> {
         let authorization = self.packages().package(target.package).terms().authorization;
         let Decision::Accept(status) = authorization.decide(request.watcher, target.aor) else {
             return Err(Rejection::Forbidden);
@@ -41,7 +74,6 @@ impl<W: Watcher> Agent<W> {
             return Err(Rejection::TooMany("watchers"));
         }
         let id = Token(self.tokens.token().0 & !(SHARDS as u64 - 1) | shard_number as u64);
-        let mut sequence = if self.settings.durable { Sequence::stored(0) } else { Sequence::volatile(0) };
         sequence.reserve(CSEQ_BLOCK);
         let wishes = self.granted(&request.wishes, expires);
         let start = Start {
@@ -115,6 +147,10 @@ impl<W: Watcher> Agent<W> {
         let Some(subscription) = shard.subscription(accepted.id) else {
             return;
         };
+        // Somebody decided while the record was on its way.
+        if subscription.status() != accepted.status && !accepted.expires.is_zero() {
+            effects.records.push(Record::Decided(accepted.id));
+        }
         if accepted.is_new {
             subscription.answered();
         } else if subscription.refresh(accepted, now)

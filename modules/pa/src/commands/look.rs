@@ -1,4 +1,4 @@
-//! `signalbox ctl pa …`
+//! Commands that show something.
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -6,10 +6,9 @@ use std::time::Instant;
 use serde_json::{Value as Json, json};
 use signalbox::module::CommandError;
 
-use crate::agent::Target;
-use crate::notify::Way;
-use crate::packages::PRESENCE;
-use crate::presentity::{Domain, Presentity};
+use super::parameters::{self, Named};
+use crate::notify::Destination;
+use crate::presentity::Presentity;
 use crate::state::PresenceAgent;
 use crate::subscription::{Subscription, Watcher};
 
@@ -19,7 +18,7 @@ const LISTED: u64 = 100;
 /// Lists presentities.
 pub(crate) async fn presentities(module: Arc<PresenceAgent>, parameters: Json) -> Result<Json, CommandError> {
     let containing = parameters["containing"].as_str().unwrap_or_default();
-    let limit = limit(&parameters)?;
+    let limit = parameters::number(&parameters, "limit")?.unwrap_or(LISTED);
     let (mut rows, mut found) = (Vec::new(), 0u64);
     module.0.agent.for_each_presentity(|presentity| {
         if presentity.key.uid.contains(containing) {
@@ -30,16 +29,6 @@ pub(crate) async fn presentities(module: Arc<PresenceAgent>, parameters: Json) -
         }
     });
     Ok(json!({ "presentities": rows, "total": found }))
-}
-
-fn limit(parameters: &Json) -> Result<u64, CommandError> {
-    let limit = &parameters["limit"];
-    let number = limit.as_u64().or_else(|| limit.as_str()?.parse().ok());
-    match number {
-        Some(number) => Ok(number),
-        None if limit.is_null() => Ok(LISTED),
-        None => Err(CommandError::Parameter { parameter: "limit", problem: "is not a number".to_owned() }),
-    }
 }
 
 /// Shows one presentity with its document.
@@ -92,12 +81,11 @@ pub(crate) async fn watchers(module: Arc<PresenceAgent>, parameters: Json) -> Re
 fn look(
     module: &PresenceAgent,
     parameters: &Json,
-    look: impl FnOnce(&Presentity, &mut dyn Iterator<Item = &Subscription<Way>>) -> Json,
+    look: impl FnOnce(&Presentity, &mut dyn Iterator<Item = &Subscription<Destination>>) -> Json,
 ) -> Result<Json, CommandError> {
-    let missing = || CommandError::Parameter { parameter: "uid", problem: "is missing".to_owned() };
-    let uid = parameters["uid"].as_str().ok_or_else(missing)?;
-    let target = Target { package: PRESENCE, domain: Domain::Registrar, uid, aor: uid };
-    module.0.agent.look(&target, look).ok_or_else(|| CommandError::NotFound(format!("presentity {uid}")))
+    let named = Named::of(module, parameters)?;
+    let shown = module.0.agent.look(&named.target(), look);
+    shown.ok_or_else(|| CommandError::NotFound(format!("presentity {}", named.uid)))
 }
 
 fn row(module: &PresenceAgent, presentity: &Presentity) -> Json {

@@ -5,7 +5,6 @@ use std::sync::Arc;
 use bytes::Bytes;
 use signalbox::context::{Context, Reply};
 use signalbox::module::{Arguments, Outcome, Refusal, Value};
-use signalbox::storage::Write;
 use signalbox_sip::header::HeaderName;
 use signalbox_sip::message::Message;
 use signalbox_sip::method::Method;
@@ -44,14 +43,9 @@ pub(crate) async fn handle_publish(module: Arc<PresenceAgent>, context: Context,
 }
 
 async fn publish(state: &Arc<State>, context: &Context, domain: Domain) -> Result<(), Rejection> {
-    let (accepted, write) = begin(state, context, domain)?;
-    if let Some(write) = write
-        && let Err(error) = write.await
-    {
-        tracing::warn!(%error, "a publication could not be stored");
-        state.agent.withdraw_publish(accepted, context.now());
-        return Err(Rejection::Storage);
-    }
+    let about = About::of(context)?;
+    let (target, accepted) = begin(state, context, domain, &about)?;
+    let accepted = state.commit_publication(&target, accepted).await?;
     let published = &accepted.published;
     let reply = Reply::new(200)
         .header(HeaderName::SipEtag, published.entity_tag.to_string())
@@ -64,21 +58,21 @@ async fn publish(state: &Arc<State>, context: &Context, domain: Domain) -> Resul
 }
 
 /// Everything up to waiting for the commit.
-fn begin(state: &State, context: &Context, domain: Domain) -> Result<(AcceptedPublish, Option<Write>), Rejection> {
+fn begin<'a>(
+    state: &State,
+    context: &Context,
+    domain: Domain,
+    about: &'a About,
+) -> Result<(Target<'a>, AcceptedPublish), Rejection> {
     let request = &*context.request();
     request::check_require(request)?;
-    let about = About::of(context)?;
     let event = request::event(request, state.agent.packages())?;
     let package_id = state.agent.packages().find_published(event.package)?;
     let package = state.agent.packages().package(package_id);
     let target = Target { package: package_id, domain, uid: &about.uid, aor: about.aor.as_str() };
     let asked = Publish { if_match: request.value(HeaderName::SipIfMatch), expires: request::expires(request)? };
     let accepted = state.agent.publish(&target, asked, context.now(), |id| content(request, package, id))?;
-    let published = &accepted.published;
-    let stored = published.content.is_some() || published.previous.is_some();
-    let store = state.store.as_ref().filter(|_| stored);
-    let write = store.map(|store| store.put_publication(&target, event.package, published));
-    Ok((accepted, write))
+    Ok((target, accepted))
 }
 
 /// The body of a PUBLISH, read and rendered for the publisher of this id.

@@ -13,12 +13,12 @@ use signalbox_sip::uri::NameAddr;
 
 use super::request::{self, About};
 use crate::agent::Target;
-use crate::notify::Way;
+use crate::notify::{Destination, Way};
 use crate::packages::Terms;
-use crate::presentity::Domain;
+use crate::presentity::{Domain, Presentity};
 use crate::rejection::Rejection;
 use crate::state::{PresenceAgent, State};
-use crate::subscription::{Accepted, Condition, Identity, Subscribe, Wishes};
+use crate::subscription::{Accepted, Condition, Identity, Subscribe, Subscription, Wishes};
 use crate::token::Token;
 
 /// The name under which scripts find the outcome.
@@ -73,6 +73,7 @@ async fn subscribe(state: &Arc<State>, context: &Context, domain: Domain) -> Res
     if let Err(error) = answer(context, &accepted) {
         tracing::info!(%error, subscription = %accepted.id, "a SUBSCRIBE could not be answered");
     }
+    let way = way.map(|way| Destination::Dialog(Box::new(way)));
     state.perform(|agent, now, effects| agent.confirm_subscribe(&accepted, way, now, effects));
     let ended = accepted.expires.is_zero() && !accepted.is_new;
     Ok(if ended { "terminated" } else { accepted.status.as_str() })
@@ -111,7 +112,7 @@ fn begin(state: &State, context: &Context, domain: Domain) -> Result<Pending, Re
     let mut written = None;
     let make = |id: Token| {
         way = Way::of_subscribe(request, id, &own_uri, context.source()).unwrap_or_else(|_| way.clone());
-        way.clone()
+        Destination::Dialog(Box::new(way.clone()))
     };
     let accepted = state.agent.subscribe(&target, &asked, make, context.now())?;
     if let Some(store) = state.store.as_ref().filter(|_| !accepted.expires.is_zero()) {
@@ -129,15 +130,17 @@ fn refresh(
     let request = &*context.request();
     let id = Token::parse(tag).ok_or(Rejection::NoSubscription)?;
     let accepted = state.agent.resubscribe(id, asked)?;
-    let look = |subscription: &crate::subscription::Subscription<Way>, presentity: &crate::presentity::Presentity| {
-        let way = subscription.way.refreshed(request, context.source());
+    let look = |subscription: &Subscription<Destination>, presentity: &Presentity| {
+        let known = subscription.way.way()?;
+        let way = known.refreshed(request, context.source());
         let target = presentity.target();
-        let write = state.store.as_ref().map(|store| {
-            store.put_subscription(&target, &package.name, &accepted, way.as_ref().unwrap_or(&subscription.way))
-        });
-        (way, write)
+        let write = state
+            .store
+            .as_ref()
+            .map(|store| store.put_subscription(&target, &package.name, &accepted, way.as_ref().unwrap_or(known)));
+        Some((way, write))
     };
-    let (way, write) = state.agent.look_at(id, look).ok_or(Rejection::NoSubscription)?;
+    let (way, write) = state.agent.look_at(id, look).flatten().ok_or(Rejection::NoSubscription)?;
     Ok(Pending { accepted, way, write })
 }
 

@@ -3,10 +3,13 @@
 //! | file | what |
 //! |---|---|
 //! | [`way`] | the way to a watcher: the unchanging headers of a dialog's NOTIFYs, and the flow they take |
+//! | [`destination`] | where they go: over SIP, or to another module |
 //! | [`send`] | sending them, and hearing their answers |
 
+pub mod destination;
 mod send;
 pub mod way;
 
+pub use destination::{Destination, Internal};
 pub(crate) use send::send;
 pub use way::Way;

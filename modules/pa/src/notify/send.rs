@@ -3,31 +3,46 @@
 use std::sync::Arc;
 
 use signalbox::transactions::{LocalOutcome, OutgoingRequest};
+use signalbox::transport::Flow;
 use signalbox_sip::dialog::rate::Rates;
 use signalbox_sip::header::{Event, RetryAfter};
+use signalbox_sip::message::Message;
 
-use super::way::Way;
+use super::destination::Destination;
 use crate::state::State;
 use crate::subscription::{Answer, Notify};
 use crate::token::Token;
 
 /// Sends a NOTIFY and reports its answer to the agent.
-pub(crate) fn send(state: &Arc<State>, notify: Notify<Way>) {
+pub(crate) fn send(state: &Arc<State>, notify: Notify<Destination>) {
     state.counters.notifies.increment();
-    let (flow, id, message) = (notify.way.flow, notify.id, notify.way.message(&notify));
-    let reporting = state.clone();
+    match &*notify.way {
+        Destination::Dialog(way) => {
+            let (flow, message) = (way.flow, way.message(&notify));
+            send_by_sip(state, notify, flow, message);
+        }
+        Destination::Internal(internal) => {
+            internal.show(&notify);
+            let answer = Some(Answer::of(200));
+            state.perform(|agent, now, effects| agent.notified(notify.id, answer, now, effects));
+        }
+    }
+}
+
+fn send_by_sip(state: &Arc<State>, notify: Notify<Destination>, flow: Option<Flow>, message: Message) {
+    let (reporting, id) = (state.clone(), notify.id);
     let Some(flow) = flow else {
         let on_final = Box::new(move |outcome| report(&reporting, id, &outcome));
         return state.host.request(OutgoingRequest { message, flow: None, on_final });
     };
-    let on_final = Box::new(move |outcome| match outcome {
+    let on_final = Box::new(move |outcome| match (outcome, notify.way.way()) {
         // The connection is gone; the Contact may still be reached.
-        LocalOutcome::NotSent(_) => {
-            let (host, message) = (reporting.host.clone(), notify.way.message(&notify));
+        (LocalOutcome::NotSent(_), Some(way)) => {
+            let (host, message) = (reporting.host.clone(), way.message(&notify));
             let on_final = Box::new(move |outcome| report(&reporting, id, &outcome));
             host.request(OutgoingRequest { message, flow: None, on_final });
         }
-        outcome => report(&reporting, id, &outcome),
+        (outcome, _) => report(&reporting, id, &outcome),
     });
     state.host.request(OutgoingRequest { message, flow: Some(flow), on_final });
 }

@@ -113,7 +113,7 @@ impl Way {
         Some(Self { template: read_template(notify)?, flow: flow.and_then(read_flow) })
     }
 
-    pub(super) fn message(&self, notify: &Notify<Self>) -> Message {
+    pub(super) fn message<W>(&self, notify: &Notify<W>) -> Message {
         let mut message = self.template.clone();
         let mut value = String::with_capacity(32);
         // Writing to a String can't fail.

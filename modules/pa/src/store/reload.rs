@@ -10,7 +10,7 @@ use super::tables::{PUBLICATION, RESERVATION, SUBSCRIPTION};
 use super::write::{Store, left_out, number};
 use crate::agent::{Agent, Effects, RestoredSubscription, Target};
 use crate::documents::Form;
-use crate::notify::Way;
+use crate::notify::{Destination, Way};
 use crate::presentity::Domain;
 use crate::publication::Publication;
 use crate::subscription::{Condition, Status, Wishes};
@@ -18,7 +18,11 @@ use crate::token::Token;
 
 impl Store {
     /// Puts everything back into the agent. Returns how many publications and subscriptions that were.
-    pub async fn reload(&self, agent: &Agent<Way>, effects: &mut Effects<Way>) -> Result<(usize, usize), StorageError> {
+    pub async fn reload(
+        &self,
+        agent: &Agent<Destination>,
+        effects: &mut Effects<Destination>,
+    ) -> Result<(usize, usize), StorageError> {
         let (mut publications, mut subscriptions) = (0, 0);
         let load = |row: Row| {
             publications += usize::from(self.restore_publication(&row, agent)?);
@@ -40,7 +44,7 @@ impl Store {
         Ok((publications, subscriptions))
     }
 
-    fn restore_publication(&self, row: &Row, agent: &Agent<Way>) -> Result<bool, StorageError> {
+    fn restore_publication(&self, row: &Row, agent: &Agent<Destination>) -> Result<bool, StorageError> {
         let (id, body) = (row.integer("id")?.cast_unsigned(), row.blob("body")?);
         let Some(target) = self.target(row, agent)? else {
             return Ok(left_out(row.text("uid")?));
@@ -65,8 +69,8 @@ impl Store {
         &self,
         row: &Row,
         marks: &HashMap<i64, u32>,
-        agent: &Agent<Way>,
-        effects: &mut Effects<Way>,
+        agent: &Agent<Destination>,
+        effects: &mut Effects<Destination>,
     ) -> Result<bool, StorageError> {
         let id = row.integer("id")?;
         let way = Way::read(row.text("notify")?, row.optional_text("flow")?);
@@ -89,12 +93,12 @@ impl Store {
             status,
             since: self.instant(row.integer("began")?),
             expires: self.left(row.integer("expires")?),
-            way,
+            way: Destination::Dialog(Box::new(way)),
         };
-        Ok(agent.restore_subscription(restored, Way::identity, self.clock.now(), effects))
+        Ok(agent.restore_subscription(restored, Destination::identity, self.clock.now(), effects))
     }
 
-    fn target<'r>(&self, row: &'r Row, agent: &Agent<Way>) -> Result<Option<Target<'r>>, StorageError> {
+    fn target<'r>(&self, row: &'r Row, agent: &Agent<Destination>) -> Result<Option<Target<'r>>, StorageError> {
         let (package, domain) = (agent.packages().find(row.text("package")?), Domain::parse(row.text("domain")?));
         let (Ok(package), Some(domain)) = (package, domain) else {
             return Ok(None);

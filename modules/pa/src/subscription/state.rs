@@ -177,6 +177,21 @@ impl<W> Subscription<W> {
         goes_on
     }
 
+    /// It as it stands, as what is to be written.
+    pub fn standing(&self, now: Instant) -> Accepted {
+        Accepted {
+            id: self.id,
+            expires: self.expires_at().saturating_duration_since(now),
+            status: self.status(),
+            since: self.since,
+            wishes: self.wishes(),
+            cseq: self.remote_cseq,
+            mark: self.sequence.mark(),
+            is_new: false,
+            is_quiet: false,
+        }
+    }
+
     fn set_rates(&mut self, rates: Rates, now: Instant) {
         match &mut self.rate {
             Some(rate) if !rates.is_empty() => rate.set(rates, now),
@@ -205,6 +220,18 @@ impl<W> Subscription<W> {
     pub fn terminate(&mut self, reason: Reason, retry_after: Option<Duration>) {
         self.visible &= !matches!(reason, Reason::Rejected | Reason::GiveUp);
         self.notifier.terminate(reason, retry_after);
+    }
+
+    /// Ends the subscription without a word: nobody is there any more.
+    pub fn end_silently(&mut self) {
+        self.notifier.remove();
+    }
+
+    /// The state is to be told once more, changed or not.
+    pub fn tell_again(&mut self) {
+        self.condition = self.condition.filter(|condition| *condition == Condition::Any);
+        self.seen = None;
+        self.presentity_changed();
     }
 
     /// The NOTIFY on its way was answered, or (`None`) by nobody.

@@ -1,0 +1,63 @@
+//! The commands' names and parameters.
+
+use signalbox::module::Command;
+
+use super::{act, look};
+use crate::state::PresenceAgent;
+
+const UID: &str = "the user's id: `avp.uid`, or the address of record such as sip:alice@example.com";
+const EVENT: &str = "the event package; presence when left out";
+const DOMAIN: &str = "registrar or jabber; registrar when left out";
+const WATCHER: &str = "the watcher's URI";
+const ID: &str = "the subscription's id, as `watchers` shows it, instead of a watcher";
+
+/// All of them.
+pub(crate) fn commands() -> Vec<Command<PresenceAgent>> {
+    vec![
+        Command::<PresenceAgent>::new("presentities", "Lists those whose presence somebody watches or publishes.")
+            .parameter("containing", "only those whose id contains this text")
+            .parameter("limit", "at most so many; 100 when left out")
+            .run(look::presentities),
+        Command::<PresenceAgent>::new("show", "Shows all that is known of a presentity, and the document made of it.")
+            .parameter("uid", UID)
+            .parameter("event", EVENT)
+            .parameter("domain", DOMAIN)
+            .run(look::show),
+        Command::<PresenceAgent>::new("watchers", "Lists the watchers of a presentity.")
+            .parameter("uid", UID)
+            .parameter("event", EVENT)
+            .parameter("domain", DOMAIN)
+            .run(look::watchers),
+        Command::<PresenceAgent>::new("publish", "Publishes a document, and shows its entity tag.")
+            .parameter("uid", UID)
+            .parameter("document", "the document; left out to refresh or, with expires 0, to remove one")
+            .parameter("expires", "how many seconds it holds")
+            .parameter("etag", "the entity tag of what is to be replaced, refreshed or removed")
+            .parameter("event", EVENT)
+            .parameter("type", "the media type; the package's own when left out")
+            .parameter("domain", DOMAIN)
+            .run(act::publish),
+        Command::<PresenceAgent>::new("authorize", "Decides what a watcher may see from now on.")
+            .parameter("uid", UID)
+            .parameter("watcher", WATCHER)
+            .parameter("status", "active, pending or rejected; active when left out")
+            .parameter("event", EVENT)
+            .parameter("domain", DOMAIN)
+            .run(act::authorize),
+        Command::<PresenceAgent>::new("refresh", "Tells watchers the state once more.")
+            .parameter("uid", UID)
+            .parameter("watcher", "only this one: a URI")
+            .parameter("event", EVENT)
+            .parameter("domain", DOMAIN)
+            .run(act::refresh),
+        Command::<PresenceAgent>::new("terminate", "Ends subscriptions.")
+            .parameter("uid", UID)
+            .parameter("watcher", "only this one's: a URI")
+            .parameter("reason", "deactivated (subscribe again at once), probation, rejected, timeout, giveup, noresource or invariant; deactivated when left out")
+            .parameter("retry_after", "seconds after which the watcher may try again, beside probation and giveup")
+            .parameter("id", ID)
+            .parameter("event", EVENT)
+            .parameter("domain", DOMAIN)
+            .run(act::terminate),
+    ]
+}
