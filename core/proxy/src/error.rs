@@ -21,6 +21,8 @@ pub enum Error {
     UnsupportedTransport { transport: String },
     #[error("Max-Forwards has reached 0")]
     TooManyHops,
+    #[error("Max-Breadth has reached 0")]
+    BreadthExceeded,
     #[error("the request has been here before and would go the same way")]
     LoopDetected,
     #[error("Proxy-Require asks for {tags}, which is not supported")]
@@ -55,6 +57,7 @@ impl Error {
             Self::NoTarget => (480, "Temporarily Unavailable"),
             Self::Unresolvable { .. } => (478, "Unresolvable Destination"),
             Self::LoopDetected => (482, "Loop Detected"),
+            Self::BreadthExceeded => (440, "Max-Breadth Exceeded"),
             Self::TooManyHops => (483, "Too Many Hops"),
             Self::Overloaded => (503, "Service Unavailable"),
             Self::Send(_) | Self::UnsupportedTransport { .. } => (477, "Send Failed"),

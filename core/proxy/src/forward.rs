@@ -5,6 +5,7 @@ use std::borrow::Cow;
 use std::hash::Hasher;
 use std::net::{IpAddr, SocketAddr};
 
+use signalbox_sip::fork::MAX_BREADTH;
 use signalbox_sip::header::{Header, HeaderName, Via};
 use signalbox_sip::lex;
 use signalbox_sip::message::Message;
@@ -127,6 +128,25 @@ pub fn count_hop(message: &mut Message, default: u32) -> Result<(), Error> {
             message.set(HeaderName::MaxForwards, itoa::Buffer::new().format((hops - 1).min(255)));
             Ok(())
         }
+    }
+}
+
+/// The Max-Breadth that a request came with, or counts as having come with (RFC 5393 §5.3.3).
+pub fn breadth(message: &Message) -> Result<u8, Error> {
+    let breadth = message.value(HeaderName::MaxBreadth).and_then(lex::decimal);
+    match breadth.map_or(MAX_BREADTH, |breadth| u8::try_from(breadth).unwrap_or(MAX_BREADTH)) {
+        0 => Err(Error::BreadthExceeded),
+        breadth => Ok(breadth.min(MAX_BREADTH)),
+    }
+}
+
+/// RFC 5393 §5.3.3: "All proxied requests MUST contain a single Max-Breadth header field value." None is there for a CANCEL.
+pub fn set_breadth(message: &mut Message, breadth: u8) {
+    let mut text = itoa::Buffer::new();
+    let text = text.format(breadth);
+    let mut values = message.values(HeaderName::MaxBreadth);
+    if (values.next(), values.next()) != (Some(text), None) {
+        message.set(HeaderName::MaxBreadth, text);
     }
 }
 

@@ -22,6 +22,9 @@ use smallvec::SmallVec;
 /// Most branches of one request, over all groups.
 pub const MAX_BRANCHES: usize = 64;
 
+/// Most branches of one request that run at the same time (RFC 5393 §5.3.3: 60 is recommended).
+pub const MAX_BREADTH: u8 = 60;
+
 /// A branch of one fork, counted from 0 in the order of [`Fork::add`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct BranchId(pub u8);
@@ -73,6 +76,9 @@ pub struct Fork {
     answer: Answer,
     best: Option<Best>,
     branches: SmallVec<[Branch; 2]>,
+    /// RFC 5393 §5.3.2: the Incoming Max-Breadth, and what of it each branch of the present group gets.
+    breadth: u8,
+    share: u8,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -109,7 +115,27 @@ struct Best {
 
 impl Fork {
     pub fn new(invite: bool) -> Self {
-        Self { invite, closed: false, cancelled: false, answer: Answer::None, best: None, branches: SmallVec::new() }
+        Self {
+            invite,
+            closed: false,
+            cancelled: false,
+            answer: Answer::None,
+            best: None,
+            branches: SmallVec::new(),
+            breadth: MAX_BREADTH,
+            share: MAX_BREADTH,
+        }
+    }
+
+    /// The request came with this Max-Breadth (RFC 5393 §5.3.3), at least 1: it is shared out among the branches that run at
+    /// the same time, and no more run than there are shares. To be called before the first [`Fork::launch`].
+    pub fn limit_breadth(&mut self, breadth: u8) {
+        self.breadth = breadth.clamp(1, MAX_BREADTH);
+    }
+
+    /// The Max-Breadth of each branch that was launched last.
+    pub fn share(&self) -> u8 {
+        self.share
     }
 
     /// Adds a target with its q-value in thousandths (0 to 1000). Branches of equal q run in parallel, groups of
@@ -287,9 +313,12 @@ impl Fork {
         class * 16 + preference * 2 + u16::from(assumed)
     }
 
-    /// Goes on when nothing is pending: next group, final response, end.
+    /// Goes on: with what of the group had no share yet or, when nothing is pending, next group, final response, end.
     fn advance(&mut self, steps: &mut Steps) {
-        if self.is_pending() || (!self.closed && self.launch_group(steps)) {
+        if !self.closed {
+            self.launch_waiting(steps);
+        }
+        if self.is_pending() {
             return;
         }
         if self.answer == Answer::None {
@@ -300,18 +329,27 @@ impl Fork {
         steps.push(Step::Done);
     }
 
-    fn launch_group(&mut self, steps: &mut Steps) -> bool {
-        let waiting = |branch: &&mut Branch| branch.state == BranchState::Waiting;
-        let Some(q) = self.branches.iter_mut().filter(waiting).map(|branch| branch.q).max() else {
-            return false;
-        };
+    fn launch_waiting(&mut self, steps: &mut Steps) {
+        let waiting = |branch: &&Branch| branch.state == BranchState::Waiting;
+        let Some(q) = self.branches.iter().filter(waiting).map(|branch| branch.q).max() else { return };
+        let is_next = |branch: &Branch| branch.state == BranchState::Waiting && branch.q == q;
+        let pending = |branch: &&Branch| matches!(branch.state, BranchState::Pending { .. });
+        let mut running = self.branches.iter().filter(pending).count();
+        if running == 0 {
+            let group = self.branches.iter().filter(|branch| is_next(branch)).count();
+            // RFC 5393 §5.3.3: the sum of the shares never exceeds the breadth. At least one is in the group.
+            self.share = u8::try_from(group).map_or(1, |group| self.breadth / group.clamp(1, self.breadth));
+        } else if self.branches.iter().filter(pending).any(|branch| branch.q != q) {
+            return;
+        }
+        let room = usize::from(self.breadth / self.share.max(1));
         for (index, branch) in self.branches.iter_mut().enumerate() {
-            if branch.state == BranchState::Waiting && branch.q == q {
+            if running < room && is_next(branch) {
                 branch.state = BranchState::Pending { ringing: false, cancelled: false };
                 steps.push(Step::Launch(id(index)));
+                running += 1;
             }
         }
-        true
     }
 
     fn outcome(&self) -> Outcome {
@@ -409,6 +447,35 @@ mod tests {
         assert_eq!(fork.launch()[..], [Step::Launch(B), Step::Launch(d)]);
         assert_eq!(fork.on_response(B, 404)[..], [Step::Keep(B)]);
         assert_eq!(fork.on_response(d, 404)[..], [Step::Launch(A), Step::Launch(C)]);
+    }
+
+    #[test]
+    fn no_more_branches_run_than_the_breadth_has_shares() {
+        // RFC 5393 §5.5: a Max-Breadth of 4 and 8 targets; here 3 and 5.
+        let mut fork = Fork::new(true);
+        fork.limit_breadth(3);
+        for _ in 0..5 {
+            fork.add(1000).unwrap();
+        }
+        assert_eq!(fork.launch()[..], [Step::Launch(A), Step::Launch(B), Step::Launch(C)]);
+        assert_eq!(fork.share(), 1);
+        assert_eq!(fork.on_response(B, 404)[..], [Step::Keep(B), Step::Launch(id(3))]);
+        assert_eq!(fork.on_response(A, 404)[..], [Step::Launch(id(4))]);
+        assert!(fork.on_response(C, 404).is_empty());
+        assert!(fork.on_response(id(3), 404).is_empty());
+        assert_eq!(fork.on_response(id(4), 404)[..], [Step::Final(Outcome::Kept(B)), Step::Done]);
+    }
+
+    #[test]
+    fn the_breadth_is_shared_out_anew_in_each_group() {
+        let mut fork = Fork::new(true);
+        for q in [1000, 500, 500, 500] {
+            fork.add(q).unwrap();
+        }
+        fork.launch();
+        assert_eq!(fork.share(), MAX_BREADTH);
+        assert_eq!(fork.on_response(A, 404).len(), 4);
+        assert_eq!(fork.share(), MAX_BREADTH / 3);
     }
 
     #[test]

@@ -175,7 +175,7 @@ fn check_answer(message: &[u8], status: u16, (flow, answer): &Sent) -> Result<()
     }
 }
 
-/// §16.6: what leaves is what came, but for Via, Max-Forwards and the Routes.
+/// §16.6: what leaves is what came, but for Via, Max-Forwards, Max-Breadth (RFC 5393) and the Routes.
 fn check_request(message: &[u8], hop: &str, (flow, forwarded): &Sent) -> Result<(), String> {
     same("the next hop", flow.remote, address(hop))?;
     let request = Message::parse(message).map_err(|error| error.to_string())?;
@@ -206,7 +206,13 @@ fn check_request(message: &[u8], hop: &str, (flow, forwarded): &Sent) -> Result<
 
 /// The headers that no proxy has reason to touch, in their order and as they were spelled.
 fn unchanged(message: &Message) -> Vec<(String, String)> {
-    let touched = [HeaderName::Via, HeaderName::MaxForwards, HeaderName::Route, HeaderName::ContentLength];
+    let touched = [
+        HeaderName::Via,
+        HeaderName::MaxForwards,
+        HeaderName::MaxBreadth,
+        HeaderName::Route,
+        HeaderName::ContentLength,
+    ];
     let untouched = message.lines().filter(|(name, _)| !touched.contains(&HeaderName::parse(name)));
     untouched.map(|(name, value)| (name.to_owned(), value.to_owned())).collect()
 }

@@ -66,6 +66,10 @@ impl Context {
         if !routing.max_forwards_done.get() {
             forward::count_hop(&mut request, super::routing::DEFAULT_MAX_FORWARDS)?;
         }
+        if *request.method() != Method::Cancel {
+            let breadth = forward::breadth(&request)?;
+            forward::set_breadth(&mut request, breadth);
+        }
         let strict = forward::adapt_to_strict_router(&mut request)?;
         let worker = self.worker();
         let loop_hash = worker.loop_hash(&request);

@@ -42,6 +42,7 @@ struct Branch {
 impl Worker {
     /// Sends the request of `routing` to its targets. In a failure route the targets are further ones.
     pub(crate) fn relay(&self, routing: &Rc<Routing>) -> Result<(), Error> {
+        let breadth = forward::breadth(&routing.request.borrow())?;
         let id = self.new_server(routing)?;
         let mut targets = routing.state.borrow_mut().targets.take();
         if targets.is_empty() {
@@ -55,8 +56,9 @@ impl Worker {
             }
             let invite = matches!(server.machine, ServerMachine::Invite(_));
             let proxying = server.proxying.get_or_insert_with(|| {
-                let (branches, best) = (SmallVec::new(), None);
-                Box::new(Proxying { routing: routing.clone(), fork: Fork::new(invite), branches, best })
+                let mut fork = Fork::new(invite);
+                fork.limit_breadth(breadth);
+                Box::new(Proxying { routing: routing.clone(), fork, branches: SmallVec::new(), best: None })
             });
             if !proxying.branches.is_empty() && !proxying.fork.reopen() {
                 return Err(Error::AlreadyAnswered);
@@ -275,14 +277,15 @@ impl Worker {
 
     /// Sends the request to one target (§16.6).
     fn launch(&self, id: ServerId, branch: BranchId) {
-        let (routing, target) = {
+        let (routing, target, breadth) = {
             let mut table = self.table();
             let Some(proxying) = table.server(id).and_then(|server| server.proxying.as_mut()) else { return };
             let target = proxying.branches.get_mut(usize::from(branch.0)).and_then(|branch| branch.target.take());
             let Some(target) = target else { return };
-            (proxying.routing.clone(), target)
+            (proxying.routing.clone(), target, proxying.fork.share())
         };
         let mut request = routing.request.borrow().clone();
+        forward::set_breadth(&mut request, breadth);
         forward::retarget(&mut request, &target.uri);
         if !target.path.is_empty() {
             request.prepend(HeaderName::Route, &target.path);
