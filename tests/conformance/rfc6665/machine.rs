@@ -1,4 +1,4 @@
-//! RFC 6665: SIP-specific event notification, both sides of a subscription.
+//! Both sides of a subscription, as machines without a network.
 
 use std::time::{Duration, Instant};
 

@@ -1,0 +1,233 @@
+//! RFC 3903: PUBLISH, as the steps of §6 take it, at a real event state compositor over the virtual network.
+
+use crate::presence::{play, published, subscribed};
+
+const EVENT: &str = "  Event: presence\n";
+
+/// Bob sends a PUBLISH with these header lines and no body, and receives this.
+fn publish(headers: &str, answer: &str) -> String {
+    format!(
+        "
+bob sends
+  PUBLISH sip:bob@example.com
+{headers}
+bob receives
+{answer}
+"
+    )
+}
+
+/// Alice asks once, and receives this body.
+fn fetched(call_id: &str, body: &str) -> String {
+    format!(
+        "
+alice sends
+  SUBSCRIBE sip:bob@example.com
+  Call-ID: {call_id}
+  Contact: <sip:alice@{{alice}}>
+  Event: presence
+  Expires: 0
+
+alice receives 200 OK
+
+alice receives
+  NOTIFY sip:alice@{{alice}}
+
+  {body}
+
+alice answers 200 OK
+"
+    )
+}
+
+/// Step 2: "If the Event header field is missing or contains an event package which the ESC does not support, the ESC MUST
+/// respond to the PUBLISH request with a 489 (Bad Event) response".
+#[test]
+fn step_2_event() {
+    let refused = "  489 Bad Event\n  Allow-Events: presence...";
+    play(&[publish("", refused), publish("  Event: conference\n", refused)].concat());
+}
+
+/// Step 3: "checks whether the header field contains a single entity-tag. If not, […] 400"; "If no match is found, […] 412".
+#[test]
+fn step_3_entity_tags() {
+    play(
+        &[
+            published("tag", "", "sip:bob@192.0.2.2"),
+            publish(&format!("{EVENT}  SIP-If-Match: {{tag}}, other\n"), "  400"),
+            publish(&format!("{EVENT}  SIP-If-Match: unheard-of\n"), "  412 Conditional Request Failed"),
+            publish(&format!("{EVENT}  SIP-If-Match: {{tag}}\n"), "  200 OK"),
+        ]
+        .concat(),
+    );
+}
+
+/// Step 3: a tag is one of "this resource and event package".
+#[test]
+fn step_3_a_tag_is_of_its_resource() {
+    let carols = "
+bob sends
+  PUBLISH sip:carol@example.com
+  Event: presence
+  SIP-If-Match: {tag}
+
+bob receives 412 Conditional Request Failed
+";
+    play(&[&published("tag", "", "sip:bob@192.0.2.2"), carols].concat());
+}
+
+/// Step 4: "The ESC MAY choose an expiration less than the requested"; one below the minimum is 423 with Min-Expires; none
+/// is the default.
+#[test]
+fn step_4_expires() {
+    let refused = "  423 Interval Too Brief\n  Min-Expires: 60";
+    play(
+        &[
+            publish(&format!("{EVENT}  SIP-If-Match: x\n  Expires: 0\n"), "  412"),
+            published("tag", "  Expires: 600\n", "sip:bob@192.0.2.2"),
+            publish(&format!("{EVENT}  SIP-If-Match: {{tag}}\n  Expires: 59\n"), refused),
+            publish(
+                &format!("{EVENT}  SIP-If-Match: {{tag}}\n  Expires: 60\n"),
+                "  200 OK\n  Expires: 60\n  SIP-ETag: {next}",
+            ),
+            publish(&format!("{EVENT}  SIP-If-Match: {{next}}\n"), "  200 OK\n  Expires: 3600"),
+        ]
+        .concat(),
+    );
+}
+
+/// Step 5: a type that is not of the package is 415; without body and entity tag there is nothing to publish: 400.
+#[test]
+fn step_5_the_body() {
+    let text = "
+bob sends
+  PUBLISH sip:bob@example.com
+  Event: presence
+  Content-Type: text/plain
+
+  here
+
+bob receives
+  415 Unsupported Media Type
+  Accept: ...application/pidf+xml...
+";
+    play(&[text, &publish(EVENT, "  400")].concat());
+}
+
+/// Step 5: "the event state identified by the entity-tag is refreshed", "updating any existing event state for that
+/// entity-tag", and a publication of its own stands beside it.
+#[test]
+fn step_5_refresh_modify_and_another() {
+    play(
+        &[
+            published("one", "  Expires: 100\n", "sip:one@192.0.2.2"),
+            "\ntime passes 90s\n".to_owned(),
+            publish(&format!("{EVENT}  SIP-If-Match: {{one}}\n  Expires: 100\n"), "  200 OK\n  SIP-ETag: {two}"),
+            "\ntime passes 90s\n".to_owned(),
+            fetched("refreshed", "...sip:one@192.0.2.2..."),
+            published("three", "  SIP-If-Match: {two}\n  Expires: 100\n", "sip:three@192.0.2.2"),
+            fetched("modified", "...sip:three@192.0.2.2..."),
+            publish(&format!("{EVENT}  SIP-If-Match: {{two}}\n"), "  412"),
+        ]
+        .concat(),
+    );
+}
+
+/// Step 5: "If the chosen expiration interval has a special value of "0", the event state identified by the entity-tag MUST
+/// be immediately removed", and watchers hear of it (RFC 3856 §6.8).
+#[test]
+fn step_5_removal() {
+    let heard =
+        |body: &str| format!("\nalice receives\n  NOTIFY sip:alice@{{alice}}\n\n  {body}\n\nalice answers 200 OK\n");
+    play(
+        &[
+            subscribed(EVENT),
+            published("mine", "", "sip:bob@192.0.2.2"),
+            heard("...<basic>open</basic>..."),
+            publish(&format!("{EVENT}  SIP-If-Match: {{mine}}\n  Expires: 0\n"), "  200 OK\n  Expires: 0"),
+            heard("...<basic>closed</basic>..."),
+            publish(&format!("{EVENT}  SIP-If-Match: {{mine}}\n"), "  412"),
+        ]
+        .concat(),
+    );
+}
+
+/// §4.5, §6 step 5: what is not refreshed ends with its time.
+#[test]
+fn what_is_not_refreshed_expires() {
+    play(
+        &[
+            published("tag", "  Expires: 100\n", "sip:bob@192.0.2.2"),
+            "\ntime passes 99s\n".to_owned(),
+            fetched("before", "...<basic>open</basic>..."),
+            "\ntime passes 2s\n".to_owned(),
+            fetched("after", "...<basic>closed</basic>..."),
+            publish(&format!("{EVENT}  SIP-If-Match: {{tag}}\n"), "  412"),
+        ]
+        .concat(),
+    );
+}
+
+/// Step 6: "The ESC MUST generate a new entity-tag for each successful publication, replacing any previous entity-tag".
+#[test]
+fn step_6_each_success_has_a_new_tag() {
+    let refresh = |old: &str, new: &str| {
+        publish(
+            &format!("{EVENT}  SIP-If-Match: {{{old}}}\n"),
+            &format!("  200 OK\n  Expires: 3600\n  SIP-ETag: {{{new}}}"),
+        )
+    };
+    play(
+        &[
+            published("a", "", "sip:bob@192.0.2.2"),
+            refresh("a", "b"),
+            refresh("b", "c"),
+            publish(&format!("{EVENT}  SIP-If-Match: {{a}}\n"), "  412"),
+            publish(&format!("{EVENT}  SIP-If-Match: {{b}}\n"), "  412"),
+        ]
+        .concat(),
+    );
+}
+
+/// §6: the answer is given again to a repetition, which publishes nothing anew.
+#[test]
+fn a_repetition_gets_the_same_tag() {
+    let repeated = "
+network loses 1 packet to bob
+
+bob sends
+  PUBLISH sip:bob@example.com
+  Event: presence
+  SIP-If-Match: {tag}
+
+bob receives nothing
+
+bob repeats
+
+bob receives
+  200 OK
+  SIP-ETag: {second}
+";
+    play(
+        &[
+            &published("tag", "", "sip:bob@192.0.2.2"),
+            repeated,
+            &publish(&format!("{EVENT}  SIP-If-Match: {{second}}\n"), "  200 OK"),
+        ]
+        .concat(),
+    );
+}
+
+/// §6: "The processing of the PUBLISH request MUST be atomic": what a 200 has promised outlives a power failure.
+#[test]
+fn what_was_accepted_is_there_after_a_crash() {
+    play(
+        &[
+            published("tag", "", "sip:bob@192.0.2.2"),
+            "\nserver crashes\n".to_owned(),
+            fetched("after", "...sip:bob@192.0.2.2..."),
+            publish(&format!("{EVENT}  SIP-If-Match: {{tag}}\n"), "  200 OK"),
+        ]
+        .concat(),
+    );
+}

@@ -1,0 +1,4 @@
+//! RFC 6665: SIP-specific event notification.
+
+mod machine;
+mod notifier;
