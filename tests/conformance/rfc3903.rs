@@ -1,6 +1,6 @@
 //! RFC 3903: PUBLISH, as the steps of §6 take it, at a real event state compositor over the virtual network.
 
-use crate::presence::{play, published, subscribed};
+use crate::presence::{play, play_with, published, subscribed};
 
 const EVENT: &str = "  Event: presence\n";
 
@@ -230,4 +230,83 @@ fn what_was_accepted_is_there_after_a_crash() {
         ]
         .concat(),
     );
+}
+
+/// §6 step 3: the tag of another resource, or of another package, is unknown.
+#[test]
+fn section_6_step_3_tags_belong_to_resource_and_package() {
+    let other = "
+bob sends
+  PUBLISH sip:carol@example.com
+  Event: presence
+  SIP-If-Match: {one}
+
+bob receives 412 Conditional Request Failed
+
+bob sends
+  PUBLISH sip:bob@example.com
+  Event: dialog
+  SIP-If-Match: {one}
+
+bob receives 412 Conditional Request Failed
+";
+    play_with(&["pa.events: dialog"], &[&published("one", "", "sip:bob@there"), other].concat());
+}
+
+/// §6 step 5: a type that isn't understood gets 415 with the ones that are, what isn't valid 400 with the reason.
+#[test]
+fn section_6_step_5_body() {
+    let with = |headers: &str, body: &str, answer: &str| publish(&format!("{EVENT}{headers}\n  {body}\n"), answer);
+    let pidf = "  Content-Type: application/pidf+xml\n";
+    let unsupported = "  415 Unsupported Media Type\n  Accept: application/pidf+xml...\n";
+    for steps in [
+        with("  Content-Type: text/plain\n", "hello", unsupported),
+        with("", "hello", unsupported),
+        with(
+            &format!("{pidf}  Content-Encoding: gzip\n"),
+            "xxx",
+            "  415 Unsupported Media Type\n  Accept-Encoding: identity\n",
+        ),
+        with(pidf, "<presence", "  400 Bad Document...\n"),
+        with(
+            pidf,
+            "<presence xmlns=\"urn:ietf:params:xml:ns:pidf\"/>",
+            "  400 Bad Document: <presence> has no entity\n",
+        ),
+        publish(EVENT, "  400 No Entity Tag And No Body\n"),
+    ] {
+        play(&steps);
+    }
+}
+
+/// §6 step 5: with zero "The ESC MUST NOT store any event state as a result of such a request".
+#[test]
+fn section_6_step_5_an_initial_publication_of_no_time_is_not_stored() {
+    let steps = [
+        &*subscribed(EVENT),
+        &published("one", "  Expires: 0\n", "sip:bob@there"),
+        "\nalice receives nothing\n",
+        &publish("  Event: presence\n  SIP-If-Match: {one}\n", "  412 Conditional Request Failed\n"),
+    ];
+    play(&steps.concat());
+}
+
+/// §6: Contact and Record-Route of a PUBLISH are ignored, and no response has a Record-Route.
+#[test]
+fn section_6_no_dialog_comes_of_it() {
+    let headers = "  Record-Route: <sip:proxy.example.com;lr>\n  Contact: <sip:bob@{bob}>\n";
+    let publish = published("one", headers, "sip:bob@there").replace("  200 OK\n", "  200 OK\n  !Record-Route\n");
+    play(&publish);
+}
+
+/// §9: limits are refused clearly: the body's size, and how many publications one presentity has.
+#[test]
+fn section_9_limits() {
+    let huge = "x".repeat(70_000);
+    let body = format!("{EVENT}  Content-Type: application/pidf+xml\n\n  {huge}\n");
+    play(&publish(&body, "  413 Request Entity Too Large\n"));
+    let many: String = (0..64).map(|i| published(&format!("p{i}"), "", "sip:bob@there")).collect();
+    let one_more =
+        published("last", "", "sip:bob@there").replace("  200 OK\n  SIP-ETag: {last}\n", "  403 Limit Reached\n");
+    play(&[many, one_more].concat());
 }

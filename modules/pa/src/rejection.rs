@@ -20,6 +20,8 @@ pub enum Rejection {
     NotAcceptable,
     #[error("the type of the body is not supported")]
     UnsupportedMediaType { accepted: String },
+    #[error("the body is encoded")]
+    UnsupportedEncoding,
     #[error("{0}")]
     BadDocument(PidfError),
     #[error("there is neither an entity tag nor a body")]
@@ -54,6 +56,7 @@ impl Rejection {
             Self::BadEvent { .. } => (489, "Bad Event".into()),
             Self::NotAcceptable => (406, "Not Acceptable".into()),
             Self::UnsupportedMediaType { .. } => (415, "Unsupported Media Type".into()),
+            Self::UnsupportedEncoding => (415, "Unsupported Media Type".into()),
             Self::BadDocument(error) => (400, format!("Bad Document: {error}").into()),
             Self::NothingPublished => (400, "No Entity Tag And No Body".into()),
             Self::UnknownEntityTag => (412, "Conditional Request Failed".into()),
@@ -75,6 +78,7 @@ impl Rejection {
         match self {
             Self::BadEvent { allowed } => Some((HeaderName::AllowEvents, allowed.clone())),
             Self::UnsupportedMediaType { accepted } => Some((HeaderName::Accept, accepted.clone())),
+            Self::UnsupportedEncoding => Some((HeaderName::AcceptEncoding, "identity".to_owned())),
             Self::TooBrief { minimum } => Some((HeaderName::MinExpires, minimum.as_secs().to_string())),
             Self::BadExtension { unsupported } => Some((HeaderName::Unsupported, unsupported.clone())),
             Self::Storage => Some((HeaderName::RetryAfter, RETRY_AFTER.as_secs().to_string())),

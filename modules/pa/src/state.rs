@@ -115,7 +115,7 @@ impl State {
             Record::Decided(id) => drop(self.rewrite(id)),
             Record::PublicationGone(id) => drop(store.remove_publication(id)),
             Record::Reserve { id, mark } => {
-                let (write, state) = (store.reserve(id, mark), self.clone());
+                let (write, state, hold) = (store.reserve(id, mark), self.clone(), store.hold());
                 self.host.runtime().spawn(async move {
                     let mark = match write.await {
                         Ok(()) => Some(mark),
@@ -125,6 +125,7 @@ impl State {
                         }
                     };
                     state.perform(|agent, now, effects| agent.reserved(id, mark, now, effects));
+                    drop(hold);
                 });
             }
         }

@@ -69,6 +69,12 @@ impl Journal {
     pub fn in_flight(&self) -> usize {
         self.0.in_flight.load(Ordering::Acquire)
     }
+
+    /// Counts as one more write until it is dropped: for what follows from a commit and is still to be done.
+    pub fn hold(&self) -> Hold {
+        self.0.in_flight.fetch_add(1, Ordering::AcqRel);
+        Hold(self.0.clone())
+    }
 }
 
 /// What the journal's handles and its writer share.
@@ -222,6 +228,16 @@ impl Shared {
 
     fn lock(&self) -> MutexGuard<'_, Queue> {
         self.queue.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// See [`Journal::hold`].
+#[derive(Debug)]
+pub struct Hold(Arc<Shared>);
+
+impl Drop for Hold {
+    fn drop(&mut self) {
+        self.0.in_flight.fetch_sub(1, Ordering::AcqRel);
     }
 }
 

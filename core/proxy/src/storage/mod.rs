@@ -35,7 +35,7 @@ pub use batch::Write;
 pub use database::Database;
 pub use error::StorageError;
 pub use fault::Fault;
-pub use journal::{Change, Journal};
+pub use journal::{Change, Hold, Journal};
 pub use migrate::{Migration, Sql};
 pub use registry::{Options, Storage};
 pub use table::{Column, Kind, Row, Table};

@@ -85,8 +85,10 @@ fn content(request: &Message, package: &dyn EventPackage, id: u64) -> Result<Opt
         return Err(Rejection::TooLarge);
     }
     let encoded = request.items(HeaderName::ContentEncoding).any(|encoding| !encoding.eq_ignore_ascii_case("identity"));
-    let content_type = request.value(HeaderName::ContentType).filter(|_| !encoded);
-    let content_type = content_type.unwrap_or_default();
+    if encoded {
+        return Err(Rejection::UnsupportedEncoding);
+    }
+    let content_type = request.value(HeaderName::ContentType).unwrap_or_default();
     package.terms().check_published(content_type)?;
     // A copy of its own size: the request's buffer would be kept whole.
     package.read(content_type, Bytes::copy_from_slice(body), id).map(Some)

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant, SystemTime};
 
 use signalbox::clock::Clock;
-use signalbox::storage::{Change, Database, StorageError, Value, Write};
+use signalbox::storage::{Change, Database, Hold, StorageError, Value, Write};
 
 use super::tables::{MIGRATIONS, PUBLICATION, RESERVATION, SUBSCRIPTION};
 use crate::agent::Target;
@@ -54,6 +54,11 @@ impl Store {
     pub fn remove_subscription(&self, id: Token) -> Write {
         let id = [key(id.0)];
         self.database.journal().write([Change::delete(&SUBSCRIPTION, id.clone()), Change::delete(&RESERVATION, id)])
+    }
+
+    /// Has the database count as busy while what follows from a commit is still to be done.
+    pub fn hold(&self) -> Hold {
+        self.database.journal().hold()
     }
 
     pub fn reserve(&self, id: Token, mark: u32) -> Write {
