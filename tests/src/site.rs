@@ -120,6 +120,11 @@ impl Site {
         self.clock.now()
     }
 
+    /// How many server and client transactions are under way.
+    pub fn transactions(&self) -> (usize, usize) {
+        self.worker().transactions()
+    }
+
     /// The wall clock of this site.
     pub fn unix(&self) -> SystemTime {
         self.clock.unix(self.now())
