@@ -89,7 +89,7 @@ impl Random {
                     let copy = bytes[at..end].repeat(1 + self.below(40));
                     drop(bytes.splice(at..at, copy));
                 }
-                4 => bytes[at..end].iter_mut().for_each(|byte| *byte ^= 1 << self.0 % 8),
+                4 => bytes[at..end].iter_mut().for_each(|byte| *byte ^= 1 << (self.0 % 8)),
                 _ => {
                     let other = self.choose(others);
                     let from = self.below(other.len());
@@ -115,7 +115,7 @@ fn seeds() -> Vec<Vec<u8>> {
 }
 
 fn ordinary(text: &str) -> String {
-    let (head, body) = text.split_once("||").unwrap_or((text.trim_end_matches('|'), ""));
+    let (head, body) = text.split_once("||").unwrap_or_else(|| (text.trim_end_matches('|'), ""));
     let method = head.split(' ').next().unwrap();
     let length = body.len();
     format!(
