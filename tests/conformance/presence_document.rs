@@ -45,6 +45,57 @@ fn told(text: &str) -> String {
     format!("\nalice receives\n  NOTIFY sip:alice@{{alice}}\n\n  ...{text}...\n\nalice answers 200 OK\n")
 }
 
+/// §4.1.3: the formats of PUBLISH and of NOTIFY.
+#[test]
+fn supported_document_formats() {
+    let formats = [
+        ("application/pidf+xml", "sip:bob@there"),
+        ("application/cpim-pidf+xml", "urn:ietf:params:xml:ns:cpim-pidf"),
+        ("text/lpidf", "To: sip:bob@example.com"),
+        ("application/xpidf+xml", "<status status=\"inuse\"/>"),
+        ("application/rpid+xml", "<rp:busy/>"),
+    ];
+    for (published, namespace) in [
+        ("application/pidf+xml", "urn:ietf:params:xml:ns:pidf"),
+        ("application/cpim-pidf+xml", "urn:ietf:params:xml:ns:cpim-pidf"),
+        ("application/rpid+xml", "urn:ietf:params:xml:ns:pidf"),
+    ] {
+        for (told, contains) in formats {
+            play(&format!(
+                "
+bob sends
+  PUBLISH sip:bob@example.com
+  Event: presence
+  Content-Type: {published}
+
+  <presence xmlns=\"{namespace}\" xmlns:dm=\"urn:ietf:params:xml:ns:pidf:data-model\" xmlns:rp=\"urn:ietf:params:xml:ns:pidf:rpid\" entity=\"pres:bob@example.com\">
+  <tuple id=\"t\"><status><basic>open</basic></status><contact>sip:bob@there</contact></tuple>
+  <dm:person id=\"p\"><rp:activities><rp:busy/></rp:activities></dm:person></presence>
+
+bob receives 200 OK
+
+alice sends
+  SUBSCRIBE sip:bob@example.com
+  Contact: <sip:alice@{{alice}}>
+  Event: presence
+  Expires: 0
+  Accept: {told}
+
+alice receives 200 OK
+
+alice receives
+  NOTIFY sip:alice@{{alice}}
+  Content-Type: {told}
+
+  ...{contains}...
+
+alice answers 200 OK
+"
+            ));
+        }
+    }
+}
+
 #[test]
 fn default_expires() {
     let subscribe = "

@@ -48,6 +48,17 @@ fn section_6_5_documents_by_accept() {
     {
         play(&[fetch("sip:bob@example.com", accept, "  200 OK\n"), pidf.clone()].concat());
     }
+    for (accept, chosen) in [
+        ("application/pidf+xml;q=0.5, application/cpim-pidf+xml", "application/cpim-pidf+xml"),
+        ("application/*;q=0.5, application/xpidf+xml;q=0.6", "application/xpidf+xml"),
+        ("text/*", "text/lpidf"),
+        ("application/lpidf+xml", "application/lpidf+xml"),
+        ("application/pidf+xml;q=0, application/rpid+xml;q=0.1", "application/rpid+xml"),
+        ("*/*, application/pidf+xml;q=0.9", "application/cpim-pidf+xml"),
+    ] {
+        let told = told(&format!("  Content-Type: {chosen}\n"));
+        play(&[fetch("sip:bob@example.com", &format!("  Accept: {accept}\n"), "  200 OK\n"), told].concat());
+    }
     for accept in ["  Accept: text/html\n", "  Accept: */*, application/*;q=0, text/*;q=0\n", "  Accept:\n"] {
         play(&fetch("sip:bob@example.com", accept, "  406 Not Acceptable\n"));
     }

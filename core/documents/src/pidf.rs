@@ -126,7 +126,12 @@ impl Pidf {
 
     /// Appends the whole document.
     pub fn write(&self, out: &mut String) {
-        write_head(out, &self.entity);
+        self.write_in(out, NAMESPACE);
+    }
+
+    /// The same for a format that differs from PIDF in its namespace only.
+    pub(crate) fn write_in(&self, out: &mut String, namespace: &str) {
+        write_head_in(out, &self.entity, namespace);
         self.tuples.iter().for_each(|tuple| tuple.write(out, ""));
         self.notes.iter().for_each(|note| note.write(out));
         self.extensions.iter().for_each(|extension| out.push_str(extension.as_str()));
@@ -136,7 +141,13 @@ impl Pidf {
 
 /// What comes before the tuples. Between this and [`write_tail`] stand tuples, then notes, then extensions.
 pub fn write_head(out: &mut String, entity: &str) {
-    out.push_str("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<presence xmlns=\"urn:ietf:params:xml:ns:pidf\"");
+    write_head_in(out, entity, NAMESPACE);
+}
+
+/// The same for a format that differs from PIDF in its namespace only.
+pub fn write_head_in(out: &mut String, entity: &str, namespace: &str) {
+    out.push_str("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<presence");
+    push_attribute(out, "xmlns", namespace);
     push_attribute(out, "entity", entity);
     out.push('>');
 }

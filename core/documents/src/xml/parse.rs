@@ -276,7 +276,9 @@ impl<'a> Parser<'a, '_> {
             };
         };
         let node = &mut self.document.nodes[index as usize];
-        if node.text.chars().all(is_white_space) && text.chars().all(is_white_space) || node.text.is_empty() {
+        let has_children = self.last_child.last().is_some_and(Option::is_some);
+        let is_between = || node.text.chars().all(is_white_space) && text.chars().all(is_white_space);
+        if node.text.is_empty() || has_children && is_between() {
             node.text = text; // White space between child elements: the last stretch may stand for all.
         } else {
             node.text.to_mut().push_str(&text);

@@ -8,5 +8,5 @@
 pub mod part;
 pub mod policy;
 
-pub use part::{Part, fingerprint, union};
+pub use part::{Part, fingerprint, merged, union};
 pub use policy::Composition;

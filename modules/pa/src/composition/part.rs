@@ -3,6 +3,7 @@
 //! Each publisher's document is rendered once, when it arrives, with ids of its own; composing then only joins texts.
 
 use signalbox_documents::pidf::{self, Basic, Contact, Pidf, Priority, Tuple};
+use signalbox_documents::xml::Limits;
 
 /// What one publisher adds to the composed document.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -70,21 +71,43 @@ impl Part {
 }
 
 /// Joins all parts (composition `union`). A presentity of which nothing is known has one closed tuple, as some clients
-/// take a document without any for a broken one.
-pub fn union<'p>(entity: &str, parts: impl Iterator<Item = &'p Part> + Clone) -> String {
+/// take a document without any for a broken one. `namespace` is that of PIDF, or of a format that differs in nothing else.
+pub fn union<'p>(namespace: &str, entity: &str, parts: impl Iterator<Item = &'p Part> + Clone) -> String {
     let length: usize = parts.clone().map(|part| part.text.len()).sum();
     let mut out = String::with_capacity(length + entity.len() + 192);
-    pidf::write_head(&mut out, entity);
+    pidf::write_head_in(&mut out, entity, namespace);
     let before = out.len();
     parts.clone().for_each(|part| out.push_str(part.tuples()));
     if out.len() == before {
-        out.push_str("<tuple id=\"none\"><status><basic>closed</basic></status></tuple>");
+        out.push_str("<tuple id=\"");
+        out.push_str(NOBODY);
+        out.push_str("\"><status><basic>closed</basic></status></tuple>");
     }
     parts.clone().for_each(|part| out.push_str(part.notes()));
     parts.for_each(|part| out.push_str(part.extensions()));
     pidf::write_tail(&mut out);
     out
 }
+
+/// The same as values, for formats that are not joined of texts: as many tuples as a document may have.
+pub fn merged(entity: &str, parts: &[&Part]) -> Pidf {
+    let mut whole = Pidf { entity: entity.to_owned(), ..Pidf::default() };
+    for part in parts {
+        let text = union(pidf::NAMESPACE, entity, std::iter::once(*part));
+        // What a publisher could say at once can be read again.
+        if let Ok(one) = Pidf::parse(text.as_bytes(), &Limits::default()) {
+            let tuples = one.tuples.into_iter().filter(|tuple| tuple.id != NOBODY);
+            whole.tuples.extend(tuples);
+            whole.notes.extend(one.notes);
+            whole.extensions.extend(one.extensions);
+        }
+    }
+    whole.tuples.truncate(pidf::MAX_TUPLES);
+    whole
+}
+
+/// The id of the tuple of a presentity that says nothing.
+const NOBODY: &str = "none";
 
 /// FNV-1a: a hash that is the same after a restart.
 pub fn fingerprint(text: &str) -> u64 {
@@ -93,8 +116,6 @@ pub fn fingerprint(text: &str) -> u64 {
 
 #[cfg(test)]
 mod tests {
-    use signalbox_documents::xml::Limits;
-
     use super::*;
 
     fn published(inside: &str) -> Pidf {
@@ -105,7 +126,7 @@ mod tests {
     }
 
     fn compose(parts: &[Part]) -> Pidf {
-        Pidf::parse(union("pres:a@b", parts.iter()).as_bytes(), &Limits::default()).unwrap()
+        Pidf::parse(union(pidf::NAMESPACE, "pres:a@b", parts.iter()).as_bytes(), &Limits::default()).unwrap()
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! Whose word counts when several say something about one presentity (`composition`; RFC 4479 §3 leaves that to the server).
 
-use super::part::{Part, union};
+use super::part::Part;
 use crate::presentity::Presentity;
 
 /// How what is published and registered becomes one document.
@@ -25,12 +25,11 @@ impl Composition {
         [Self::Union, Self::Newest, Self::Priority].get(position).copied()
     }
 
-    /// The presence document of a presentity.
-    pub fn compose(self, presentity: &Presentity) -> String {
-        let entity = presentity.entity();
+    /// What the presence document of a presentity is made of.
+    pub fn choose(self, presentity: &Presentity) -> Vec<&Part> {
         let publications = &presentity.publications;
         let chosen = match self {
-            Self::Union => return union(&entity, presentity.parts()),
+            Self::Union => return presentity.parts().collect(),
             Self::Newest => publications.newest(),
             Self::Priority => {
                 let ranked = publications.iter().max_by_key(|one| (one.content.part.rank(), one.modified));
@@ -39,8 +38,8 @@ impl Composition {
             }
         };
         match chosen {
-            Some(publication) => union(&entity, std::iter::once(&publication.content.part)),
-            None => union(&entity, presentity.contact_parts()),
+            Some(publication) => vec![&publication.content.part],
+            None => presentity.contact_parts().collect(),
         }
     }
 }
@@ -52,6 +51,7 @@ mod tests {
     use signalbox_documents::pidf::Pidf;
     use signalbox_documents::xml::Limits;
 
+    use super::super::part::merged;
     use super::*;
     use crate::packages::PRESENCE;
     use crate::presentity::{Domain, Key};
@@ -82,8 +82,8 @@ mod tests {
     }
 
     fn contacts(composition: &str, publications: &[(&str, &str)]) -> Vec<String> {
-        let text = Composition::parse(composition).unwrap().compose(&presentity(publications));
-        let pidf = Pidf::parse(text.as_bytes(), &Limits::default()).unwrap();
+        let presentity = presentity(publications);
+        let pidf = merged("pres:a@b", &Composition::parse(composition).unwrap().choose(&presentity));
         pidf.tuples.into_iter().map(|tuple| tuple.contact.unwrap().uri).collect()
     }
 

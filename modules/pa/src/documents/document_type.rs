@@ -1,6 +1,6 @@
 //! The document types of NOTIFY and PUBLISH bodies, and the choice among them.
 
-use signalbox_documents::pidf;
+use signalbox_documents::{cpim_pidf, lpidf, pidf, rpid, xpidf};
 use signalbox_sip::header::Accept;
 
 use super::form::essence;
@@ -9,19 +9,36 @@ use super::form::essence;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum DocumentType {
     Pidf,
+    /// As PIDF was before the RFC.
+    CpimPidf,
+    /// PIDF under the media type that its persons once had.
+    Rpid,
+    /// For Windows Messenger.
+    Xpidf,
+    /// Lines of text.
+    Lpidf,
+    /// The same, under the name that clients of SIP Express Router ask for it by.
+    LpidfXml,
 }
 
 impl DocumentType {
+    pub const ALL: [Self; 6] = [Self::Pidf, Self::CpimPidf, Self::Rpid, Self::Xpidf, Self::Lpidf, Self::LpidfXml];
+
     pub fn content_type(self) -> &'static str {
         match self {
             Self::Pidf => pidf::CONTENT_TYPE,
+            Self::CpimPidf => cpim_pidf::CONTENT_TYPE,
+            Self::Rpid => rpid::CONTENT_TYPE,
+            Self::Xpidf => xpidf::CONTENT_TYPE,
+            Self::Lpidf => lpidf::CONTENT_TYPE,
+            Self::LpidfXml => "application/lpidf+xml",
         }
     }
 
     /// The type that a Content-Type value names, whatever its parameters.
     pub fn parse(content_type: &str) -> Option<Self> {
         let essence = essence(content_type);
-        [Self::Pidf].into_iter().find(|document| essence.eq_ignore_ascii_case(document.content_type()))
+        Self::ALL.into_iter().find(|document| essence.eq_ignore_ascii_case(document.content_type()))
     }
 }
 
@@ -40,6 +57,13 @@ pub fn negotiate(offers: &[DocumentType], ranges: &[Accept<'_>]) -> Option<Docum
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn every_type_is_known_by_its_name() {
+        for document in DocumentType::ALL {
+            assert_eq!(DocumentType::parse(document.content_type()), Some(document));
+        }
+    }
 
     #[test]
     fn parameters_of_a_content_type_do_not_matter() {

@@ -120,7 +120,7 @@ mod tests {
         let pidf = Ok(Form::Made(DocumentType::Pidf));
         assert_eq!(choose(PRESENCE, None), pidf);
         assert_eq!(choose(PRESENCE, Some(&["application/*"])), pidf);
-        for refused in [&["text/plain"][..], &["application/pidf+xml;q=0"], &[]] {
+        for refused in [&["text/html"][..], &["application/pidf+xml;q=0"], &[]] {
             assert_eq!(choose(PRESENCE, Some(refused)), Err(Rejection::NotAcceptable), "{refused:?}");
         }
         let dialog = PackageId(1);
@@ -135,7 +135,7 @@ mod tests {
         let packages = packages(&["dialog"]);
         let check = |id, content_type| packages.package(id).terms().check_published(content_type);
         assert_eq!(check(PRESENCE, "application/pidf+xml;charset=UTF-8"), Ok(()));
-        let accepted = "application/pidf+xml".to_owned();
+        let accepted = "application/pidf+xml, application/cpim-pidf+xml, application/rpid+xml".to_owned();
         assert_eq!(check(PRESENCE, "text/plain"), Err(Rejection::UnsupportedMediaType { accepted }));
         assert_eq!(check(PackageId(1), "text/plain"), Ok(()));
         assert_eq!(check(PackageId(1), ""), Err(Rejection::UnsupportedMediaType { accepted: "*/*".to_owned() }));
