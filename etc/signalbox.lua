@@ -58,6 +58,16 @@ modparam("pa", "db_url", "sqlite:var/signalbox.db")
 
 -- Who may see presence: "none" asks nobody, so every user sees every other; "implicit" leaves all subscriptions pending.
 modparam("pa", "auth", "none")
+-- Further event packages, whose documents are delivered as they were published.
+-- modparam("pa", "events", "message-summary dialog")
+-- Of several publications of one user: "union" tells all, "newest" the last one, "priority" the one with the best contact.
+-- modparam("pa", "composition", "union")
+-- At most one NOTIFY to a watcher in this time.
+-- modparam("pa", "notify_min_interval", "0s")
+-- A contact that is no longer registered is shown closed for so long.
+-- modparam("pa", "closed_grace", "20s")
+-- Subscriptions of other modules, without SIP.
+-- modparam("pa", "accept_internal_subscriptions", 1)
 
 -- Who may not send messages: users or whole domains.
 -- modparam("im_auth", "block", { "sip:mallory@example.com", "spam.example" })
