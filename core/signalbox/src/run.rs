@@ -6,12 +6,14 @@ use std::time::SystemTime;
 use anyhow::{Context as _, Result};
 use clap::Args;
 use signalbox::admin::{AdminSocket, Operations, Registry, commands};
+use signalbox::clock::Clock;
 use signalbox::functions;
 use signalbox::logging::Logging;
 use signalbox::module::host::TICK;
 use signalbox::module::{Configured, Host, ModuleSet};
 use signalbox::script::ScriptSource;
 use signalbox::settings::{CoreSettings, LogSettings, Settings};
+use signalbox::storage::Storage;
 use signalbox::worker::Server;
 use signalbox::worker::server::Setup;
 use tokio::runtime::Runtime;
@@ -42,7 +44,8 @@ pub(crate) struct Run {
     log: Option<String>,
 }
 
-/// Threads for databases and HTTP, beside the workers.
+/// Threads for HTTP and commands, beside the workers and the one for databases, which has no second one that each of its events would wake as
+/// well.
 const BACKGROUND_THREADS: usize = 2;
 
 impl Run {
@@ -53,13 +56,16 @@ impl Run {
         }
         core.workers = self.workers.map(usize::from).or(core.workers);
         let logging = start_log(&core.log)?;
-        let background = tokio::runtime::Builder::new_multi_thread()
-            .worker_threads(BACKGROUND_THREADS)
-            .thread_name("background")
-            .enable_all()
-            .build()?;
-        serve(&background, &core, &modules, &logging)
+        let background = runtime("background", BACKGROUND_THREADS)?;
+        let storage = runtime("storage", 1)?;
+        let host =
+            Host::with_storage(background.handle().clone(), Storage::new(storage.handle().clone()), Clock::real());
+        serve(&background, &host, (&core, &modules), &logging)
     }
+}
+
+fn runtime(name: &str, threads: usize) -> std::io::Result<Runtime> {
+    tokio::runtime::Builder::new_multi_thread().worker_threads(threads).thread_name(name).enable_all().build()
 }
 
 fn start_log(settings: &LogSettings) -> Result<Logging> {
@@ -70,10 +76,14 @@ fn start_log(settings: &LogSettings) -> Result<Logging> {
     Ok(logging)
 }
 
-fn serve(background: &Runtime, core: &CoreSettings, configured: &[Configured], logging: &Logging) -> Result<()> {
-    let host = Host::new(background.handle().clone());
-    let modules = background.block_on(ModuleSet::start(&host, configured))?;
-    let started = start(core, &host, &modules, configured);
+fn serve(
+    background: &Runtime,
+    host: &Host,
+    (core, configured): (&CoreSettings, &[Configured]),
+    logging: &Logging,
+) -> Result<()> {
+    let modules = background.block_on(ModuleSet::start(host, configured))?;
+    let started = start(core, host, &modules, configured);
     let result =
         started.and_then(|(server, running)| attend(background, server, &Arc::new(running), &modules, (core, logging)));
     background.block_on(async {

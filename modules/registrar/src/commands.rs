@@ -27,7 +27,7 @@ pub(crate) async fn list(registrar: Arc<Registrar>, parameters: Json) -> Result<
     for table in state.tables.all() {
         for (aor, records) in table.location.list(part, limit - listed.len(), now) {
             let contacts: Vec<&str> = records.iter().map(|record| record.contact()).collect();
-            listed.push(json!({ "aor": aor, "table": table.name, "contacts": contacts }));
+            listed.push(json!({ "aor": aor, "table": &*table.name, "contacts": contacts }));
         }
     }
     listed.sort_by(|one, other| one["aor"].as_str().cmp(&other["aor"].as_str()));

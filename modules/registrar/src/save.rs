@@ -75,7 +75,8 @@ fn check_require(request: &Message) -> Result<(), Rejection> {
 
 fn accept(state: &State, context: &Context, pending: &Pending) -> Result<(), signalbox::error::Error> {
     let now = context.now();
-    let mut reply = Reply::new(200);
+    // A REGISTER that comes again, with an equal CSeq, changes nothing and gets the bindings again.
+    let mut reply = Reply::new(200).repeatable();
     if !pending.records.is_empty() {
         reply = reply.header(HeaderName::Contact, contacts(&pending.records, now));
     }

@@ -1,6 +1,7 @@
 //! The `location` table: bindings as they outlive the process.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use signalbox::clock::Clock;
@@ -63,7 +64,7 @@ pub(crate) async fn reload(database: &Database, tables: &Tables, clock: &Clock) 
 const EXPIRED_AT_ONCE: usize = 1000;
 
 /// Queues what changed in the bindings of `aor`, all of it or nothing.
-pub(crate) fn write(journal: &Journal, clock: &Clock, location: &str, aor: &str, changes: &Changes) -> Write {
+pub(crate) fn write(journal: &Journal, clock: &Clock, location: &Arc<str>, aor: &str, changes: &Changes) -> Write {
     journal.write(changes.iter().filter_map(|change| {
         Some(match &change.after {
             Some(after) => storage::Change::put(&LOCATION, row(clock, location, aor, after)),
@@ -83,10 +84,10 @@ fn delete(change: &Change) -> Option<storage::Change> {
     Some(storage::Change::delete(&LOCATION, [Value::Integer(before.id.cast_signed())]))
 }
 
-fn row(clock: &Clock, location: &str, aor: &str, record: &Record) -> Vec<Value> {
+fn row(clock: &Clock, location: &Arc<str>, aor: &str, record: &Record) -> Vec<Value> {
     vec![
         Value::Integer(record.id.cast_signed()),
-        location.into(),
+        location.clone().into(),
         aor.into(),
         record.contact().into(),
         i64::from(record.q).into(),

@@ -12,7 +12,7 @@ pub(crate) const MAX_TABLES: usize = 64;
 /// A location service and its name.
 #[derive(Debug)]
 pub(crate) struct Table {
-    pub(crate) name: Box<str>,
+    pub(crate) name: Arc<str>,
     pub(crate) location: Location,
 }
 

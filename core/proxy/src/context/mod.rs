@@ -51,6 +51,8 @@ pub(crate) struct Routing {
     /// Where responses go (RFC 3261 §18.2.2, RFC 3581 §4).
     pub(crate) reply_to: Cell<Flow>,
     pub(crate) server: Cell<Option<ServerId>>,
+    /// The transaction is there only to keep repetitions off while the script waits.
+    pub(crate) absorbing: Cell<bool>,
     /// A response was sent without a transaction.
     pub(crate) answered: Cell<bool>,
     /// `mf_process_maxfwd_header` was called, so that relaying leaves Max-Forwards alone.
@@ -90,6 +92,7 @@ impl Context {
             source,
             reply_to: Cell::new(reply_to),
             server: Cell::new(None),
+            absorbing: Cell::new(false),
             answered: Cell::new(false),
             max_forwards_done: Cell::new(false),
             state: RefCell::default(),

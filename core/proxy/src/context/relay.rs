@@ -14,6 +14,7 @@ impl Context {
     /// Makes the server transaction of the request, so that its repetitions are absorbed from now on.
     pub fn new_transaction(&self) -> Result<(), Error> {
         let result = self.worker().new_server(self.routing()).map(|_| ());
+        self.routing().absorbing.set(false);
         self.note(result)
     }
 
@@ -171,8 +172,17 @@ impl Context {
     pub(crate) fn absorb_repetitions(&self) {
         let wanted = self.kind() == Routes::REQUEST && !self.routing().answered.get();
         let ack = *self.routing().request.borrow().method() == Method::Ack;
-        if wanted && !ack && self.worker().new_server(self.routing()).is_err() {
-            tracing::warn!(call_id = self.request().call_id(), "too many transactions: repetitions are not absorbed");
+        if !wanted || ack || self.has_transaction() {
+            return;
+        }
+        match self.worker().new_server(self.routing()) {
+            Ok(_) => self.routing().absorbing.set(true),
+            Err(_) => {
+                tracing::warn!(
+                    call_id = self.request().call_id(),
+                    "too many transactions: repetitions are not absorbed"
+                );
+            }
         }
     }
 

@@ -19,6 +19,7 @@ pub struct Reply<'a> {
     to_tag: Option<Cow<'a, str>>,
     headers: Vec<(HeaderName, Cow<'a, str>)>,
     record_route: bool,
+    repeatable: bool,
     body: Option<(Cow<'a, str>, Bytes)>,
 }
 
@@ -31,6 +32,7 @@ impl<'a> Reply<'a> {
             to_tag: None,
             headers: Vec::new(),
             record_route: false,
+            repeatable: false,
             body: None,
         }
     }
@@ -61,6 +63,13 @@ impl<'a> Reply<'a> {
 
     pub fn body(mut self, content_type: impl Into<Cow<'a, str>>, body: impl Into<Bytes>) -> Self {
         self.body = Some((content_type.into(), body.into()));
+        self
+    }
+
+    /// Handling the request once more does no harm and leads to the same answer, so that nothing is kept of it for repetitions that come later,
+    /// unless the script has made a transaction itself.
+    pub fn repeatable(mut self) -> Self {
+        self.repeatable = true;
         self
     }
 
@@ -105,6 +114,9 @@ impl Context {
             reply.message(&request, || routing.worker.local_tag(&request))
         };
         self.take_reply_headers(&mut response);
+        if reply.repeatable && reply.status >= 200 {
+            routing.worker.forget_absorbed(routing);
+        }
         match routing.server.get() {
             Some(server) => routing.worker.respond(server, &response),
             None if routing.answered.get() => Err(Error::AlreadyAnswered),

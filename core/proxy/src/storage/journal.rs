@@ -91,11 +91,13 @@ pub(super) struct Shared {
     in_flight: AtomicUsize,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Queue {
     gathered: VecDeque<Gathered>,
     /// Changes in all of `gathered`.
     waiting: usize,
+    /// So many of them ring the bell.
+    wanted: usize,
     closed: bool,
 }
 
@@ -123,7 +125,7 @@ impl Shared {
             database,
             fault,
             bell: Notify::new(),
-            queue: Mutex::default(),
+            queue: Mutex::new(Queue { gathered: VecDeque::new(), waiting: 0, wanted: 1, closed: false }),
             limit,
             in_flight: AtomicUsize::new(0),
         }
@@ -157,10 +159,10 @@ impl Shared {
         let write = Write::waiting(gathered.batch.clone(), gathered.ends.len());
         gathered.ends.push(gathered.changes.len());
         queue.waiting += added;
-        let after = queue.waiting;
+        let (after, wanted) = (queue.waiting, queue.wanted);
         self.in_flight.fetch_add(1, Ordering::AcqRel);
         drop(queue);
-        if before == 0 || (before < ENOUGH && after >= ENOUGH) {
+        if before < wanted && after >= wanted {
             self.bell.notify_one();
         }
         write
@@ -184,8 +186,11 @@ impl Shared {
         Some(gathered)
     }
 
-    pub(super) fn waiting(&self) -> usize {
-        self.lock().waiting
+    /// Whether so many changes wait, or no more will come. If not, the bell rings once they do.
+    pub(super) fn ready(&self, wanted: usize) -> bool {
+        let mut queue = self.lock();
+        queue.wanted = wanted;
+        queue.closed || queue.waiting >= wanted
     }
 
     /// Tells a batch's writes what became of them.

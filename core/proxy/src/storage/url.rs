@@ -14,7 +14,7 @@ use super::StorageError;
 
 /// How long SQLite waits for another process that writes to the same file.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
-/// Prepared statements kept per connection: a few row counts of each table.
+/// Prepared statements kept per connection: some row counts of each table.
 const STATEMENT_CACHE: usize = 256;
 /// Pages in SQLite's write-ahead log before they are moved into the database: more means that a page changed often is moved less often.
 const CHECKPOINT_PAGES: &str = "4000";

@@ -14,8 +14,10 @@ use super::journal::{Change, ENOUGH, Gathered, Shared};
 use super::url::Target;
 use super::{Engine, Options, StorageError, Table, Value, sql};
 
-/// Rows per statement: few sizes, so that each statement's text is prepared once and cached.
-const SIZES: [usize; 9] = [256, 128, 64, 32, 16, 8, 4, 2, 1];
+/// Up to so many rows are one statement, and so one round trip to the database; the text for each number of rows is prepared once and cached.
+const EXACT: usize = 64;
+/// Rows per statement beyond that.
+const SIZES: [usize; 2] = [256, 128];
 /// Bytes of values per statement, well under MariaDB's default `max_allowed_packet` of 16 MiB.
 const MAX_STATEMENT: usize = 4 << 20;
 /// How often a transaction that another one was in the way of is tried.
@@ -67,14 +69,16 @@ impl Writer {
                     self.commit(gathered).await;
                 }
                 None if self.shared.closed() => return,
-                None => self.shared.bell.notified().await,
+                None if !self.shared.ready(1) => self.shared.bell.notified().await,
+                None => {}
             }
         }
     }
 
-    /// Waits while only few writes are there, until `deadline`.
+    /// Waits until many writes are there, or until `deadline`. Writes before that do not wake this task.
     async fn gather_until(&self, deadline: Instant) {
-        while (1..ENOUGH).contains(&self.shared.waiting()) && Instant::now() < deadline {
+        if Instant::now() < deadline && !self.shared.ready(ENOUGH) {
+            // A ring that was meant for something else only makes a smaller batch.
             let _ = timeout_at(deadline, self.shared.bell.notified()).await;
         }
     }
@@ -186,7 +190,7 @@ impl Writer {
         done
     }
 
-    /// As few statements as do it: per table one that stores and one that deletes, in pieces of [`SIZES`].
+    /// As few statements as do it: per table one that stores and one that deletes, in pieces of [`SIZES`] and a rest of up to [`EXACT`] rows.
     fn statements<'a>(&mut self, changes: &'a [Change]) -> Vec<(Arc<str>, Parameters<'a>)> {
         let mut statements = Vec::new();
         for Group { table, delete, mut rows } in groups(changes) {
@@ -291,7 +295,7 @@ fn fitting(rows: &[&[Value]], columns: usize) -> usize {
     let most = sql::MAX_PARAMETERS / columns.max(1);
     let size = |rows: &[&[Value]]| rows.iter().flat_map(|values| values.iter()).map(Value::size).sum::<usize>();
     let fits = |&&count: &&usize| count <= rows.len() && count <= most && size(&rows[..count]) <= MAX_STATEMENT;
-    SIZES.iter().find(fits).copied().unwrap_or(1)
+    SIZES.into_iter().chain((1..=EXACT.min(rows.len())).rev()).find(|count| fits(&count)).unwrap_or(1)
 }
 
 #[cfg(test)]
@@ -356,11 +360,13 @@ mod tests {
         let narrow = row("x", 1, "c");
         let rows = vec![&narrow[..]; 1000];
         assert_eq!(fitting(&rows, 3), 256);
+        assert_eq!(fitting(&rows[..200], 3), 128);
         assert_eq!(fitting(&rows[..100], 3), 64);
+        assert_eq!(fitting(&rows[..47], 3), 47);
         assert_eq!(fitting(&rows[..1], 3), 1);
         assert_eq!(fitting(&rows, 300), 64, "parameters are limited");
         let wide = row("x", 1, &"c".repeat(1 << 20));
-        assert_eq!(fitting(&[&wide[..]; 100], 3), 2, "bytes are limited");
+        assert_eq!(fitting(&[&wide[..]; 100], 3), 3, "bytes are limited");
         let huge = row("x", 1, &"c".repeat(MAX_STATEMENT + 1));
         assert_eq!(fitting(&[&huge[..]; 2], 3), 1, "a row that is too long goes alone");
     }

@@ -171,6 +171,15 @@ impl Worker {
         Ok(())
     }
 
+    /// Lets the transaction go that only kept repetitions off a request while it waited: it is answered without one.
+    pub(crate) fn forget_absorbed(&self, routing: &Routing) {
+        if !routing.absorbing.replace(false) || !self.is_undecided(routing) {
+            return;
+        }
+        let removed = routing.server.take().and_then(|id| self.table().remove_server(id));
+        drop(removed);
+    }
+
     /// Lets a server transaction go without any answer (RFC 4320 §4.2).
     pub(crate) fn abandon_server(&self, id: ServerId) {
         let actions = {
