@@ -25,15 +25,15 @@ for target in $targets; do
   case $target in
     message | dialog) seeds="../../../tests/conformance/torture/rfc4475 ../../../tests/conformance/torture/rfc5118" ;;
   esac
-  case $target in pidf | xml) dictionary=xml.dict ;; *) dictionary=sip.dict ;; esac
+  case $target in pidf | xml | watcherinfo | forms) dictionary=xml.dict ;; *) dictionary=sip.dict ;; esac
   mkdir -p "$work/corpus/$target" "$work/findings"
   log=$work/$target.log
   # shellcheck disable=SC2086 # several folders of seeds
   if "$work/$host/debug/$target" -max_total_time="$seconds" -max_len=8192 -timeout=10 -rss_limit_mb=1024 \
     -dict="$dictionary" -artifact_prefix="$work/findings/$target-" "$work/corpus/$target" $seeds >"$log" 2>&1; then
-    printf '%-10s nothing found: %s\n' "$target" "$(sed -n 's/^Done \(.*\)/\1/p' "$log")"
+    printf '%-11s nothing found: %s\n' "$target" "$(sed -n 's/^Done \(.*\)/\1/p' "$log")"
   else
-    printf '%-10s FOUND: see %s and %s\n' "$target" "$log" "$work/findings"
+    printf '%-11s FOUND: see %s and %s\n' "$target" "$log" "$work/findings"
     grep -a -m 3 -e 'panicked at' -e 'ERROR:' -e 'Test unit written' -A 2 "$log" | sed 's/^/  /'
     failed=1
   fi
