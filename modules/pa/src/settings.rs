@@ -67,10 +67,12 @@ const YEAR: i64 = 31_536_000;
 /// The rows of the module's parameters.
 pub fn parameters() -> Vec<Parameter> {
     let seconds = |name, default| Parameter::duration(name, Duration::from_secs(default)).range(0..=YEAR);
+    // Zero would make every request without Expires a fetch or a removal.
+    let lasting = |name, default| Parameter::duration(name, Duration::from_secs(default)).range(1..=YEAR);
     vec![
-        seconds("default_expires", 3600).doc("How long subscriptions and publications last when the request names no time."),
-        seconds("max_subscription_expiration", 3600).doc("A longer subscription is cut to this."),
-        seconds("max_publish_expiration", 3600).doc("A longer publication is cut to this."),
+        lasting("default_expires", 3600).doc("How long subscriptions and publications last when the request names no time."),
+        lasting("max_subscription_expiration", 3600).doc("A longer subscription is cut to this."),
+        lasting("max_publish_expiration", 3600).doc("A longer publication is cut to this."),
         seconds("min_subscription_expiration", 60)
             .doc("A shorter subscription is refused with 423 and Min-Expires. What is an hour or more is never refused."),
         seconds("min_publish_expiration", 60).doc("A shorter publication is refused with 423 and Min-Expires."),

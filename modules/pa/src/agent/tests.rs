@@ -531,3 +531,20 @@ fn an_opaque_package_tells_the_newest_document_as_it_was_published_to_those_who_
         story.effects.notifies.iter().map(|n| n.body.as_ref().unwrap().content_type.as_str().to_owned()).collect();
     assert_eq!(types, ["text/plain", "text/plain"], "the next to newest counts again");
 }
+
+#[test]
+fn of_many_watchers_any_may_leave_and_the_others_are_still_told() {
+    let mut story = Story::new(|_| {});
+    let names = ["a", "b", "c", "d", "e"];
+    let ids = names.map(|name| story.subscribe(name, 3600));
+    ids.iter().for_each(|&id| story.answer(id, 200));
+    for (gone, name) in [(1, "b"), (4, "e"), (0, "a")] {
+        story.refresh(ids[gone], name, 2, 0).unwrap();
+        story.answer(ids[gone], 200);
+    }
+    story.notifies();
+    story.publish(None, 3600, true).unwrap();
+    let mut told: Vec<_> = story.notifies().into_iter().map(|(watcher, ..)| watcher).collect();
+    told.sort_unstable();
+    assert_eq!(told, ["c", "d"]);
+}

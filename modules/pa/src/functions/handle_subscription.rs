@@ -73,7 +73,7 @@ async fn subscribe(state: &Arc<State>, context: &Context, domain: Domain) -> Res
     if let Err(error) = answer(context, &accepted) {
         tracing::info!(%error, subscription = %accepted.id, "a SUBSCRIBE could not be answered");
     }
-    let way = way.map(|way| Destination::Dialog(Box::new(way)));
+    let way = way.map(Destination::Dialog);
     state.perform(|agent, now, effects| agent.confirm_subscribe(&accepted, way, now, effects));
     let ended = accepted.expires.is_zero() && !accepted.is_new;
     Ok(if ended { "terminated" } else { accepted.status.as_str() })
@@ -112,7 +112,7 @@ fn begin(state: &State, context: &Context, domain: Domain) -> Result<Pending, Re
     let mut written = None;
     let make = |id: Token| {
         way = Way::of_subscribe(request, id, &own_uri, context.source()).unwrap_or_else(|_| way.clone());
-        Destination::Dialog(Box::new(way.clone()))
+        Destination::Dialog(way.clone())
     };
     let accepted = state.agent.subscribe(&target, &asked, make, context.now())?;
     if let Some(store) = state.store.as_ref().filter(|_| !accepted.expires.is_zero()) {

@@ -13,7 +13,7 @@ use crate::subscription::{Identity, Notify, Watcher};
 #[derive(Debug)]
 pub enum Destination {
     /// Over SIP.
-    Dialog(Box<Way>),
+    Dialog(Way),
     /// To a module that subscribed by the Query Status API.
     Internal(Internal),
 }

@@ -18,7 +18,7 @@ pub(crate) fn send(state: &Arc<State>, notify: Notify<Destination>) {
     state.counters.notifies.increment();
     match &*notify.way {
         Destination::Dialog(way) => {
-            let (flow, message) = (way.flow, way.message(&notify));
+            let (flow, message) = (way.flow.as_deref().copied(), way.message(&notify));
             send_by_sip(state, notify, flow, message);
         }
         Destination::Internal(internal) => {

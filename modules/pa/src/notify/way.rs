@@ -21,7 +21,8 @@ pub struct Way {
     /// A NOTIFY of the dialog, complete but for CSeq, Subscription-State and body.
     template: Message,
     /// The connection, or the hole in a NAT, that the SUBSCRIBE came through.
-    pub(super) flow: Option<Flow>,
+    /// Boxed, as most subscriptions have none.
+    pub(super) flow: Option<Box<Flow>>,
 }
 
 impl Way {
@@ -110,7 +111,7 @@ impl Way {
 
     /// Reads what [`Self::notify_text`] and [`Self::flow_text`] gave.
     pub fn read(notify: &str, flow: Option<&str>) -> Option<Self> {
-        Some(Self { template: read_template(notify)?, flow: flow.and_then(read_flow) })
+        Some(Self { template: read_template(notify)?, flow: flow.and_then(read_flow).map(Box::new) })
     }
 
     pub(super) fn message<W>(&self, notify: &Notify<W>) -> Message {
@@ -169,13 +170,13 @@ fn event_of(request: &Message) -> String {
 
 /// Where NOTIFYs go other than to the Contact: back over the connection of a watcher without proxies between, or through its NAT
 /// (RFC 5626 §5.3, RFC 3581).
-fn flow_back(request: &Message, source: &Flow) -> Option<Flow> {
+fn flow_back(request: &Message, source: &Flow) -> Option<Box<Flow>> {
     let direct = request.items(HeaderName::Via).count() == 1 && !request.has(HeaderName::RecordRoute);
     let behind_nat = || {
         let via = request.top_via();
         via.is_ok_and(|via| via.received().is_some_and(|seen| via.sent_by.host.address() != Some(seen)))
     };
-    (direct && (source.protocol.is_reliable() || behind_nat())).then_some(*source)
+    (direct && (source.protocol.is_reliable() || behind_nat())).then(|| Box::new(*source))
 }
 
 fn read_flow(text: &str) -> Option<Flow> {
@@ -211,7 +212,7 @@ mod tests {
         assert_eq!(way.template.request_uri(), "sip:bob@1.2.3.4");
         assert_eq!(way.template.value(HeaderName::From), Some("<sip:alice@example.com>;tag=0000000000001"));
         assert_eq!(way.template.value(HeaderName::To), Some("<sip:bob@example.com>;tag=b"));
-        assert_eq!((way.uri(), way.flow), ("sip:bob@example.com", None));
+        assert_eq!((way.uri(), way.flow.as_deref()), ("sip:bob@example.com", None));
         let identity = way.identity().unwrap();
         assert_eq!(
             (identity.call_id, identity.remote_tag, identity.event, identity.event_id),

@@ -93,7 +93,7 @@ impl Store {
             status,
             since: self.instant(row.integer("began")?),
             expires: self.left(row.integer("expires")?),
-            way: Destination::Dialog(Box::new(way)),
+            way: Destination::Dialog(way),
         };
         Ok(agent.restore_subscription(restored, Destination::identity, self.clock.now(), effects))
     }

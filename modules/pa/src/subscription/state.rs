@@ -36,6 +36,8 @@ pub struct Subscription<W> {
     pub id: Token,
     /// The place of its presentity in the shard.
     pub presentity: u32,
+    /// Its place among the presentity's watchers.
+    pub place: u32,
     pub form: Form,
     pub way: Arc<W>,
     /// When it began.
@@ -99,6 +101,7 @@ impl<W> Subscription<W> {
         Self {
             id,
             presentity,
+            place: 0,
             form: wishes.form,
             condition: wishes.condition,
             rate: rate_control(wishes.rates, now),
