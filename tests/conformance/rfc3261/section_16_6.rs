@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use signalbox::transport::Protocol;
 use signalbox_sip::header::HeaderName;
 
 use crate::wire::{Proxy, RELAY, only, request, summaries};
@@ -113,4 +114,16 @@ fn targets_are_tried_by_their_q() {
     let last = only(proxy.answer(&first[1], 480, &[]));
     assert_eq!(last.summary(), "MESSAGE 192.0.2.11:5060");
     assert_eq!(only(proxy.answer(&last, 200, &[])).summary(), "200 192.0.2.1:5060");
+}
+
+/// §18.1.1: "If a request is within 200 bytes of the path MTU, or if it is larger than 1300 bytes and the path MTU is unknown,
+/// the request MUST be sent using […] TCP", and §18.1.1 as well: the Via says so.
+#[test]
+fn step_10_a_large_request_leaves_over_tcp() {
+    for (filling, protocol) in [(100, Protocol::Udp), (1400, Protocol::Tcp)] {
+        let line = format!("Subject: {}", "s".repeat(filling));
+        let out = only(Proxy::new(RELAY).send(&request("MESSAGE", "sip:bob@192.0.2.11", &[&line])));
+        assert_eq!(out.protocol(), protocol);
+        assert!(out.items(HeaderName::Via)[0].starts_with(&format!("SIP/2.0/{} ", protocol.as_str())));
+    }
 }

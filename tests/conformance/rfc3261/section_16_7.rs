@@ -271,3 +271,37 @@ fn a_transport_error_leads_to_the_next_target() {
     proxy.site().cut_off("192.0.2.12:5060".parse().unwrap());
     assert_eq!(only(proxy.send(&request("MESSAGE", "sip:bob@example.com", &[]))).message.status(), 500);
 }
+
+/// Step 4: "A stateful proxy MAY choose to "recurse" on any 3xx responses it receives […] by adding" their contacts "to the
+/// target set". Here the script does, in its failure route.
+#[test]
+fn step_4_a_script_may_follow_redirections() {
+    let mut proxy = Proxy::with_script(
+        "function route(msg)
+           t_on_failure('redirected')
+           if not t_relay() then sl_reply_error() end
+         end
+         function failure_route.redirected(msg)
+           if msg.response.status ~= 302 then return end
+           for _, contact in ipairs(msg.response.headers:all('Contact')) do append_branch(contact:match('<(.-)>')) end
+           t_relay()
+         end",
+    );
+    let invite = only(proxy.send(&request("INVITE", "sip:bob@192.0.2.11", &[])));
+    let sent = proxy.answer(&invite, 302, &["Contact: <sip:bob@192.0.2.12>, <sip:bob@192.0.2.13;method=BYE>"]);
+    assert_eq!(summaries(&sent), ["ACK 192.0.2.11:5060", "INVITE 192.0.2.12:5060", "INVITE 192.0.2.13:5060"]);
+    assert_eq!(sent[2].message.request_uri(), "sip:bob@192.0.2.13");
+    assert!(sent[1..].iter().all(|out| out.items(HeaderName::Via).len() == 2));
+    assert_eq!(summaries(&proxy.answer(&sent[1], 486, &[])), ["ACK 192.0.2.12:5060"]);
+    assert_eq!(summaries(&proxy.answer(&sent[2], 200, &[])), [format!("200 {ALICE}")]);
+}
+
+/// Without such a script the sender hears of the redirection.
+#[test]
+fn step_6_a_redirection_is_passed_on() {
+    let mut proxy = Proxy::new(RELAY);
+    let invite = only(proxy.send(&request("INVITE", "sip:bob@192.0.2.11", &[])));
+    let sent = proxy.answer(&invite, 302, &["Contact: <sip:bob@192.0.2.12>"]);
+    assert_eq!(summaries(&sent), ["ACK 192.0.2.11:5060".to_owned(), format!("302 {ALICE}")]);
+    assert_eq!(sent[1].items(HeaderName::Contact), ["<sip:bob@192.0.2.12>"]);
+}
