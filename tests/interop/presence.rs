@@ -18,6 +18,58 @@ fn a_watcher_sees_a_publication_come_and_go() {
 }
 
 #[test]
+fn a_watcher_sees_a_publication_modified_and_an_old_tag_refused() {
+    if !sipp::is_installed() {
+        return;
+    }
+    let place = Place::on_loopback();
+    let _server = Server::start(&place);
+    let mut watcher = Sipp::new(&place, "watch", "alice", 5070).with("to", "bob").start();
+    watcher.logged("subscribed");
+    Sipp::new(&place, "publish_modify", "bob", 5071).play();
+    watcher.succeeds();
+}
+
+#[test]
+fn a_fetch_gets_the_state_and_ends_at_once() {
+    if !sipp::is_installed() {
+        return;
+    }
+    let place = Place::on_loopback();
+    let _server = Server::start(&place);
+    // What is published is there for the look that comes while it lasts.
+    let publisher = Sipp::new(&place, "publish", "bob", 5071).start();
+    let mut watcher = Sipp::new(&place, "watch", "alice", 5070).with("to", "bob").start();
+    watcher.logged("saw open");
+    Sipp::new(&place, "fetch", "alice", 5072).with("to", "bob").with("seen", "open&lt;/basic").play();
+    publisher.succeeds();
+    watcher.succeeds();
+}
+
+#[test]
+fn a_subscription_is_refreshed_and_ended() {
+    if !sipp::is_installed() {
+        return;
+    }
+    let place = Place::on_loopback();
+    let _server = Server::start(&place);
+    Sipp::new(&place, "refresh", "alice", 5070).with("to", "bob").play();
+}
+
+#[test]
+fn a_user_is_told_who_watches() {
+    if !sipp::is_installed() {
+        return;
+    }
+    let place = Place::on_loopback();
+    let _server = Server::start(&place);
+    let mut watched = Sipp::new(&place, "watch_watchers", "bob", 5071).with("watcher", "alice").start();
+    watched.logged("subscribed");
+    Sipp::new(&place, "refresh", "alice", 5070).with("to", "bob").play();
+    watched.succeeds();
+}
+
+#[test]
 fn a_subscription_outlives_a_killed_server() {
     if subject() != Subject::Signalbox || !sipp::is_installed() {
         return;

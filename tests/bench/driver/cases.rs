@@ -4,8 +4,11 @@
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub(crate) struct Setup {
     pub(crate) tcp: bool,
-    /// Bindings are committed to SQLite before they are confirmed. Only Signalbox does; Kamailio keeps them in memory.
+    /// Bindings, or subscriptions and publications, are committed to SQLite before they are confirmed. Only Signalbox does;
+    /// Kamailio keeps them in memory.
     pub(crate) durable: bool,
+    /// The presence agent answers, instead of registrar and relay.
+    pub(crate) presence: bool,
     /// REGISTER needs digest credentials of an account in SQLite.
     pub(crate) digest: bool,
     /// Memory is what is measured: Kamailio may not touch all of its shared memory at start, as it otherwise does, for speed.
@@ -17,6 +20,12 @@ pub(crate) struct Setup {
 pub(crate) enum Kind {
     /// Server CPU time for each operation of one loadgen run, after a warm-up run.
     Cpu { warm_up: &'static str, load: &'static str },
+    /// Server CPU time for each operation of one phase of a loadgen run against a fresh server.
+    Phase { load: &'static str, phase: &'static str },
+    /// Server CPU time for each NOTIFY of a `fanout` run against a fresh server, the PUBLISH included.
+    Notify { load: &'static str },
+    /// Memory for each subscription that is held, once the transactions that made it are over.
+    Held { load: &'static str },
     /// The highest open-loop rate of MESSAGEs of which none is lost or retransmitted.
     Sustained,
     /// Memory for each operation of one loadgen run against a fresh server.
@@ -35,7 +44,8 @@ pub(crate) struct Case {
     pub(crate) goal: f64,
 }
 
-const PLAIN: Setup = Setup { tcp: false, durable: false, digest: false, untouched: false };
+const PLAIN: Setup = Setup { tcp: false, durable: false, presence: false, digest: false, untouched: false };
+const PRESENCE: Setup = Setup { presence: true, durable: true, ..PLAIN };
 
 pub(crate) const CASES: &[Case] = &[
     Case {
@@ -113,6 +123,67 @@ pub(crate) const CASES: &[Case] = &[
         setup: PLAIN,
         kind: Kind::Overload,
         goal: 0.9,
+    },
+    Case {
+        name: "publish",
+        title: "PUBLISH without watchers, Signalbox durable on SQLite, as in all rows of presence",
+        setup: PRESENCE,
+        kind: Kind::Phase { load: "fanout --watchers 0 --presentities 200 --window 64 --count 50000", phase: "fanout" },
+        goal: 0.6,
+    },
+    Case {
+        name: "subscribe",
+        title: "SUBSCRIBE and its first NOTIFY",
+        setup: PRESENCE,
+        kind: Kind::Phase { load: "subscribe --watchers 10000 --presentities 10000", phase: "subscribe" },
+        goal: 0.7,
+    },
+    Case {
+        name: "refresh",
+        title: "refresh with 100,000 subscriptions held, and its NOTIFY",
+        setup: PRESENCE,
+        kind: Kind::Phase {
+            load: "subscribe --watchers 100000 --presentities 10000 --settle 7 --refresh",
+            phase: "refresh",
+        },
+        goal: 0.6,
+    },
+    Case {
+        name: "notify-1",
+        title: "NOTIFY, PUBLISH included, 1 watcher",
+        setup: PRESENCE,
+        kind: Kind::Notify { load: "fanout --watchers 1 --presentities 200 --window 16 --count 10000" },
+        goal: 0.5,
+    },
+    Case {
+        name: "notify-10",
+        title: "the same, 10 watchers",
+        setup: PRESENCE,
+        kind: Kind::Notify { load: "fanout --watchers 10 --presentities 50 --window 4 --count 4000" },
+        goal: 0.4,
+    },
+    Case {
+        name: "notify-100",
+        title: "the same, 100 watchers",
+        setup: PRESENCE,
+        kind: Kind::Notify { load: "fanout --watchers 100 --presentities 4 --window 1 --count 800" },
+        goal: 0.35,
+    },
+    Case {
+        name: "notify-1000",
+        title: "the same, 1,000 watchers; p50 / p99 are from PUBLISH to the last NOTIFY",
+        setup: PRESENCE,
+        kind: Kind::Notify { load: "fanout --watchers 1000 --presentities 1 --window 1 --count 200" },
+        goal: 0.3,
+    },
+    Case {
+        name: "memory-subscription",
+        title: "memory of a subscription held, 100,000 beside as many",
+        setup: Setup { untouched: true, ..PRESENCE },
+        kind: Kind::Held {
+            load: "subscribe --watchers 100000 --presentities 10000 --rate 4000 --window 50000 --settle 1 --hold 35",
+        },
+        goal: 1.2,
     },
 ];
 

@@ -5,6 +5,7 @@ mod accounts;
 mod cases;
 mod load;
 mod measure;
+mod presence_tables;
 mod server;
 mod table;
 

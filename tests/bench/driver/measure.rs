@@ -1,6 +1,6 @@
 //! One case on one server: what to run, and the figures that come out.
 
-use anyhow::Result;
+use anyhow::{Result, bail};
 
 use crate::cases::{Case, Kind};
 use crate::load::{self, Measured};
@@ -61,6 +61,15 @@ pub(crate) fn run(case: &Case, subject: Subject, pace: Pace) -> Result<Figures> 
             let measured = load::run(&start()?, load, &label)?;
             Ok(Figures::of(&measured, measured.bytes_per_operation()))
         }
+        Kind::Phase { load, phase } => {
+            let measured = load::phase(&start()?, &scaled(load, pace.divisor), &label, phase)?;
+            Ok(Figures::of(&measured, measured.cpu_us()))
+        }
+        Kind::Notify { load } => {
+            let measured = load::run(&start()?, &scaled(load, pace.divisor), &label)?;
+            Ok(Figures::of(&measured, measured.number("/server_cpu_us_per_notify")))
+        }
+        Kind::Held { load } => held(&start()?, load, &label),
         Kind::Sustained => {
             let (rate, measured) = sustained(&start()?, pace, &label)?;
             Ok(Figures::of(&measured, f64::from(rate)))
@@ -70,6 +79,16 @@ pub(crate) fn run(case: &Case, subject: Subject, pace: Pace) -> Result<Figures> 
             overload(&start()?, rate, pace, &label)
         }
     }
+}
+
+/// What a server has grown by once it holds a second lot of subscriptions: the memory that transactions need while they
+/// last is there from the first lot.
+fn held(server: &Server, load: &str, label: &str) -> Result<Figures> {
+    load::run(server, load, &format!("{label}-warm-up"))?;
+    let phases = load::phases(server, load, label)?;
+    let [made, held] = phases.as_slice() else { bail!("{label}: loadgen held nothing") };
+    let gained = held.number("/pss_kb") - made.number("/server/pss_kb_before");
+    Ok(Figures::of(made, gained * 1024.0 / held.number("/subscriptions").max(1.0)))
 }
 
 /// The highest rate at which nothing is lost, retransmitted or refused. Each rate gets two tries: one hiccup of

@@ -8,8 +8,8 @@ use std::{fs, thread};
 
 use anyhow::{Context, Result, bail};
 
-use crate::accounts;
 use crate::cases::Setup;
+use crate::{accounts, presence_tables};
 
 pub(crate) const ADDRESS: &str = "127.0.0.1:15060";
 const SERVER_CPU: &str = "0";
@@ -141,7 +141,8 @@ pub(crate) fn beside_this_program(name: &str) -> PathBuf {
 }
 
 fn kamailio_arguments(command: &mut Command, setup: Setup, folder: &Path) -> Result<()> {
-    command.arg("-f").arg(source().join("kamailio/relay.cfg"));
+    let routing = if setup.presence { "kamailio/presence.cfg" } else { "kamailio/relay.cfg" };
+    command.arg("-f").arg(source().join(routing));
     command.args(["-DD", "-E", "-x", "tlsf", "-X", "tlsf", "-m", KAMAILIO_MEMORY, "-M", "16", "-w"]).arg(folder);
     command.arg("-Y").arg(folder).arg("-P").arg(folder.join("pid"));
     command.args(["-l", &format!("udp:{ADDRESS}")]);
@@ -150,6 +151,11 @@ fn kamailio_arguments(command: &mut Command, setup: Setup, folder: &Path) -> Res
     }
     if setup.tcp {
         command.args(["-l", &format!("tcp:{ADDRESS}"), "-A", "WITH_TCP"]);
+    }
+    if setup.presence {
+        let database = folder.join("presence.sqlite");
+        presence_tables::create(&database)?;
+        command.args(["-A", &format!("TABLES=\"sqlite:///{}\"", database.display())]);
     }
     if setup.digest {
         let database = folder.join("accounts.sqlite");
@@ -170,11 +176,18 @@ fn signalbox_arguments(command: &mut Command, setup: Setup, folder: &Path) -> Re
 }
 
 fn signalbox_settings(setup: Setup) -> String {
-    let script = if setup.digest { "relay_digest.lua" } else { "relay.lua" };
+    let script = match setup {
+        Setup { presence: true, .. } => "presence.lua",
+        Setup { digest: true, .. } => "relay_digest.lua",
+        _ => "relay.lua",
+    };
     let mut text =
         format!("listen {{ \"udp:{ADDRESS}\", \"tcp:{ADDRESS}\" }}\nalias {{ \"bench.local\" }}\nworkers(1)\n");
     text.push_str("loadmodule \"registrar\"\nmodparam(\"registrar\", \"max_expires\", 7200)\n");
-    if setup.durable {
+    if setup.presence {
+        text.push_str("loadmodule \"pa\"\nmodparam(\"pa\", \"auth\", \"none\")\n");
+        text.push_str("modparam(\"pa\", \"db_url\", \"sqlite:bench.db\")\n");
+    } else if setup.durable {
         text.push_str("modparam(\"registrar\", \"db_url\", \"sqlite:bench.db\")\n");
     }
     if setup.digest {

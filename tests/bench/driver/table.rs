@@ -20,7 +20,7 @@ impl Row<'_> {
         let (ratio, holds, sign) = match self.case.kind {
             Kind::Overload => (signalbox, signalbox >= self.case.goal, '≥'),
             Kind::Sustained => (signalbox / kamailio, signalbox / kamailio >= self.case.goal, '≥'),
-            Kind::Cpu { .. } | Kind::Memory { .. } => {
+            Kind::Cpu { .. } | Kind::Phase { .. } | Kind::Notify { .. } | Kind::Memory { .. } | Kind::Held { .. } => {
                 let ratio = self.paired_ratio().unwrap_or(f64::NAN);
                 (ratio, ratio <= self.case.goal, '≤')
             }
@@ -62,9 +62,9 @@ impl Row<'_> {
             return "–".to_owned();
         }
         match self.case.kind {
-            Kind::Cpu { .. } => format!("{value:.1} µs"),
+            Kind::Cpu { .. } | Kind::Phase { .. } | Kind::Notify { .. } => format!("{value:.1} µs"),
             Kind::Sustained => format!("{value:.0}/s"),
-            Kind::Memory { .. } => format!("{value:.0} B"),
+            Kind::Memory { .. } | Kind::Held { .. } => format!("{value:.0} B"),
             Kind::Overload => format!("{:.0} %", value * 100.0),
         }
     }
