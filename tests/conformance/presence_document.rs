@@ -124,10 +124,6 @@ bob sends
 bob receives
   200 OK
   Expires: 1200
-
-alice receives NOTIFY sip:alice@{alice}
-
-alice answers 200 OK
 ";
     play_with(&["pa.default_expires: 1200"], subscribe);
 }

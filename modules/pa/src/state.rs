@@ -88,7 +88,7 @@ impl State {
 
     /// Waits until a publication is committed, and takes it back where it can't be.
     pub(crate) async fn commit_publication(
-        &self,
+        self: &Arc<Self>,
         target: &Target<'_>,
         accepted: AcceptedPublish,
     ) -> Result<AcceptedPublish, Rejection> {
@@ -102,7 +102,7 @@ impl State {
             Ok(()) => Ok(accepted),
             Err(error) => {
                 tracing::warn!(%error, "a publication could not be stored");
-                self.agent.withdraw_publish(accepted, self.clock.now());
+                self.perform(|agent, now, effects| agent.withdraw_publish(accepted, now, effects));
                 Err(Rejection::Storage)
             }
         }

@@ -51,13 +51,14 @@ impl<W: Watcher> Agent<W> {
         shard.remove_if_idle(accepted.presentity);
     }
 
-    /// The record could not be committed: everything is as before.
-    pub fn withdraw_publish(&self, accepted: AcceptedPublish, now: Instant) {
+    /// The record could not be committed: everything is as before, also for who was told meanwhile.
+    pub fn withdraw_publish(&self, accepted: AcceptedPublish, now: Instant, effects: &mut Effects<W>) {
         let mut shard = self.lock(accepted.shard);
         if let Some(presentity) = shard.presentity(accepted.presentity) {
             presentity.publications.undo(accepted.published);
             presentity.changed();
         }
+        shard.tell_watchers(accepted.presentity, &self.rules, now, effects);
         shard.schedule_presentity(accepted.presentity, now);
         shard.remove_if_idle(accepted.presentity);
     }

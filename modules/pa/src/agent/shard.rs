@@ -174,6 +174,9 @@ impl<W: Watcher> Shard<W> {
         let Some(presentity) = self.presentities.get_mut(at as usize) else {
             return;
         };
+        if presentity.looks_the_same(rules.packages.package(presentity.key.package)) {
+            return;
+        }
         let watchers = std::mem::take(&mut presentity.watchers);
         for &watcher in &watchers {
             if let Some(subscription) = self.subscriptions.get_mut(watcher as usize) {

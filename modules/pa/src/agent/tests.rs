@@ -203,7 +203,7 @@ fn a_publication_that_could_not_be_committed_is_taken_back() {
     let mut story = Story::new(|_| {});
     let accepted = story.try_publish(None, 3600, true).unwrap();
     let tag = accepted.published.entity_tag.to_string();
-    story.agent.withdraw_publish(accepted, story.now);
+    story.agent.withdraw_publish(accepted, story.now, &mut story.effects);
     assert_eq!(story.publish(Some(&tag), 3600, false), Err(Rejection::UnknownEntityTag));
     assert_eq!(story.presentities(), 0);
 }
@@ -547,4 +547,36 @@ fn of_many_watchers_any_may_leave_and_the_others_are_still_told() {
     let mut told: Vec<_> = story.notifies().into_iter().map(|(watcher, ..)| watcher).collect();
     told.sort_unstable();
     assert_eq!(told, ["c", "d"]);
+}
+
+#[test]
+fn what_looks_the_same_is_not_told() {
+    let mut story = Story::with(
+        |_| {},
+        |_| Packages::new(vec![Box::new(Presence::new(Authorization::Everybody, Composition::Newest))]),
+    );
+    let first = story.publish(None, 3600, true).unwrap();
+    let bob = story.subscribe("bob", 3600);
+    story.answer(bob, 200);
+    story.notifies();
+    story.wait(Duration::from_secs(1));
+    story.publish(None, 3600, true).unwrap();
+    assert_eq!(story.notifies().len(), 1, "another publisher is the newest now");
+    story.answer(bob, 200);
+    story.publish(Some(&first), 0, false).unwrap();
+    assert_eq!(story.notifies(), [], "the older one does not count");
+}
+
+#[test]
+fn who_was_told_what_could_not_be_committed_is_told_that_it_is_not_so() {
+    let mut story = Story::new(|_| {});
+    let bob = story.subscribe("bob", 3600);
+    story.answer(bob, 200);
+    story.notifies();
+    let accepted = story.try_publish(None, 3600, true).unwrap();
+    story.refresh(bob, "bob", 2, 3600).unwrap();
+    assert_eq!(story.notifies(), [("bob", 2, "active;expires=3600".into(), Some(true))]);
+    story.answer(bob, 200);
+    story.agent.withdraw_publish(accepted, story.now, &mut story.effects);
+    assert_eq!(story.notifies(), [("bob", 3, "active;expires=3600".into(), Some(false))]);
 }

@@ -8,6 +8,7 @@ use crate::composition::Part;
 use crate::documents::{Body, Form};
 use crate::packages::{EventPackage, Observer};
 use crate::publication::Publications;
+use crate::token::Token;
 
 /// Forms of the composed document that are kept; further ones are made for each watcher.
 const MAX_FORMS: usize = 8;
@@ -30,6 +31,8 @@ pub struct Presentity {
     pub observer: Option<Box<dyn Observer>>,
     /// The composed document in each form that was asked for since the last change.
     bodies: Vec<(Form, Option<Body>)>,
+    /// The entity tags of those that were made before the last change.
+    told: Vec<(Form, Option<Token>)>,
 }
 
 /// A registered contact, or one that was until a moment ago.
@@ -53,6 +56,7 @@ impl Presentity {
             contacts: Vec::new(),
             observer: None,
             bodies: Vec::new(),
+            told: Vec::new(),
         }
     }
 
@@ -114,7 +118,26 @@ impl Presentity {
 
     /// The composed documents are no longer right.
     pub fn changed(&mut self) {
-        self.bodies.clear();
+        for (form, body) in self.bodies.drain(..) {
+            let tag = body.and_then(|body| body.tag);
+            match self.told.iter_mut().find(|(told, _)| *told == form) {
+                Some((_, told)) => *told = tag,
+                None => self.told.push((form, tag)),
+            }
+        }
+    }
+
+    /// Whether watchers would see no difference to what they have been told: a publication that does not count under the composition
+    /// policy changed, or a change was taken back. False where that cannot be known.
+    pub fn looks_the_same(&mut self, package: &dyn EventPackage) -> bool {
+        let told = std::mem::take(&mut self.told);
+        let comparable = self.observer.is_none() && !told.is_empty() && told.len() < MAX_FORMS;
+        let same =
+            comparable && told.iter().all(|(form, tag)| self.body(package, form).and_then(|body| body.tag) == *tag);
+        if same {
+            self.told = told;
+        }
+        same
     }
 
     /// The composed document. It is made once and shared by all who may see the same.
