@@ -310,3 +310,10 @@ fn section_9_limits() {
         published("last", "", "sip:bob@there").replace("  200 OK\n  SIP-ETag: {last}\n", "  403 Limit Reached\n");
     play(&[many, one_more].concat());
 }
+
+/// §6 step 4: "a locally-configured default value", which may be another for publications than for subscriptions.
+#[test]
+fn section_6_step_4_the_default() {
+    let steps = published("one", "", "sip:bob@there").replace("  200 OK\n", "  200 OK\n  Expires: 900\n");
+    play_with(&["pa.default_publish_expiration: 900"], &steps);
+}

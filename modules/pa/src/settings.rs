@@ -71,6 +71,8 @@ pub fn parameters() -> Vec<Parameter> {
     let lasting = |name, default| Parameter::duration(name, Duration::from_secs(default)).range(1..=YEAR);
     vec![
         lasting("default_expires", 3600).doc("How long subscriptions and publications last when the request names no time."),
+        seconds("default_publish_expiration", 0)
+            .doc("How long publications last when the request names no time. Zero: `default_expires`."),
         lasting("max_subscription_expiration", 3600).doc("A longer subscription is cut to this."),
         lasting("max_publish_expiration", 3600).doc("A longer publication is cut to this."),
         seconds("min_subscription_expiration", 60)
@@ -115,8 +117,8 @@ impl Settings {
 
     /// Reads what `modparam` set.
     pub fn read(settings: &signalbox::module::Settings) -> Result<Self, ModuleError> {
-        let interval = |minimum, maximum| Interval {
-            default: settings.duration("default_expires"),
+        let interval = |default: Duration, minimum, maximum| Interval {
+            default: if default.is_zero() { settings.duration("default_expires") } else { default },
             minimum: settings.duration(minimum),
             maximum: settings.duration(maximum),
         };
@@ -142,8 +144,12 @@ impl Settings {
             }
         };
         Ok(Self {
-            subscription: interval("min_subscription_expiration", "max_subscription_expiration"),
-            publication: interval("min_publish_expiration", "max_publish_expiration"),
+            subscription: interval(Duration::ZERO, "min_subscription_expiration", "max_subscription_expiration"),
+            publication: interval(
+                settings.duration("default_publish_expiration"),
+                "min_publish_expiration",
+                "max_publish_expiration",
+            ),
             authorization,
             // Invariant: the parameter allows no other name.
             composition: Composition::parse(settings.string("composition")).unwrap_or_default(),
