@@ -47,7 +47,7 @@ impl Presence for Queries {
         let destination = |_| Destination::Internal(Internal { watcher: query.watcher.into(), statuses: sender });
         let joined = state.agent.join(&target, &request, destination, state.clock.now());
         let accepted = joined.map_err(|rejection| match rejection {
-            Rejection::TooMany(_) => QueryError::TooMany,
+            Rejection::TooMany(_) | Rejection::Full => QueryError::TooMany,
             _ => QueryError::Forbidden,
         })?;
         state.perform(|agent, now, effects| agent.confirm_subscribe(&accepted, None, now, effects));

@@ -6,7 +6,7 @@ use std::time::Duration;
 use signalbox_documents::pidf::PidfError;
 use signalbox_sip::header::HeaderName;
 
-/// How long a client should wait when the database can't commit (Retry-After of a 503).
+/// How long a client should wait when the database can't commit or there is no room (Retry-After of a 503).
 pub const RETRY_AFTER: Duration = Duration::from_secs(5);
 
 /// A request that isn't accepted. [`Self::status`] and [`Self::headers`] are the whole mapping to SIP.
@@ -44,6 +44,8 @@ pub enum Rejection {
     Forbidden,
     #[error("an extension is required that is not supported")]
     BadExtension { unsupported: String },
+    #[error("there are more subscriptions and presentities than are taken")]
+    Full,
     #[error("the database cannot commit now")]
     Storage,
 }
@@ -68,7 +70,7 @@ impl Rejection {
             Self::TooMany(_) => (403, "Limit Reached".into()),
             Self::Forbidden => (403, "Forbidden".into()),
             Self::BadExtension { .. } => (420, "Bad Extension".into()),
-            Self::Storage => (503, "Service Unavailable".into()),
+            Self::Full | Self::Storage => (503, "Service Unavailable".into()),
         };
         (status, reason)
     }
@@ -81,7 +83,7 @@ impl Rejection {
             Self::UnsupportedEncoding => Some((HeaderName::AcceptEncoding, "identity".to_owned())),
             Self::TooBrief { minimum } => Some((HeaderName::MinExpires, minimum.as_secs().to_string())),
             Self::BadExtension { unsupported } => Some((HeaderName::Unsupported, unsupported.clone())),
-            Self::Storage => Some((HeaderName::RetryAfter, RETRY_AFTER.as_secs().to_string())),
+            Self::Full | Self::Storage => Some((HeaderName::RetryAfter, RETRY_AFTER.as_secs().to_string())),
             _ => None,
         }
     }

@@ -28,6 +28,10 @@ impl<W: Watcher> Agent<W> {
     ) -> Result<AcceptedPublish, Rejection> {
         let shard_number = self.shard_of(target.uid);
         let mut shard = self.lock(shard_number);
+        // What is there already can be refreshed and removed all the same.
+        if shard.is_full() && request.if_match.is_none() {
+            return Err(Rejection::Full);
+        }
         let at = self.find_or_add(&mut shard, target, now);
         let Some(presentity) = shard.presentity(at) else {
             return Err(Rejection::UnknownEntityTag);

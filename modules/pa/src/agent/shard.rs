@@ -62,7 +62,15 @@ impl<W> Default for Shard<W> {
     }
 }
 
+/// Subscriptions, and presentities, in one shard: 16 million in all. Beyond that new ones are refused with 503.
+const MAX_IN_SHARD: usize = 1 << 18;
+
 impl<W> Shard<W> {
+    /// No more presentities and subscriptions are taken.
+    pub(crate) fn is_full(&self) -> bool {
+        self.presentities.len() >= MAX_IN_SHARD || self.subscriptions.len() >= MAX_IN_SHARD
+    }
+
     pub(crate) fn find(&self, key: KeyRef<'_>) -> Option<u32> {
         self.index.get(&key).copied()
     }

@@ -69,6 +69,9 @@ impl<W: Watcher> Agent<W> {
         };
         let shard_number = self.shard_of(target.uid);
         let mut shard = self.lock(shard_number);
+        if shard.is_full() {
+            return Err(Rejection::Full);
+        }
         let presentity = self.find_or_add(&mut shard, target, now);
         if shard.presentity(presentity).is_some_and(|presentity| presentity.watchers.len() >= MAX_WATCHERS) {
             return Err(Rejection::TooMany("watchers"));

@@ -29,6 +29,9 @@ pub trait EventPackage: Send + Sync {
     }
 }
 
+/// Bytes of an Accept that is kept with a subscription to an opaque package; a longer one is not acceptable.
+const MAX_ACCEPT: usize = 1024;
+
 /// What can be read of a package without running it.
 #[derive(Debug, Clone)]
 pub struct Terms {
@@ -69,8 +72,9 @@ impl Terms {
             (Notified::Types(types), Some(ranges)) => documents::negotiate(types, ranges).map(Form::Made),
             (Notified::AsPublished, None) => Some(Form::AsPublished(None)),
             (Notified::AsPublished, Some(ranges)) => {
-                let list = || ranges.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
-                ranges.iter().any(|range| range.q() > 0).then(|| Form::AsPublished(Some(list().into())))
+                let list = ranges.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
+                let keeps = list.len() <= MAX_ACCEPT && ranges.iter().any(|range| range.q() > 0);
+                keeps.then(|| Form::AsPublished(Some(list.into())))
             }
         };
         chosen.ok_or(Rejection::NotAcceptable)
