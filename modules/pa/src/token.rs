@@ -6,7 +6,12 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use siphasher::sip::SipHasher13;
 
-/// A source of tokens: a counter under a keyed hash.
+/// Bits of a token that nobody can guess: with those that tell a subscription's shard taken off still the 32 that
+/// RFC 3261 §19.3 asks of a tag. The bits above them count, so that rows with new tokens for keys lie side by side in their
+/// table: at random places each would cost the commit a page of its own.
+const HASHED_BITS: u32 = 38;
+
+/// A source of tokens: a counter, and that counter under a keyed hash.
 pub struct Tokens {
     key: [u8; 16],
     counter: AtomicU64,
@@ -15,14 +20,21 @@ pub struct Tokens {
 impl Tokens {
     /// The key must come from the operating system's random source, and anew at every start.
     pub fn new(key: [u8; 16]) -> Self {
-        Self { key, counter: AtomicU64::new(0) }
+        // Where it begins says nothing about how many there were, and differs from the last start's beginning.
+        Self { key, counter: AtomicU64::new(hash(&key, u64::MAX)) }
     }
 
     pub fn token(&self) -> Token {
-        let mut hasher = SipHasher13::new_with_key(&self.key);
-        hasher.write_u64(self.counter.fetch_add(1, Ordering::Relaxed));
-        Token(hasher.finish())
+        let count = self.counter.fetch_add(1, Ordering::Relaxed);
+        let hashed = hash(&self.key, count) & ((1 << HASHED_BITS) - 1);
+        Token(count << HASHED_BITS | hashed)
     }
+}
+
+fn hash(key: &[u8; 16], number: u64) -> u64 {
+    let mut hasher = SipHasher13::new_with_key(key);
+    hasher.write_u64(number);
+    hasher.finish()
 }
 
 /// 64 bits, spelled with 13 letters and digits.
@@ -90,6 +102,14 @@ mod tests {
         for text in ["", "0", "00000000000000", "000000000000u", "zzzzzzzzzzzzz", "000000000000A", "00000000000é"] {
             assert_eq!(Token::parse(text), None, "{text}");
         }
+    }
+
+    #[test]
+    fn tokens_taken_one_after_the_other_are_neighbours_as_keys() {
+        let tokens = Tokens::new([1; 16]);
+        let (first, second) = (tokens.token(), tokens.token());
+        assert_eq!(second.0 >> HASHED_BITS, (first.0 >> HASHED_BITS) + 1);
+        assert_ne!(second.0.wrapping_sub(first.0), 1 << HASHED_BITS);
     }
 
     #[test]
