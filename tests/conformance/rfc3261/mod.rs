@@ -13,4 +13,5 @@ mod section_17_1_2;
 mod section_17_2_1;
 mod section_17_2_2;
 mod section_17_2_3;
+mod section_22;
 mod section_9_1;

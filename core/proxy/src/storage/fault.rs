@@ -50,7 +50,7 @@ impl Fault {
         Self { confirm_last: false, ..Self::crash_after(writes) }
     }
 
-    /// Makes the database unreachable, or reachable again.
+    /// Makes the database unreachable for reads and writes, or reachable again.
     pub fn set_outage(&self, outage: bool) {
         self.outage.store(outage, Ordering::SeqCst);
     }
