@@ -73,7 +73,9 @@ impl Site {
         let background = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let clock = Clock::manual(setup.unix);
-        let options = storage::Options { gather: Duration::ZERO, fault: setup.fault, ..storage::Options::default() };
+        // Databases live in real time: what they wait for is kept short.
+        let (gather, probe) = (Duration::ZERO, Duration::from_millis(1));
+        let options = storage::Options { gather, probe, fault: setup.fault, ..storage::Options::default() };
         let storage = Storage::with(background.handle().clone(), options);
         let host = Host::with_storage(background.handle().clone(), storage, clock.clone());
         let modules = background.block_on(ModuleSet::start(&host, &setup.modules))?;

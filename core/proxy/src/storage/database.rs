@@ -116,9 +116,6 @@ impl Database {
         if let Some(error) = self.shared().health.error() {
             return Err(error);
         }
-        if self.shared().outage() {
-            return Err(self.shared().unavailable("an outage was asked for"));
-        }
         let names: Vec<_> = filter.iter().map(|(name, _)| *name).collect();
         let text = sql::select(self.0.engine, table, &names).into();
         let parameters =
