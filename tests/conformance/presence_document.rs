@@ -183,6 +183,8 @@ fn use_db() {
             &open("publication"),
             &told("open"),
             crash,
+            // Nobody knows whether alice had heard of it.
+            &told("open"),
             &published("next", "  SIP-If-Match: {publication}\n", "sip:bob@elsewhere"),
             &told("elsewhere"),
         ]

@@ -217,6 +217,12 @@ alice receives
 alice answers 200 OK
 
 server crashes
+
+alice receives
+  NOTIFY sip:alice@{alice}
+  SIP-ETag: {current}
+
+alice answers 200 OK
 ";
     play(&[&subscribed(EVENT), &published, told, &resubscribe(2, &knowing("{current}", "")), quiet].concat());
 }

@@ -5,6 +5,7 @@ mod calls;
 mod clients;
 mod command;
 mod databases;
+mod durability;
 mod lifecycle;
 mod messages;
 mod presence;

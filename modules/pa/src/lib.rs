@@ -83,6 +83,10 @@ impl Module for PresenceAgent {
     fn ready(self: &Arc<Self>, host: &Host) -> Result<(), ModuleError> {
         start::ready(&self.0, host)
     }
+
+    async fn stop(&self) {
+        start::stop(&self.0).await;
+    }
 }
 
 signalbox::export_module!(PresenceAgent);

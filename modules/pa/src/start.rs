@@ -27,6 +27,9 @@ pub(crate) async fn start(host: &Host, settings: &signalbox::module::Settings) -
         let opened = Store::open(database, host.clock().clone()).await.map_err(ModuleError::failed)?;
         let (publications, subscriptions) = opened.reload(&agent, &mut effects).await.map_err(ModuleError::failed)?;
         tracing::info!(publications, subscriptions, "presence reloaded");
+        if !opened.take_stop().await.map_err(ModuleError::failed)? {
+            agent.tell_everybody_again(host.clock().now());
+        }
         store = Some(opened);
     }
     let state = State { agent, store, host: host.clone(), clock: host.clock().clone(), counters: Counters::of(host) };
@@ -43,6 +46,14 @@ pub(crate) async fn start(host: &Host, settings: &signalbox::module::Settings) -
         }
     });
     Ok(state)
+}
+
+/// The last commit: unless watchers are still to be told something, which the next start does then.
+pub(crate) async fn stop(state: &Arc<State>) {
+    let Some(store) = state.store.as_ref().filter(|_| state.agent.has_told_everybody()) else { return };
+    if let Err(error) = store.put_stop().await {
+        tracing::info!(%error, "every watcher will be told the state again at the next start");
+    }
 }
 
 pub(crate) fn ready(state: &Arc<State>, host: &Host) -> Result<(), ModuleError> {

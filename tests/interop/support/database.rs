@@ -75,6 +75,11 @@ impl<'a> DatabaseServer<'a> {
         }
     }
 
+    /// Where it runs; a server that uses it can be there too.
+    pub(crate) fn place(&self) -> &'a Place {
+        self.place
+    }
+
     pub(crate) fn url(&self) -> String {
         let (address, port) = (self.place.address, self.kind.port());
         match self.kind {

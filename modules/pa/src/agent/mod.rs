@@ -10,11 +10,14 @@
 //! | [`publish`] | PUBLISH |
 //! | [`registrations`] | contacts that the registrar tells of |
 //! | [`restore`] | what the database brings back |
+//! | [`untold`] | telling the state again after a crash |
 //! | [`observe`] | the hook of packages that tell of the subscriptions of another one |
 //! | [`look`] | looking at the state |
 //! | [`effects`] | what is to be done outside of the locks |
 
 mod aliases;
+#[cfg(test)]
+mod crash_tests;
 pub mod decide;
 pub mod effects;
 pub mod look;
@@ -29,6 +32,7 @@ pub mod subscribe;
 pub mod target;
 #[cfg(test)]
 mod tests;
+mod untold;
 
 pub use decide::{Chosen, Verdict};
 pub use effects::{Effects, Record};

@@ -41,6 +41,7 @@ impl<W: Watcher> Agent<W> {
         if published.as_ref().is_ok_and(|published| published.changed) {
             presentity.changed();
         }
+        presentity.uncommitted += u32::from(published.is_ok());
         let published = published.inspect_err(|_| shard.remove_if_idle(at))?;
         Ok(AcceptedPublish { published, shard: shard_number, presentity: at })
     }
@@ -48,6 +49,9 @@ impl<W: Watcher> Agent<W> {
     /// The record is committed and the 2xx is out: watchers may know.
     pub fn confirm_publish(&self, accepted: &AcceptedPublish, now: Instant, effects: &mut Effects<W>) {
         let mut shard = self.lock(accepted.shard);
+        if let Some(presentity) = shard.presentity(accepted.presentity) {
+            presentity.uncommitted = presentity.uncommitted.saturating_sub(1);
+        }
         if accepted.published.changed {
             shard.tell_watchers(accepted.presentity, &self.rules, now, effects);
         }
@@ -59,6 +63,7 @@ impl<W: Watcher> Agent<W> {
     pub fn withdraw_publish(&self, accepted: AcceptedPublish, now: Instant, effects: &mut Effects<W>) {
         let mut shard = self.lock(accepted.shard);
         if let Some(presentity) = shard.presentity(accepted.presentity) {
+            presentity.uncommitted = presentity.uncommitted.saturating_sub(1);
             presentity.publications.undo(accepted.published);
             presentity.changed();
         }

@@ -5,6 +5,7 @@ use std::collections::BinaryHeap;
 use std::time::{Duration, Instant};
 
 use hashbrown::{Equivalent, HashMap};
+use signalbox_sip::dialog::subscription::{Reason, State};
 use slab::Slab;
 
 use super::effects::{Effects, Record};
@@ -94,6 +95,10 @@ impl<W> Shard<W> {
 
     pub(crate) fn subscription_at(&self, id: Token) -> Option<&Subscription<W>> {
         self.subscriptions.get(*self.by_id.get(&id)? as usize)
+    }
+
+    pub(crate) fn subscriptions_mut(&mut self) -> impl Iterator<Item = &mut Subscription<W>> {
+        self.subscriptions.iter_mut().map(|(_, subscription)| subscription)
     }
 
     pub(crate) fn presentities_mut(&mut self) -> impl Iterator<Item = &mut Presentity> {
@@ -238,7 +243,9 @@ impl<W: Watcher> Shard<W> {
             match subscription.step(&rules.policy, now, body) {
                 Step::Nothing => break,
                 Step::Send(notify) => {
-                    if notify.notification.state.is_terminated() {
+                    // One whose time is over stays in the database until its watcher has heard so: after a crash it is told again.
+                    let state = notify.notification.state;
+                    if state.is_terminated() && state != State::Terminated(Reason::Timeout) {
                         effects.records.push(Record::SubscriptionGone(subscription.id));
                     }
                     effects.notifies.push(notify);

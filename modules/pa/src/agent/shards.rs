@@ -16,6 +16,7 @@ use super::registrations::add_contacts;
 use super::rules::Rules;
 use super::shard::{KeyRef, Shard};
 use super::target::Target;
+use super::untold::Untold;
 use crate::packages::{PRESENCE, PackageId, Packages};
 use crate::presentity::{Domain, Presentity};
 use crate::settings::Settings;
@@ -34,6 +35,7 @@ pub struct Agent<W> {
     pub(super) shards: Box<[Mutex<Shard<W>>]>,
     pub(super) bindings: OnceLock<Arc<dyn Bindings>>,
     pub(super) aliases: Aliases,
+    pub(super) untold: Untold,
 }
 
 impl<W: Watcher> Agent<W> {
@@ -52,6 +54,7 @@ impl<W: Watcher> Agent<W> {
             shards: (0..SHARDS).map(|_| Mutex::default()).collect(),
             bindings: OnceLock::new(),
             aliases: Aliases::default(),
+            untold: Untold::default(),
         }
     }
 
@@ -60,11 +63,12 @@ impl<W: Watcher> Agent<W> {
         for number in 0..SHARDS {
             self.lock(number).tick(&self.rules, now, effects);
         }
+        self.tell_again(now, effects);
     }
 
     /// When [`Self::tick`] has something to do, if nothing happens before.
     pub fn next_deadline(&self) -> Option<Instant> {
-        (0..SHARDS).filter_map(|number| self.lock(number).next_deadline()).min()
+        self.untold.next().into_iter().chain((0..SHARDS).filter_map(|number| self.lock(number).next_deadline())).min()
     }
 
     pub(super) fn find_or_add(&self, shard: &mut Shard<W>, target: &Target<'_>, now: Instant) -> u32 {

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use signalbox_sip::dialog::Sequence;
-use signalbox_sip::dialog::subscription::MAX_WAIT;
+use signalbox_sip::dialog::subscription::{MAX_WAIT, Reason, State};
 
 use super::effects::{Effects, Record};
 use super::shards::{Agent, SHARDS};
@@ -125,6 +125,7 @@ impl<W: Watcher> Agent<W> {
         }
         let expires = self.settings.subscription.choose(request.expires)?;
         subscription.remote_cseq = request.cseq;
+        subscription.is_being_refreshed = !expires.is_zero();
         Ok(Accepted {
             id,
             expires,
@@ -150,6 +151,8 @@ impl<W: Watcher> Agent<W> {
         let Some(subscription) = shard.subscription(accepted.id) else {
             return;
         };
+        subscription.is_being_refreshed = false;
+        subscription.is_untold &= !accepted.is_quiet;
         // Somebody decided while the record was on its way.
         if subscription.status() != accepted.status && !accepted.expires.is_zero() {
             effects.records.push(Record::Decided(accepted.id));
@@ -169,8 +172,11 @@ impl<W: Watcher> Agent<W> {
 
     /// The record could not be committed.
     pub fn withdraw_subscribe(&self, accepted: &Accepted) {
+        let mut shard = self.lock_of(accepted.id);
         if accepted.is_new {
-            self.lock_of(accepted.id).remove_subscription(accepted.id);
+            shard.remove_subscription(accepted.id);
+        } else if let Some(subscription) = shard.subscription(accepted.id) {
+            subscription.is_being_refreshed = false;
         }
     }
 
@@ -180,7 +186,8 @@ impl<W: Watcher> Agent<W> {
         let Some(subscription) = shard.subscription(id) else {
             return;
         };
-        let was_over = subscription.state().is_terminated();
+        let was_over =
+            !matches!(subscription.state(), State::Active | State::Pending | State::Terminated(Reason::Timeout));
         let _ = subscription.notified(answer, &self.rules.policy, now);
         if subscription.is_over() && !was_over {
             effects.records.push(Record::SubscriptionGone(id));

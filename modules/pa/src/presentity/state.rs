@@ -22,6 +22,8 @@ pub struct Presentity {
     /// The address of record: `sip:alice@example.com`.
     pub aor: Box<str>,
     pub publications: Publications,
+    /// Requests that change these and wait for their commit: until then they may have to be taken back.
+    pub uncommitted: u32,
     /// Places of its subscriptions in the shard.
     pub watchers: Vec<u32>,
     /// The earliest deadline that the shard has queued for it.
@@ -51,6 +53,7 @@ impl Presentity {
             key,
             aor: aor.into(),
             publications: Publications::default(),
+            uncommitted: 0,
             watchers: Vec::new(),
             scheduled: None,
             contacts: Vec::new(),
@@ -184,7 +187,8 @@ impl Presentity {
     /// Nobody watches it, nobody says anything about it, and nothing has to be remembered.
     pub fn is_idle(&self) -> bool {
         let observer_is_idle = || self.observer.as_ref().is_none_or(|observer| observer.is_idle());
-        self.watchers.is_empty() && self.publications.is_empty() && observer_is_idle()
+        let is_settled = self.publications.is_empty() && self.uncommitted == 0;
+        self.watchers.is_empty() && is_settled && observer_is_idle()
     }
 
     /// URIs of the contacts, with whether each is registered.

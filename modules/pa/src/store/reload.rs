@@ -6,8 +6,8 @@ use signalbox::storage::{Row, StorageError};
 use signalbox_sip::dialog::rate::Rates;
 use signalbox_sip::lex::Params;
 
-use super::tables::{PUBLICATION, RESERVATION, SUBSCRIPTION};
-use super::write::{Store, left_out, number};
+use super::tables::{PUBLICATION, RESERVATION, STOP, SUBSCRIPTION};
+use super::write::{STOPPED, Store, left_out, number};
 use crate::agent::{Agent, Effects, RestoredSubscription, Target};
 use crate::documents::Form;
 use crate::notify::{Destination, Way};
@@ -42,6 +42,15 @@ impl Store {
         };
         self.database.load(&SUBSCRIPTION, load).await?;
         Ok((publications, subscriptions))
+    }
+
+    /// Whether the last stop was an orderly one, with every watcher told. The next one isn't until it has been.
+    pub async fn take_stop(&self) -> Result<bool, StorageError> {
+        let stopped = !self.database.find(&STOP, &[]).await?.is_empty();
+        if stopped {
+            self.database.journal().delete(&STOP, vec![STOPPED]).await?;
+        }
+        Ok(stopped)
     }
 
     fn restore_publication(&self, row: &Row, agent: &Agent<Destination>) -> Result<bool, StorageError> {

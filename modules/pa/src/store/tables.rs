@@ -46,7 +46,10 @@ pub(super) static PUBLICATION: Table = Table {
     key: 1,
 };
 
-pub(super) static MIGRATIONS: [Migration; 3] = [
+/// Has a row after an orderly stop: every watcher had been told the state as it was.
+pub(super) static STOP: Table = Table { name: "pa_stop", columns: &[Column::integer("id")], key: 1 };
+
+pub(super) static MIGRATIONS: [Migration; 4] = [
     Migration {
         version: 1,
         name: "tables pa_subscription, pa_reservation, pa_publication",
@@ -62,4 +65,5 @@ pub(super) static MIGRATIONS: [Migration; 3] = [
         name: "columns for what a watcher need not be told, and how often it is",
         sql: Sql::All(include_str!("../../migrations/3_wishes.sql")),
     },
+    Migration { version: 4, name: "table pa_stop", sql: Sql::All(include_str!("../../migrations/4_stop.sql")) },
 ];

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant, SystemTime};
 use signalbox::clock::Clock;
 use signalbox::storage::{Change, Database, Hold, StorageError, Value, Write};
 
-use super::tables::{MIGRATIONS, PUBLICATION, RESERVATION, SUBSCRIPTION};
+use super::tables::{MIGRATIONS, PUBLICATION, RESERVATION, STOP, SUBSCRIPTION};
 use crate::agent::Target;
 use crate::notify::Way;
 use crate::publication::Published;
@@ -49,6 +49,11 @@ impl Store {
             (!accepted.wishes.rates.is_empty()).then(|| accepted.wishes.rates.to_string()).into(),
         ];
         self.database.journal().put(&SUBSCRIPTION, row)
+    }
+
+    /// Notes that the module stops with every watcher told.
+    pub fn put_stop(&self) -> Write {
+        self.database.journal().put(&STOP, vec![STOPPED])
     }
 
     pub fn remove_subscription(&self, id: Token) -> Write {
@@ -111,6 +116,9 @@ impl Store {
         end.duration_since(self.clock.unix(self.clock.now())).unwrap_or_default()
     }
 }
+
+/// The only row of its table.
+pub(super) const STOPPED: Value = Value::Integer(1);
 
 pub(super) fn left_out(uid: &str) -> bool {
     tracing::warn!(uid, "a row in the database makes no sense and was left out");

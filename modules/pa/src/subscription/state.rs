@@ -49,6 +49,10 @@ pub struct Subscription<W> {
     pub scheduled: Option<Instant>,
     /// What the watcher need not be told.
     pub condition: Option<Condition>,
+    /// A refresh is on its way to the database: it may be about to be promised that this goes on, so that it must not end meanwhile.
+    pub is_being_refreshed: bool,
+    /// After a crash: the watcher may not know the state.
+    pub is_untold: bool,
     notifier: Notifier,
     sequence: Sequence,
     /// For a watcher that has asked for a rate.
@@ -110,6 +114,8 @@ impl<W> Subscription<W> {
             fingerprint,
             remote_cseq,
             scheduled: None,
+            is_being_refreshed: false,
+            is_untold: false,
             notifier: Notifier::restored(status.state(), now + expires),
             sequence,
             visible: status == Status::Active,
@@ -118,6 +124,11 @@ impl<W> Subscription<W> {
             observed: None,
             seen: None,
         }
+    }
+
+    /// The watcher knows all that it may, as far as anybody can tell.
+    pub fn is_told(&self) -> bool {
+        !self.is_untold && !self.notifier.is_change_due() && !self.notifier.is_in_flight()
     }
 
     /// The 2xx is out.
@@ -289,7 +300,8 @@ impl<W> Subscription<W> {
         now: Instant,
         mut body: impl FnMut(&Form, u32, &mut Option<u64>) -> Option<Body>,
     ) -> Step<W> {
-        if !self.answered || self.is_over() {
+        let ends_too_early = self.is_being_refreshed && self.expires_at() <= now;
+        if !self.answered || self.is_over() || ends_too_early {
             return Step::Nothing;
         }
         if let Some(rate) = &self.rate {
@@ -318,6 +330,7 @@ impl<W> Subscription<W> {
             && condition.holds(body(&self.form, self.sequence.last(), &mut None).as_ref())
         {
             self.notifier.forget_change();
+            self.is_untold = false;
             if let Some(rate) = &mut self.rate {
                 rate.on_sent(now);
             }
@@ -331,6 +344,7 @@ impl<W> Subscription<W> {
         // RFC 6665 §4.2.1.4: the last NOTIFY may carry the state too.
         let mut body = if self.visible { body(&self.form, cseq, &mut self.seen) } else { None };
         let tag = body.as_ref().and_then(|body| body.tag);
+        self.is_untold = false;
         match self.condition {
             // §6.2: "the notifier MUST suppress the body".
             Some(condition) if condition.holds(body.as_ref()) => body = None,

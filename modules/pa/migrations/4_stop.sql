@@ -1,0 +1,3 @@
+CREATE TABLE IF NOT EXISTS pa_stop (
+    id {integer} NOT NULL PRIMARY KEY
+)

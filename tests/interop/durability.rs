@@ -1,0 +1,131 @@
+//! What a 2xx has promised outlives a killed server and a database that goes: registrations, subscriptions and publications, on each
+//! database.
+
+use crate::databases::on;
+use crate::support::database::{DatabaseServer, Kind};
+use crate::support::party::{Party, Watch};
+use crate::support::place::{DOMAIN, Place};
+use crate::support::server::{Server, Subject, subject, write_settings};
+
+const SCRIPT: &str = "function route(msg)
+  if msg.method == \"REGISTER\" then return save(\"location\") end
+  if msg.method == \"SUBSCRIBE\" then return handle_subscription(\"registrar\") end
+  if msg.method == \"PUBLISH\" then return handle_publish(\"registrar\") end
+  sl_send_reply(200, \"OK\")
+end
+";
+const CROWD: usize = 1000;
+
+#[test]
+fn presence_outlives_a_killed_server_on_sqlite() {
+    let place = Place::on_loopback();
+    outlives(&place, "sqlite:signalbox.db");
+}
+
+#[test]
+fn presence_outlives_a_killed_server_on_postgresql() {
+    on(Kind::Postgres, |_, server| outlives(server.place(), &server.url()));
+}
+
+#[test]
+fn presence_outlives_a_killed_server_on_mariadb() {
+    on(Kind::MariaDb, |_, server| outlives(server.place(), &server.url()));
+}
+
+#[test]
+fn without_postgresql_what_must_be_stored_is_refused_and_what_is_in_memory_goes_on() {
+    on(Kind::Postgres, |_, server| goes_on(server));
+}
+
+#[test]
+fn without_mariadb_what_must_be_stored_is_refused_and_what_is_in_memory_goes_on() {
+    on(Kind::MariaDb, |_, server| goes_on(server));
+}
+
+#[test]
+fn a_server_killed_while_it_tells_a_thousand_watchers_tells_each_of_them_the_newest_state_later() {
+    if subject() != Subject::Signalbox {
+        return;
+    }
+    let place = Place::on_loopback();
+    let server = start(&place, "sqlite:signalbox.db");
+    let mut party = Party::new(&place);
+    let mut crowd: Vec<Watch> = (0..CROWD).map(|number| Watch::new(&format!("w{number}"), "bob")).collect();
+    party.subscribe_all(&mut crowd, 3600);
+    let tag = party.publish("bob", None, Some("at home"), 3600).expect("published");
+    party.until("all have heard of the first state", |party| party.count("at home") == CROWD);
+    party.publish("bob", Some(&tag), Some("on the train"), 3600).expect("published");
+    party.until("some have heard of the second state", |party| party.count("on the train") >= 50);
+    server.kill();
+    let heard = party.count("on the train");
+    assert!(heard < CROWD, "the server was too fast for this test");
+
+    let _server = Server::start_again(&place);
+    party.until("all have heard of the newest state", |party| party.count("on the train") == CROWD);
+    party.subscribe_all(&mut crowd, 3600);
+    assert_eq!(party.count("on the train"), CROWD);
+}
+
+fn start<'a>(place: &'a Place, url: &str) -> Server<'a> {
+    let script = place.write("route.lua", SCRIPT);
+    let server = place.server();
+    let mut text =
+        format!("listen {{ \"udp:{server}\" }}\nalias {{ \"{DOMAIN}\" }}\nlimits {{ overload_delay = \"10s\" }}\n");
+    for module in ["registrar", "pa"] {
+        text.push_str(&format!("loadmodule \"{module}\"\nmodparam(\"{module}\", \"db_url\", \"{url}\")\n"));
+    }
+    text.push_str("modparam(\"pa\", \"auth\", \"none\")\nmodparam(\"pa\", \"min_publish_expiration\", 1)\n");
+    text.push_str(&format!("route_script {script:?}\n"));
+    write_settings(place, &text);
+    Server::start_again(place)
+}
+
+fn outlives(place: &Place, url: &str) {
+    let server = start(place, url);
+    let mut party = Party::new(place);
+    let mut watches: Vec<Watch> = (0..3).map(|number| Watch::new(&format!("w{number}"), "bob")).collect();
+    party.subscribe_all(&mut watches, 600);
+    let tag = party.publish("bob", None, Some("at home"), 600).expect("published");
+    assert_eq!(party.register("carol", 600).status(), 200);
+    party.until("all have heard", |party| party.count("at home") == 3);
+    server.kill();
+
+    let _server = Server::start_again(place);
+    // A CSeq that comes twice, or goes back, ends this test.
+    party.subscribe_all(&mut watches, 600);
+    assert_eq!(party.count("at home"), 3);
+    let bindings = party.register("carol", 600);
+    assert!(String::from_utf8_lossy(&bindings.to_bytes()).contains("<sip:carol@"), "one binding, the same");
+    let tag = party.publish("bob", Some(&tag), None, 600).expect("refreshed");
+    party.publish("bob", Some(&tag), Some("on the train"), 600).expect("modified");
+    party.until("all have heard of the change", |party| party.count("on the train") == 3);
+    party.subscribe_all(&mut watches, 0);
+    party.until("all have heard the end", |party| party.ended() == 3);
+}
+
+fn goes_on(database: &mut DatabaseServer<'_>) {
+    let place = database.place();
+    let _server = start(place, &database.url());
+    let mut party = Party::new(place);
+    let mut watches = [Watch::new("w0", "bob")];
+    party.subscribe_all(&mut watches, 600);
+    party.publish("bob", None, Some("at home"), 5).expect("published");
+    party.until("the watcher has heard", |party| party.count("at home") == 1);
+
+    database.stop();
+    let refused = party.subscribe(&mut Watch::new("w1", "bob"), 600);
+    assert_eq!((refused.status(), Party::retry_after(&refused)), (503, true));
+    let refused = party.subscribe(&mut watches[0], 600);
+    assert_eq!((refused.status(), Party::retry_after(&refused)), (503, true));
+    let refused = party.publish("bob", None, Some("on the train"), 600).expect_err("refused");
+    assert_eq!((refused.status(), Party::retry_after(&refused)), (503, true));
+    let refused = party.register("carol", 600);
+    assert_eq!((refused.status(), Party::retry_after(&refused)), (503, true));
+    party.until("the watcher is told what expires", |party| party.count("at home") == 0);
+
+    database.start_again();
+    party.until_accepted("the database is found again", |party| party.subscribe(&mut watches[0], 600).status() == 200);
+    assert_eq!(party.register("carol", 600).status(), 200);
+    party.publish("bob", None, Some("on the train"), 600).expect("published");
+    party.until("the watcher has heard of what came since", |party| party.count("on the train") == 1);
+}
