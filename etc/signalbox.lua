@@ -60,6 +60,10 @@ modparam("pa", "db_url", "sqlite:var/signalbox.db")
 modparam("pa", "auth", "none")
 -- Further event packages, whose documents are delivered as they were published.
 -- modparam("pa", "events", "message-summary dialog")
+-- Who watches a user is told by "presence.winfo": to the user alone ("implicit") or to everybody ("none").
+-- modparam("pa", "winfo_auth", "implicit")
+-- Watchers of users who are away are kept for store_winfo and dump_stored_winfo.
+-- modparam("pa", "use_offline_winfo", 1)
 -- Of several publications of one user: "union" tells all, "newest" the last one, "priority" the one with the best contact.
 -- modparam("pa", "composition", "union")
 -- At most one NOTIFY to a watcher in this time.

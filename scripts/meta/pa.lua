@@ -22,3 +22,18 @@ function handle_publish(domain) end
 ---@return boolean result whether it can
 ---@return string? reason why not
 function target_online(domain) end
+
+---Remembers the watcher of a SUBSCRIBE in the database, for a user who is not there. Comes behind `handle_subscription`; wants `use_offline_winfo`.
+---Callable in: request, failure.
+---@param domain string Whose contacts make presence: `registrar` or `jabber`.
+---@return boolean result whether the watcher is remembered
+---@return string? reason why not
+function store_winfo(domain) end
+
+---Tells the user of the watchers that are remembered, by the user's subscription to watcher information. Those who were told of are forgotten when the NOTIFY was answered with 2xx.
+---Callable in: request, failure.
+---@param domain string Whose contacts make presence: `registrar` or `jabber`.
+---@param package string What was subscribed to: `presence`.
+---@return boolean result whether they are told, or there are none
+---@return string? reason why not
+function dump_stored_winfo(domain, package) end

@@ -413,3 +413,106 @@ bob receives 200 OK
 ";
     play(&[&offline, &open("publication"), &online, remove, &offline].concat());
 }
+
+/// Bob asks who watches him; `expected` is the status of the answer.
+fn asks_who_watches(expected: &str) -> String {
+    format!(
+        "
+bob sends
+  SUBSCRIBE sip:bob@example.com
+  From: <sip:bob@EXAMPLE.com>;tag=b
+  Contact: <sip:bob@{{bob}}>
+  Event: presence.winfo
+
+bob receives {expected}
+"
+    )
+}
+
+/// What he is told: a piece of the document.
+fn is_told(text: &str) -> String {
+    format!("\nbob receives\n  NOTIFY sip:bob@{{bob}}\n\n  ...{text}...\n\nbob answers 200 OK\n")
+}
+
+#[test]
+fn watcherinfo_notify() {
+    play(&[&*asks_who_watches("200 OK"), &is_told("state=\"full\"")].concat());
+    let refused = asks_who_watches("\n  489 Bad Event\n  Allow-Events: presence").replace("receives \n", "receives\n");
+    play_with(&["pa.watcherinfo_notify: 0"], &refused);
+}
+
+/// A SUBSCRIBE of Alice to who watches Bob.
+const SNOOPS: &str = "
+alice sends
+  SUBSCRIBE sip:bob@example.com
+  Contact: <sip:alice@{alice}>
+  Event: presence.winfo
+
+alice receives ";
+
+#[test]
+fn winfo_auth_none() {
+    let told = "200 OK\n\nalice receives\n  NOTIFY sip:alice@{alice}\n\n  ...watcherinfo...\n\nalice answers 200 OK\n";
+    play_with(&["pa.winfo_auth: none"], &[SNOOPS, told].concat());
+}
+
+#[test]
+fn winfo_auth_implicit() {
+    for parameters in [&[][..], &["pa.winfo_auth: implicit"]] {
+        let own = [&*asks_who_watches("200 OK"), &is_told("watcherinfo")].concat();
+        play_with(parameters, &[SNOOPS, "403 Forbidden\n", &own].concat());
+    }
+}
+
+/// A server on the scripts of examples 14 and 15, and phones around it.
+fn play_offline(parameters: &str, steps: &str) {
+    run_text(&format!(
+        "
+server
+  script: tests/scenarios/scripts/offline_winfo.lua
+  load: registrar pa im_auth
+  registrar.use_db: 0
+  pa.auth: implicit
+{parameters}
+phone alice <sip:alice@example.com> at 192.0.2.1:5060
+phone bob <sip:bob@example.com> at 192.0.2.2:5060
+{steps}"
+    ));
+}
+
+/// Alice asks once to see Bob, who is away.
+const KNOCKS: &str = "
+alice sends
+  SUBSCRIBE sip:bob@example.com
+  From: <sip:alice@example.com>;tag=a
+  Contact: <sip:alice@{alice}>
+  Event: presence
+  Expires: 0
+
+alice receives 200 OK
+
+alice receives NOTIFY sip:alice@{alice}
+
+alice answers 200 OK
+";
+
+#[test]
+fn use_offline_winfo() {
+    let remembered = [KNOCKS, "\nserver crashes\n", &asks_who_watches("200 OK"), &is_told("state=\"full\"")].concat();
+    let on = "  pa.db_url: {db}\n  pa.use_offline_winfo: 1\n";
+    play_offline(on, &[&*remembered, &is_told("sip:alice@example.com")].concat());
+    play_offline("  pa.db_url: {db}\n", &[&*remembered, "\nbob receives nothing\n"].concat());
+    // It does not take `use_db`.
+    play_offline(&[on, "  pa.use_db: 0\n"].concat(), &[&*remembered, &is_told("sip:alice@example.com")].concat());
+    let error = refused(&[("use_db", Value::Integer(0)), ("use_offline_winfo", Value::Integer(1))]);
+    assert!(error.contains("db_url") && error.contains("use_offline_winfo is on"), "{error}");
+}
+
+#[test]
+fn offline_winfo_expiration() {
+    let parameters = "  pa.db_url: {db}\n  pa.use_offline_winfo: 1\n  pa.offline_winfo_expiration: 1000\n  pa.offline_winfo_timer: 31536000\n";
+    let after = |seconds: u32| format!("\nserver crashes\n\ntime passes {seconds}s\n");
+    let asks = [&*asks_who_watches("200 OK"), &is_told("state=\"full\"")].concat();
+    play_offline(parameters, &[KNOCKS, &after(990), &asks, &is_told("sip:alice@example.com")].concat());
+    play_offline(parameters, &[KNOCKS, &after(1000), &asks, "\nbob receives nothing\n"].concat());
+}

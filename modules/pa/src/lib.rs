@@ -72,6 +72,23 @@ impl Module for PresenceAgent {
                     .result("boolean: whether it can")
                     .routes(Routes::REQUEST | Routes::FAILURE)
                     .plain(functions::target_online),
+            )
+            .function(
+                Function::new("store_winfo")
+                    .doc("Remembers the watcher of a SUBSCRIBE in the database, for a user who is not there. Comes behind `handle_subscription`; wants `use_offline_winfo`.")
+                    .argument("domain", Kind::String, DOMAIN)
+                    .result("boolean: whether the watcher is remembered")
+                    .routes(Routes::REQUEST | Routes::FAILURE)
+                    .waiting(functions::store_winfo),
+            )
+            .function(
+                Function::new("dump_stored_winfo")
+                    .doc("Tells the user of the watchers that are remembered, by the user's subscription to watcher information. Those who were told of are forgotten when the NOTIFY was answered with 2xx.")
+                    .argument("domain", Kind::String, DOMAIN)
+                    .argument("package", Kind::String, "What was subscribed to: `presence`.")
+                    .result("boolean: whether they are told, or there are none")
+                    .routes(Routes::REQUEST | Routes::FAILURE)
+                    .waiting(functions::dump_stored_winfo),
             );
         commands::commands().into_iter().fold(declaration, Declaration::command)
     }

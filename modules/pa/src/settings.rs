@@ -35,6 +35,13 @@ impl Interval {
     }
 }
 
+/// The parameters of watchers that are remembered in the database.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct OfflineWinfo {
+    pub expiration: Duration,
+    pub cleanup: Duration,
+}
+
 /// All parameters of the module.
 #[derive(Debug, Clone)]
 pub struct Settings {
@@ -43,6 +50,14 @@ pub struct Settings {
     /// Who may see presence (`auth`).
     pub authorization: Authorization,
     pub composition: Composition,
+    /// Who watches is told: the package `presence.winfo`.
+    pub watcherinfo_notify: bool,
+    /// Who may know who watches (`winfo_auth`).
+    pub winfo_authorization: Authorization,
+    /// How long somebody who has gone is told of as waiting, where nobody has decided.
+    pub winfo_waiting: Duration,
+    /// How long `store_winfo` has a watcher remembered, and how often those remembered for longer are removed. None where nobody is.
+    pub offline_winfo: Option<OfflineWinfo>,
     /// Further packages (`events`).
     pub events: Vec<Box<str>>,
     /// Other modules may subscribe without SIP.
@@ -97,6 +112,17 @@ pub fn parameters() -> Vec<Parameter> {
         Parameter::choice("composition", "union", Composition::NAMES).doc(
             "How several publications and registrations make one document: `union`: side by side; `newest`: the newest publication alone; `priority`: the one with the open contact of the highest priority alone.",
         ),
+        Parameter::boolean("watcherinfo_notify", true)
+            .doc("Whether watchers are told of by the package `presence.winfo`. Without, subscriptions to it are refused with 489."),
+        Parameter::choice("winfo_auth", "implicit", &["none", "implicit"]).doc(
+            "Who may know who watches: `none`: everybody; `implicit`: the presentity's own user, others are refused with 403.",
+        ),
+        seconds("winfo_waiting_expiration", 259_200)
+            .doc("How long somebody whose subscription ended undecided is told of as waiting."),
+        Parameter::boolean("use_offline_winfo", false)
+            .doc("Whether `store_winfo` and `dump_stored_winfo` keep watchers in the database. Needs `db_url`."),
+        seconds("offline_winfo_expiration", 259_200).doc("How long a watcher is kept for `dump_stored_winfo`."),
+        Parameter::duration("offline_winfo_timer", Duration::from_secs(3600)).range(1..=YEAR).doc("How often those that were kept for longer are removed from the database."),
         seconds("closed_grace", 20).doc("How long a contact that is no longer registered is shown as closed."),
         seconds("notify_min_interval", 0).doc("Least time between two NOTIFYs to one watcher about changes."),
         Parameter::boolean("ignore_408_on_notify", false)
@@ -122,10 +148,13 @@ impl Settings {
             minimum: settings.duration(minimum),
             maximum: settings.duration(maximum),
         };
-        if settings.boolean("use_db") && settings.string("db_url").is_empty() {
-            let problem =
-                "is not set, but use_db is on; set it, such as to \"sqlite:var/signalbox.db\", or use_db to 0";
-            return Err(ModuleError::Parameter { parameter: "db_url", problem: problem.to_owned() });
+        for user in ["use_db", "use_offline_winfo"] {
+            if settings.boolean(user) && settings.string("db_url").is_empty() {
+                let problem = format!(
+                    "is not set, but {user} is on; set it, such as to \"sqlite:var/signalbox.db\", or {user} to 0"
+                );
+                return Err(ModuleError::Parameter { parameter: "db_url", problem });
+            }
         }
         if settings.string("auth") == "xcap" && settings.string("auth_xcap_root").is_empty() {
             let problem = "is not set, but auth is \"xcap\"; set it, such as to \"http://localhost/xcap-root\"";
@@ -153,6 +182,16 @@ impl Settings {
             authorization,
             // Invariant: the parameter allows no other name.
             composition: Composition::parse(settings.string("composition")).unwrap_or_default(),
+            watcherinfo_notify: settings.boolean("watcherinfo_notify"),
+            winfo_authorization: match settings.string("winfo_auth") {
+                "none" => Authorization::Everybody,
+                _ => Authorization::OwnerOnly,
+            },
+            winfo_waiting: settings.duration("winfo_waiting_expiration"),
+            offline_winfo: settings.boolean("use_offline_winfo").then(|| OfflineWinfo {
+                expiration: settings.duration("offline_winfo_expiration"),
+                cleanup: settings.duration("offline_winfo_timer"),
+            }),
             events: events(settings.string("events"))?,
             accept_internal_subscriptions: settings.boolean("accept_internal_subscriptions"),
             use_callbacks: settings.boolean("use_callbacks"),
@@ -189,6 +228,10 @@ impl Default for Settings {
             publication: interval,
             authorization: Authorization::Pending,
             composition: Composition::Union,
+            watcherinfo_notify: true,
+            winfo_authorization: Authorization::OwnerOnly,
+            winfo_waiting: 72 * HOUR,
+            offline_winfo: None,
             events: Vec::new(),
             accept_internal_subscriptions: false,
             use_callbacks: true,

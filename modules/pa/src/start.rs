@@ -1,6 +1,6 @@
 //! The start: settings, database, what the database brings back, and the registrar to follow.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use signalbox::module::{Host, ModuleError};
 use signalbox::services::bindings::Bindings;
@@ -9,9 +9,9 @@ use signalbox::services::presence::Presence;
 use crate::agent::{Agent, Effects};
 use crate::packages::Packages;
 use crate::query::Queries;
-use crate::settings::Settings;
+use crate::settings::{OfflineWinfo, Settings};
 use crate::state::{Counters, State};
-use crate::store::Store;
+use crate::store::{OfflineWatchers, Store};
 
 pub(crate) async fn start(host: &Host, settings: &signalbox::module::Settings) -> Result<Arc<State>, ModuleError> {
     let read = Settings::read(settings)?;
@@ -32,7 +32,15 @@ pub(crate) async fn start(host: &Host, settings: &signalbox::module::Settings) -
         }
         store = Some(opened);
     }
-    let state = State { agent, store, host: host.clone(), clock: host.clock().clone(), counters: Counters::of(host) };
+    let mut offline = None;
+    if let Some(OfflineWinfo { expiration, .. }) = agent.settings.offline_winfo {
+        let database = host.storage().open(settings.string("db_url")).await.map_err(ModuleError::failed)?;
+        let opened = OfflineWatchers::open(database, host.clock().clone(), expiration).await;
+        offline = Some(opened.map_err(ModuleError::failed)?);
+    }
+    let clock = host.clock().clone();
+    let next_cleanup = Mutex::new(clock.now());
+    let state = State { agent, store, offline, next_cleanup, host: host.clone(), clock, counters: Counters::of(host) };
     let state = Arc::new(state);
     // What expired while the server was down is told after CSeq numbers are reserved for it.
     state.carry_out(effects);

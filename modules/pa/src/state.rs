@@ -1,6 +1,6 @@
 //! The module as one value: the agent, its journal, and the doing of what the agent says.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
 use signalbox::clock::Clock;
@@ -12,7 +12,8 @@ use signalbox::storage::StorageError;
 use crate::agent::{AcceptedPublish, Agent, Effects, Record, Target};
 use crate::notify::{self, Destination};
 use crate::rejection::Rejection;
-use crate::store::Store;
+use crate::settings::OfflineWinfo;
+use crate::store::{OfflineWatchers, Store};
 use crate::token::Token;
 
 /// The module's state. One for all workers.
@@ -22,6 +23,10 @@ pub(crate) struct State {
     pub(crate) agent: Agent<Destination>,
     /// Nothing where all is in memory only.
     pub(crate) store: Option<Store>,
+    /// Nothing unless watchers are remembered for users who are not there.
+    pub(crate) offline: Option<OfflineWatchers>,
+    /// When the watchers that were remembered for too long are next removed.
+    pub(crate) next_cleanup: Mutex<Instant>,
     pub(crate) host: Host,
     pub(crate) clock: Clock,
     pub(crate) counters: Counters,
@@ -61,10 +66,8 @@ impl State {
         for notify in effects.notifies {
             notify::send(self, notify);
         }
-        if let Some(store) = &self.store {
-            for record in effects.records {
-                self.record(store, record);
-            }
+        for record in effects.records {
+            self.record(record);
         }
     }
 
@@ -108,13 +111,14 @@ impl State {
         }
     }
 
-    fn record(self: &Arc<Self>, store: &Store, record: Record) {
-        match record {
+    fn record(self: &Arc<Self>, record: Record) {
+        match (record, &self.store) {
+            (Record::WatcherTold(id), _) => self.offline.iter().for_each(|offline| offline.forget(id)),
             // Nobody waits for these: what is still there after a crash has expired and ends when it is read.
-            Record::SubscriptionGone(id) => drop(store.remove_subscription(id)),
-            Record::Decided(id) => drop(self.rewrite(id)),
-            Record::PublicationGone(id) => drop(store.remove_publication(id)),
-            Record::Reserve { id, mark } => {
+            (Record::SubscriptionGone(id), Some(store)) => drop(store.remove_subscription(id)),
+            (Record::Decided(id), Some(_)) => drop(self.rewrite(id)),
+            (Record::PublicationGone(id), Some(store)) => drop(store.remove_publication(id)),
+            (Record::Reserve { id, mark }, Some(store)) => {
                 let (write, state, hold) = (store.reserve(id, mark), self.clone(), store.hold());
                 self.host.runtime().spawn(async move {
                     let mark = match write.await {
@@ -128,6 +132,7 @@ impl State {
                     drop(hold);
                 });
             }
+            (_, None) => {}
         }
     }
 
@@ -147,5 +152,26 @@ impl State {
         if self.agent.next_deadline().is_some_and(|deadline| deadline <= now) {
             self.perform(|agent, now, effects| agent.tick(now, effects));
         }
+        self.clean(now);
+    }
+
+    /// Removes watchers that were remembered for too long, when it is time.
+    fn clean(self: &Arc<Self>, now: Instant) {
+        let Some(OfflineWinfo { cleanup, .. }) = self.agent.settings.offline_winfo else {
+            return;
+        };
+        let mut next = self.next_cleanup.lock().unwrap_or_else(PoisonError::into_inner);
+        if now < *next {
+            return;
+        }
+        *next = now + cleanup;
+        let state = self.clone();
+        self.host.runtime().spawn(async move {
+            let Some(offline) = &state.offline else { return };
+            match offline.clean().await {
+                Ok(count) => tracing::debug!(count, "watchers had been remembered for too long"),
+                Err(error) => tracing::warn!(%error, "watchers that were remembered for too long could not be removed"),
+            }
+        });
     }
 }

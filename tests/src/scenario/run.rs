@@ -72,6 +72,7 @@ impl ServerBlock<'_> {
                 signalbox_registrar::Registrar::NAME => export::entry::<signalbox_registrar::Registrar>(),
                 signalbox_pa::PresenceAgent::NAME => export::entry::<signalbox_pa::PresenceAgent>(),
                 signalbox_auth::Auth::NAME => export::entry::<signalbox_auth::Auth>(),
+                signalbox_im_auth::ImAuth::NAME => export::entry::<signalbox_im_auth::ImAuth>(),
                 _ => bail!("scenarios know no module {name:?}"),
             });
             let prefix = format!("{name}.");

@@ -152,7 +152,7 @@ impl World {
                 Record::SubscriptionGone(id) => (Row::SubscriptionGone(id), Then::Nothing),
                 Record::PublicationGone(id) => (Row::PublicationGone(id), Then::Nothing),
                 Record::Reserve { id, mark } => (Row::Mark(id, mark), Then::Reserved(id, mark)),
-                Record::Decided(_) => continue,
+                Record::Decided(_) | Record::WatcherTold(_) => continue,
             });
         }
     }

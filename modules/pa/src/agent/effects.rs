@@ -15,6 +15,8 @@ pub struct Effects<W> {
 pub enum Record {
     SubscriptionGone(Token),
     PublicationGone(u64),
+    /// The presentity's user has been told of a watcher that the database remembers.
+    WatcherTold(Token),
     /// The status of a subscription is another than what was written last.
     Decided(Token),
     /// CSeq numbers up to `mark` are wanted: see [`crate::agent::Agent::reserved`].

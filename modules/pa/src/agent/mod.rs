@@ -12,6 +12,7 @@
 //! | [`restore`] | what the database brings back |
 //! | [`untold`] | telling the state again after a crash |
 //! | [`observe`] | the hook of packages that tell of the subscriptions of another one |
+//! | [`remember`] | watchers that the database remembers |
 //! | [`look`] | looking at the state |
 //! | [`effects`] | what is to be done outside of the locks |
 
@@ -24,6 +25,7 @@ pub mod look;
 mod observe;
 pub mod publish;
 pub mod registrations;
+mod remember;
 pub mod restore;
 pub mod rules;
 mod shard;

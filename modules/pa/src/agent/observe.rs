@@ -29,6 +29,27 @@ impl<W: Watcher> Shard<W> {
         }
     }
 
+    /// Shows a subscription that the database brought back. It is no news to those who watch the watchers.
+    pub(super) fn show_restored(&mut self, id: Token, rules: &Rules, now: Instant) {
+        let subscription = self.place_of(id).and_then(|at| self.subscriptions.get_mut(at as usize));
+        let Some((cause, state)) = subscription.and_then(Subscription::take_change) else {
+            return;
+        };
+        let Some(subscription) = self.subscription_at(id) else {
+            return;
+        };
+        let watched = self.presentities.get(subscription.presentity as usize).map(|presentity| &presentity.key);
+        let observing = watched.and_then(|watched| {
+            let package = rules.packages.observer_of(watched.package)?;
+            self.find(KeyRef { package, domain: watched.domain, uid: &watched.uid })
+        });
+        let (subscriptions, at) = (&self.subscriptions, self.place_of(id));
+        let observer = observing.and_then(|at| self.presentities.get_mut(at as usize)?.observer.as_mut());
+        if let (Some(observer), Some(subscription)) = (observer, at.and_then(|at| subscriptions.get(at as usize))) {
+            observer.observe(&change(subscription, cause, state), now);
+        }
+    }
+
     /// Shows that a subscription was refreshed.
     pub(super) fn show_refresh(&mut self, id: Token, rules: &Rules, now: Instant, effects: &mut Effects<W>) {
         let Some((at, subscription)) =

@@ -56,6 +56,7 @@ impl<W: Watcher> Agent<W> {
             expires: restored.expires,
         };
         shard.add_subscription(Subscription::restored(start, sequence, now));
+        shard.show_restored(restored.id, &self.rules, now);
         shard.advance(restored.id, &self.rules, now, effects);
         true
     }

@@ -188,9 +188,13 @@ impl<W: Watcher> Agent<W> {
         };
         let was_over =
             !matches!(subscription.state(), State::Active | State::Pending | State::Terminated(Reason::Timeout));
+        let arrived = answer.as_ref().is_some_and(|answer| (200..300).contains(&answer.status));
         let _ = subscription.notified(answer, &self.rules.policy, now);
         if subscription.is_over() && !was_over {
             effects.records.push(Record::SubscriptionGone(id));
+        }
+        if arrived {
+            shard.watchers_told(id, effects);
         }
         shard.advance(id, &self.rules, now, effects);
     }

@@ -1,6 +1,6 @@
 //! The document types of NOTIFY and PUBLISH bodies, and the choice among them.
 
-use signalbox_documents::{cpim_pidf, lpidf, pidf, rpid, xpidf};
+use signalbox_documents::{cpim_pidf, lpidf, pidf, rpid, watcherinfo, xpidf};
 use signalbox_sip::header::Accept;
 
 use super::form::essence;
@@ -19,10 +19,15 @@ pub enum DocumentType {
     Lpidf,
     /// The same, under the name that clients of SIP Express Router ask for it by.
     LpidfXml,
+    /// Who watches.
+    WatcherInfo,
 }
 
 impl DocumentType {
-    pub const ALL: [Self; 6] = [Self::Pidf, Self::CpimPidf, Self::Rpid, Self::Xpidf, Self::Lpidf, Self::LpidfXml];
+    pub const ALL: [Self; 7] =
+        [Self::Pidf, Self::CpimPidf, Self::Rpid, Self::Xpidf, Self::Lpidf, Self::LpidfXml, Self::WatcherInfo];
+    /// Those that tell of presence, the preferred first.
+    pub const PRESENCE: [Self; 6] = [Self::Pidf, Self::CpimPidf, Self::Rpid, Self::Xpidf, Self::Lpidf, Self::LpidfXml];
 
     pub fn content_type(self) -> &'static str {
         match self {
@@ -32,6 +37,7 @@ impl DocumentType {
             Self::Xpidf => xpidf::CONTENT_TYPE,
             Self::Lpidf => lpidf::CONTENT_TYPE,
             Self::LpidfXml => "application/lpidf+xml",
+            Self::WatcherInfo => watcherinfo::CONTENT_TYPE,
         }
     }
 

@@ -22,7 +22,7 @@ use crate::subscription::{Accepted, Condition, Identity, Subscribe, Subscription
 use crate::token::Token;
 
 /// The name under which scripts find the outcome.
-const STATUS: &str = "subscription_status";
+pub(super) const STATUS: &str = "subscription_status";
 
 /// An accepted SUBSCRIBE on its way to the database.
 struct Pending {

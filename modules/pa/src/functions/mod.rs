@@ -2,9 +2,11 @@
 
 mod handle_publish;
 mod handle_subscription;
+mod offline_winfo;
 mod request;
 mod target_online;
 
 pub(crate) use handle_publish::handle_publish;
 pub(crate) use handle_subscription::handle_subscription;
+pub(crate) use offline_winfo::{dump_stored_winfo, store_winfo};
 pub(crate) use target_online::target_online;

@@ -7,6 +7,7 @@
 //! | [`authorization`] | who may subscribe |
 //! | [`registry`] | the packages of this agent |
 //! | [`presence`] | `presence` (RFC 3856) |
+//! | [`winfo`] | `presence.winfo` (RFC 3857) |
 //! | [`opaque`] | packages without code of their own: documents are delivered as they were published |
 
 pub mod authorization;
@@ -15,8 +16,9 @@ pub mod opaque;
 pub mod package;
 pub mod presence;
 pub mod registry;
+pub mod winfo;
 
 pub use authorization::{Authorization, Decision};
-pub use observer::{Cause, Change, Observer};
+pub use observer::{Cause, Change, Observer, Remembered};
 pub use package::{EventPackage, Notified, Published, Terms};
 pub use registry::{PRESENCE, PackageId, Packages};

@@ -26,6 +26,14 @@ pub trait Observer: Send + Debug {
     /// The document for one watcher.
     fn body(&mut self, told: Told<'_>, now: Instant) -> Body;
 
+    /// Takes in a watcher that the database remembers. The watchers of this package are told after it.
+    fn remember(&mut self, _watcher: &Remembered, _now: Instant) {}
+
+    /// A NOTIFY arrived whose document left the mark `seen`. Gives what the database need not remember any more.
+    fn delivered(&mut self, _seen: u64) -> Vec<Token> {
+        Vec::new()
+    }
+
     /// When [`Self::tick`] has something to do, if nothing happens before.
     fn next_deadline(&self) -> Option<Instant>;
 
@@ -53,6 +61,17 @@ pub struct Change<'a> {
     pub since: Instant,
     /// When it ends, or ended.
     pub expires: Instant,
+}
+
+/// A watcher whose subscription is over, for whom nobody has decided, and whom the database remembers.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Remembered {
+    /// Names it in the database and in documents.
+    pub id: Token,
+    pub uri: Box<str>,
+    pub display_name: Box<str>,
+    /// When it subscribed.
+    pub since: Instant,
 }
 
 /// What happened to a subscription: the events of RFC 3857 §4.7.1, and a refresh, which is none.

@@ -25,7 +25,7 @@ impl Presence {
     pub fn new(authorization: Authorization, composition: Composition) -> Self {
         let terms = Terms {
             name: "presence".into(),
-            notified: Notified::Types(&DocumentType::ALL),
+            notified: Notified::Types(&DocumentType::PRESENCE),
             published: Published::Types(&[DocumentType::Pidf, DocumentType::CpimPidf, DocumentType::Rpid]),
             authorization,
             observes: None,
@@ -63,6 +63,7 @@ impl EventPackage for Presence {
                 text = composition::union(cpim_pidf::NAMESPACE, &entity, parts.iter().copied());
             }
             DocumentType::Xpidf => xpidf::write(&composition::merged(&entity, &parts), &presentity.aor, &mut text),
+            DocumentType::WatcherInfo => return None,
             DocumentType::Lpidf | DocumentType::LpidfXml => {
                 Lpidf::of(&composition::merged(&entity, &parts), &presentity.aor).write(&mut text);
             }
@@ -122,7 +123,7 @@ mod tests {
             (DocumentType::CpimPidf, document(cpim_pidf::NAMESPACE, "sip:b@there")),
             (DocumentType::Rpid, document(pidf::NAMESPACE, "sip:c@there")),
         ]);
-        for form in DocumentType::ALL {
+        for form in DocumentType::PRESENCE {
             let text = told(&presentity, form);
             for contact in ["sip:a@there", "sip:b@there", "sip:c@there"] {
                 assert!(text.contains(contact), "{form:?}: {text}");

@@ -4,6 +4,7 @@ use super::observer::Observer;
 use super::opaque::Opaque;
 use super::package::{EventPackage, Published};
 use super::presence::Presence;
+use super::winfo::Winfo;
 use crate::rejection::Rejection;
 use crate::settings::Settings;
 
@@ -24,10 +25,14 @@ pub struct Packages {
 }
 
 impl Packages {
-    /// `presence`, and the packages that the settings admit.
+    /// `presence`, its watcher information where that is wanted, and the packages that the settings admit.
     pub fn of(settings: &Settings) -> Self {
         let mut packages: Vec<Box<dyn EventPackage>> =
             vec![Box::new(Presence::new(settings.authorization, settings.composition))];
+        if settings.watcherinfo_notify {
+            let (authorization, giveup) = (settings.winfo_authorization, settings.winfo_waiting);
+            packages.push(Box::new(Winfo::new("presence", authorization, giveup)));
+        }
         for name in &settings.events {
             let known = packages.iter().any(|package| *package.terms().name == **name);
             if !known && packages.len() < MAX_PACKAGES {
@@ -104,9 +109,12 @@ mod tests {
     fn an_unknown_package_is_told_what_there_is() {
         let packages = packages(&["dialog", "presence", "dialog"]);
         assert_eq!(packages.find("presence"), Ok(PRESENCE));
-        assert_eq!(packages.find("dialog"), Ok(PackageId(1)));
+        assert_eq!(packages.find("dialog"), Ok(PackageId(2)));
         for name in ["Presence", "message-summary", ""] {
-            assert_eq!(packages.find(name), Err(Rejection::BadEvent { allowed: "presence, dialog".to_owned() }));
+            assert_eq!(
+                packages.find(name),
+                Err(Rejection::BadEvent { allowed: "presence, presence.winfo, dialog".to_owned() })
+            );
         }
     }
 
@@ -123,7 +131,7 @@ mod tests {
         for refused in [&["text/html"][..], &["application/pidf+xml;q=0"], &[]] {
             assert_eq!(choose(PRESENCE, Some(refused)), Err(Rejection::NotAcceptable), "{refused:?}");
         }
-        let dialog = PackageId(1);
+        let dialog = PackageId(2);
         assert_eq!(choose(dialog, None), Ok(Form::AsPublished(None)));
         let chosen = choose(dialog, Some(&["a/b;q=0", "text/*;q=0.5", "c/d"]));
         assert_eq!(chosen, Ok(Form::AsPublished(Some("a/b;q=0, text/*;q=0.5, c/d".into()))));
@@ -137,7 +145,7 @@ mod tests {
         assert_eq!(check(PRESENCE, "application/pidf+xml;charset=UTF-8"), Ok(()));
         let accepted = "application/pidf+xml, application/cpim-pidf+xml, application/rpid+xml".to_owned();
         assert_eq!(check(PRESENCE, "text/plain"), Err(Rejection::UnsupportedMediaType { accepted }));
-        assert_eq!(check(PackageId(1), "text/plain"), Ok(()));
-        assert_eq!(check(PackageId(1), ""), Err(Rejection::UnsupportedMediaType { accepted: "*/*".to_owned() }));
+        assert_eq!(check(PackageId(2), "text/plain"), Ok(()));
+        assert_eq!(check(PackageId(2), ""), Err(Rejection::UnsupportedMediaType { accepted: "*/*".to_owned() }));
     }
 }

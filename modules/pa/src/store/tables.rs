@@ -49,7 +49,23 @@ pub(super) static PUBLICATION: Table = Table {
 /// Has a row after an orderly stop: every watcher had been told the state as it was.
 pub(super) static STOP: Table = Table { name: "pa_stop", columns: &[Column::integer("id")], key: 1 };
 
-pub(super) static MIGRATIONS: [Migration; 4] = [
+pub(super) static OFFLINE_WINFO: Table = Table {
+    name: "pa_offline_winfo",
+    columns: &[
+        Column::integer("id"),
+        Column::text("uid"),
+        Column::text("domain"),
+        Column::text("package"),
+        Column::text("watcher"),
+        Column::text("display_name"),
+        Column::text("status"),
+        Column::integer("created"),
+        Column::integer("expires"),
+    ],
+    key: 1,
+};
+
+pub(super) static MIGRATIONS: [Migration; 5] = [
     Migration {
         version: 1,
         name: "tables pa_subscription, pa_reservation, pa_publication",
@@ -66,4 +82,9 @@ pub(super) static MIGRATIONS: [Migration; 4] = [
         sql: Sql::All(include_str!("../../migrations/3_wishes.sql")),
     },
     Migration { version: 4, name: "table pa_stop", sql: Sql::All(include_str!("../../migrations/4_stop.sql")) },
+    Migration {
+        version: 5,
+        name: "table pa_offline_winfo",
+        sql: Sql::All(include_str!("../../migrations/5_offline_winfo.sql")),
+    },
 ];

@@ -126,7 +126,7 @@ pub(super) fn left_out(uid: &str) -> bool {
 }
 
 /// Databases count from the middle.
-fn key(number: u64) -> Value {
+pub(super) fn key(number: u64) -> Value {
     Value::Integer(number.cast_signed())
 }
 

@@ -226,6 +226,11 @@ impl<W> Subscription<W> {
         self.notifier.set_state(status.state());
     }
 
+    /// Up to where the watcher has been told a state that is told in parts.
+    pub fn seen(&self) -> Option<u64> {
+        self.seen
+    }
+
     pub fn status(&self) -> Status {
         if self.visible { Status::Active } else { Status::Pending }
     }

@@ -1,0 +1,273 @@
+//! RFC 3857: the event package of watcher information, by its sections, over the wire.
+
+use crate::presence::{play, play_with};
+
+/// Alice asks to see Bob's presence; the subscription is in the given state.
+fn watches(state: &str) -> String {
+    format!(
+        "
+alice sends
+  SUBSCRIBE sip:bob@example.com
+  From: \"Alice\" <sip:alice@example.com>;tag=a
+  To: <sip:bob@example.com>
+  Call-ID: watching
+  CSeq: 1 SUBSCRIBE
+  Contact: <sip:alice@{{alice}}>
+  Event: presence
+  Expires: 600
+
+alice receives
+  200 OK
+  To: <sip:bob@example.com>;tag={{tag}}
+
+alice receives
+  NOTIFY sip:alice@{{alice}}
+  Subscription-State: {state};expires=600
+
+alice answers 200 OK
+"
+    )
+}
+
+/// Bob asks who watches him, with these header lines.
+fn asks(headers: &str) -> String {
+    format!(
+        "
+bob sends
+  SUBSCRIBE sip:bob@example.com
+  To: <sip:bob@example.com>
+  From: <sip:bob@example.com>;tag=b
+  Call-ID: asking
+  CSeq: 1 SUBSCRIBE
+  Contact: <sip:bob@{{bob}}>
+  Event: presence.winfo
+{headers}
+bob receives
+  200 OK
+  To: <sip:bob@example.com>;tag={{winfo}}
+"
+    )
+}
+
+/// Bob is told this.
+fn told(document: &str) -> String {
+    format!(
+        "\nbob receives\n  NOTIFY sip:bob@{{bob}}\n  Event: presence.winfo\n  Content-Type: application/watcherinfo+xml\n\n  ...{document}...\n\nbob answers 200 OK\n"
+    )
+}
+
+const IMPLICIT: &[&str] = &["pa.auth: implicit"];
+
+/// §4.4: "Watcherinfo subscribers MUST support application/watcherinfo+xml"; it is what they get, and another type is not to be had.
+#[test]
+fn section_4_4_the_document_is_watcherinfo() {
+    play(&[&*asks("  Accept: application/watcherinfo+xml\n"), &told("<watcherinfo ")].concat());
+    play(
+        "
+bob sends
+  SUBSCRIBE sip:bob@example.com
+  From: <sip:bob@example.com>;tag=b
+  Contact: <sip:bob@{bob}>
+  Event: presence.winfo
+  Accept: application/pidf+xml
+
+bob receives 406 Not Acceptable
+",
+    );
+}
+
+/// §4.5: a fetch is a subscription with Expires 0; §4.7.2: it gets the full state.
+#[test]
+fn section_4_5_a_fetch_gets_the_full_state_once() {
+    let fetch = asks("  Expires: 0\n");
+    let all = told(
+        "state=\"full\"><watcher-list resource=\"sip:bob@example.com\" package=\"presence\"><watcher status=\"active\"",
+    );
+    play(&[&*watches("active"), &fetch, &all, "\nbob receives nothing\n"].concat());
+}
+
+/// §4.6: the presentity itself is authorized to see its watchers, and by default nobody else.
+#[test]
+fn section_4_6_others_are_refused() {
+    play(
+        "
+alice sends
+  SUBSCRIBE sip:bob@example.com
+  Contact: <sip:alice@{alice}>
+  Event: presence.winfo
+
+alice receives 403 Forbidden
+",
+    );
+}
+
+/// §4.7.1: subscribe, no policy → pending; approved → active; timeout of an active one → terminated.
+#[test]
+fn section_4_7_1_pending_approved_terminated() {
+    let approve = "
+ctl pa.authorize
+  uid: sip:bob@example.com
+  watcher: sip:alice@example.com
+
+  ...subscriptions...
+
+alice receives
+  NOTIFY sip:alice@{alice}
+  Subscription-State: active...
+
+alice answers 200 OK
+";
+    let end = "
+time passes 600s
+
+alice receives
+  NOTIFY sip:alice@{alice}
+  Subscription-State: terminated;reason=timeout
+
+alice answers 200 OK
+";
+    let steps = [
+        &*asks(""),
+        &told("version=\"0\" state=\"full\""),
+        &watches("pending"),
+        &told(
+            "version=\"1\" state=\"partial\"...status=\"pending\"...event=\"subscribe\" display-name=\"Alice\" expiration=\"600\" duration-subscribed=\"0\">sip:alice@example.com<",
+        ),
+        approve,
+        &told("version=\"2\" state=\"partial\"...status=\"active\"...event=\"approved\""),
+        end,
+        &told("version=\"3\" state=\"partial\"...status=\"terminated\"...event=\"timeout\""),
+    ];
+    play_with(IMPLICIT, &steps.concat());
+}
+
+/// §4.7.1: rejected → terminated.
+#[test]
+fn section_4_7_1_rejected() {
+    let reject = "
+ctl pa.authorize
+  uid: sip:bob@example.com
+  watcher: sip:alice@example.com
+  status: rejected
+
+  ...subscriptions...
+
+alice receives
+  NOTIFY sip:alice@{alice}
+  Subscription-State: terminated;reason=rejected...
+
+alice answers 200 OK
+";
+    let steps = [
+        &*asks(""),
+        &told("state=\"full\""),
+        &watches("pending"),
+        &told("status=\"pending\""),
+        reject,
+        &told("status=\"terminated\"...event=\"rejected\""),
+    ];
+    play_with(IMPLICIT, &steps.concat());
+}
+
+/// §4.7.1: a pending one that times out waits; a new subscription makes that redundant; after the giveup timer it is terminated.
+#[test]
+fn section_4_7_1_waiting_and_giveup() {
+    let expire = "
+time passes 600s
+
+alice receives
+  NOTIFY sip:alice@{alice}
+  Subscription-State: terminated;reason=timeout
+
+alice answers 200 OK
+";
+    let steps = [
+        &*watches("pending"),
+        expire,
+        &asks(""),
+        &told("state=\"full\"...status=\"waiting\"...event=\"timeout\""),
+        &watches("pending").replace("Call-ID: watching", "Call-ID: again").replace("{tag}", "{second}"),
+        &told(
+            "state=\"partial\"...status=\"terminated\"...event=\"giveup\"...status=\"pending\"...event=\"subscribe\"",
+        ),
+        expire,
+        &told("status=\"waiting\"...event=\"timeout\""),
+        "\ntime passes 1200s\n",
+        &told("status=\"terminated\"...event=\"giveup\""),
+    ];
+    play_with(&["pa.auth: implicit", "pa.winfo_waiting_expiration: 1200"], &steps.concat());
+}
+
+/// §4.7.2: "watcherinfo notifications SHOULD NOT be sent for any transient states": an authorized fetch is not told.
+#[test]
+fn section_4_7_2_an_authorized_fetch_is_not_told() {
+    let fetch = "
+alice sends
+  SUBSCRIBE sip:bob@example.com
+  Contact: <sip:alice@{alice}>
+  Event: presence
+  Expires: 0
+
+alice receives 200 OK
+
+alice receives
+  NOTIFY sip:alice@{alice}
+  Subscription-State: terminated...
+
+alice answers 200 OK
+
+bob receives nothing
+";
+    play(&[&*asks(""), &told("state=\"full\""), fetch].concat());
+}
+
+/// §4.8 and RFC 3858 §4: after a refresh everything is told, and versions go on, also behind a restart.
+#[test]
+fn section_4_8_versions_go_on_behind_a_refresh_and_a_restart() {
+    let refresh = |cseq: u32| {
+        format!(
+            "
+bob sends
+  SUBSCRIBE sip:bob@example.com
+  To: <sip:bob@example.com>;tag={{winfo}}
+  From: <sip:bob@example.com>;tag=b
+  Call-ID: asking
+  CSeq: {cseq} SUBSCRIBE
+  Contact: <sip:bob@{{bob}}>
+  Event: presence.winfo
+
+bob receives 200 OK
+"
+        )
+    };
+    let steps = [
+        &*watches("active"),
+        &asks(""),
+        &told("version=\"0\" state=\"full\"...status=\"active\""),
+        &refresh(2),
+        &told("version=\"1\" state=\"full\"...status=\"active\""),
+        "\nserver crashes\n\nalice receives NOTIFY sip:alice@{alice}\n\nalice answers 200 OK\n",
+        &told("state=\"full\"...status=\"active\"...sip:alice@example.com"),
+        &refresh(3),
+        &told("state=\"full\"...status=\"active\"...sip:alice@example.com"),
+    ];
+    play(&steps.concat());
+}
+
+/// §3: nothing tells of the watchers of watcher information here; 489 says what there is.
+#[test]
+fn section_3_there_is_no_recursion() {
+    play(
+        "
+bob sends
+  SUBSCRIBE sip:bob@example.com
+  From: <sip:bob@example.com>;tag=b
+  Contact: <sip:bob@{bob}>
+  Event: presence.winfo.winfo
+
+bob receives
+  489 Bad Event
+  Allow-Events: presence, presence.winfo
+",
+    );
+}
