@@ -56,6 +56,9 @@ modparam("registrar", "db_url", "sqlite:var/signalbox.db")
 modparam("auth", "db_url", "sqlite:var/signalbox.db")
 modparam("pa", "db_url", "sqlite:var/signalbox.db")
 
+-- The digests that clients are offered, the preferred first. Some old ones give up where they see one that they don't know.
+-- modparam("auth", "algorithms", "MD5")
+
 -- Who may see presence: "none" asks nobody, so every user sees every other; "implicit" leaves all subscriptions pending.
 modparam("pa", "auth", "none")
 -- Further event packages, whose documents are delivered as they were published.
