@@ -516,3 +516,42 @@ fn offline_winfo_expiration() {
     play_offline(parameters, &[KNOCKS, &after(990), &asks, &is_told("sip:alice@example.com")].concat());
     play_offline(parameters, &[KNOCKS, &after(1000), &asks, "\nbob receives nothing\n"].concat());
 }
+
+/// `store_winfo(domain)`: the watcher outlives its subscription and a crash.
+#[test]
+fn store_winfo() {
+    let asks = [&*asks_who_watches("200 OK"), &is_told("state=\"full\"")].concat();
+    let parameters = "  pa.db_url: {db}\n  pa.use_offline_winfo: 1\n";
+    let there = "\nbob sends\n  REGISTER sip:example.com\n  Contact: <sip:bob@{bob}>\n\nbob receives 200 OK\n";
+    let crash = "\ntime passes 1s\n\nserver crashes\n";
+    play_offline(parameters, &[KNOCKS, crash, &asks, &is_told("sip:alice@example.com")].concat());
+    // By the script of example 14 nobody is stored for a user who is there.
+    play_offline(parameters, &[there, KNOCKS, crash, &asks, "\nbob receives nothing\n"].concat());
+}
+
+/// `dump_stored_winfo(domain, package)`: what was told and answered with 2xx is not told again.
+#[test]
+fn dump_stored_winfo() {
+    let asks = [&*asks_who_watches("200 OK"), &is_told("state=\"full\"")].concat();
+    let parameters = "  pa.db_url: {db}\n  pa.use_db: 0\n  pa.use_offline_winfo: 1\n";
+    let crash = "\ntime passes 1s\n\nserver crashes\n";
+    let told = is_told("sip:alice@example.com");
+    let refused = told.replace("200 OK", "481 Call/Transaction Does Not Exist");
+    let nothing = "\nbob receives nothing\n";
+    play_offline(parameters, &[KNOCKS, crash, &asks, &refused, crash, &asks, &told, crash, &asks, nothing].concat());
+}
+
+/// `authorize_message(xcap_root)`, as in example 15.
+#[test]
+fn authorize_message() {
+    let says = "
+alice sends
+  MESSAGE sip:bob@example.com
+  Content-Type: text/plain
+
+  Hello
+
+alice receives ";
+    play_offline("  pa.use_db: 0\n", &[says, "404 Not Found\n"].concat());
+    play_offline("  pa.use_db: 0\n  im_auth.block: sip:alice@example.com\n", &[says, "403 Forbidden\n"].concat());
+}
