@@ -52,8 +52,8 @@ impl Worker {
         self.transmit(flow, &self.printed(), None)
     }
 
-    /// Sends a response outside of any transaction. A connection that is gone is replaced by one to where the request
-    /// came from (RFC 3261 §18.2.2).
+    /// Sends a response outside of any transaction. Where its connection is gone that is an error: a new connection to the Via's sent-by
+    /// (RFC 3261 §18.2.2) is not made.
     pub(crate) fn send_response(&self, response: &Message, reply_to: &Flow) -> Result<(), SendError> {
         self.print_and_send(response, reply_to)
     }
