@@ -91,6 +91,8 @@ struct Connection {
     writable: Notify,
     closed: Notify,
     last_used: Cell<Instant>,
+    /// By when the first whole message must be in, on a connection that somebody made to us and that has sent none yet.
+    first_message_by: Cell<Option<Instant>>,
 }
 
 impl Connections {
@@ -161,6 +163,8 @@ impl Connections {
             match listener.accept().await {
                 Ok((stream, remote)) => match self.add(remote) {
                     Ok(connection) => {
+                        let end = Instant::now() + self.0.limits.first_message_timeout;
+                        connection.first_message_by.set(Some(end));
                         tokio::task::spawn_local(self.clone().serve(connection, stream));
                     }
                     Err(error) => tracing::warn!(%remote, %error, "connection refused"),
@@ -191,6 +195,7 @@ impl Connections {
             writable: Notify::new(),
             closed: Notify::new(),
             last_used: Cell::new(Instant::now()),
+            first_message_by: Cell::new(None),
         });
         self.0.by_serial.borrow_mut().insert(serial, connection.clone());
         self.0.by_remote.borrow_mut().insert(remote, serial);
@@ -244,7 +249,7 @@ impl Connections {
             end = self.read(&connection, flow) => tracing::debug!(%flow, ?end, "connection ended"),
             () = connection.keep_writing() => tracing::debug!(%flow, "connection broke while writing"),
             () = connection.closed.notified() => tracing::debug!(%flow, "connection closed"),
-            () = self.time_out(&connection) => tracing::debug!(%flow, "connection idle for too long"),
+            () = self.time_out(&connection) => tracing::debug!(%flow, "connection silent for too long"),
         }
         self.remove(&connection);
     }
@@ -267,7 +272,10 @@ impl Connections {
             let mut broken = false;
             while let Some(frame) = framer.next() {
                 match frame {
-                    Ok(Frame::Message(message)) => worker.receive_message(message, flow),
+                    Ok(Frame::Message(message)) => {
+                        connection.first_message_by.set(None);
+                        worker.receive_message(message, flow);
+                    }
                     // RFC 5626 §4.4.1: a double CRLF is a ping and a single one its answer.
                     Ok(Frame::Ping) => connection.outgoing.borrow_mut().extend_from_slice(b"\r\n"),
                     Ok(Frame::Pong) => {}
@@ -289,7 +297,7 @@ impl Connections {
 
     async fn time_out(&self, connection: &Connection) {
         loop {
-            let end = connection.last_used.get() + self.0.limits.idle_timeout;
+            let end = connection.end(self.0.limits.idle_timeout);
             if Instant::now() >= end {
                 return;
             }
@@ -299,6 +307,13 @@ impl Connections {
 }
 
 impl Connection {
+    /// When it is to be closed if nothing more happens. Octets that make no message, keep-alives among them, do not put
+    /// off the end of one that has sent no message yet.
+    fn end(&self, idle_timeout: Duration) -> Instant {
+        let idle = self.last_used.get() + idle_timeout;
+        self.first_message_by.get().map_or(idle, |first| first.min(idle))
+    }
+
     fn write(&self) {
         let Some(stream) = self.stream.get() else { return };
         let mut outgoing = self.outgoing.borrow_mut();
@@ -334,5 +349,41 @@ impl Connection {
                 }
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const IDLE: Duration = Duration::from_secs(3600);
+
+    fn connection(limits: TcpLimits) -> (Connections, Rc<Connection>) {
+        let connections = Connections::new(0, limits);
+        let connection = connections.add(SocketAddr::from(([192, 0, 2, 1], 5060))).unwrap();
+        (connections, connection)
+    }
+
+    #[test]
+    fn octets_that_make_no_message_do_not_put_off_the_first_message() {
+        let (_connections, connection) = connection(TcpLimits::default());
+        let start = connection.last_used.get();
+        let first = start + Duration::from_secs(32);
+        connection.first_message_by.set(Some(first));
+        connection.last_used.set(start + Duration::from_secs(31));
+        assert_eq!(connection.end(IDLE), first);
+    }
+
+    #[test]
+    fn after_the_first_message_only_silence_ends_a_connection() {
+        let (_connections, connection) = connection(TcpLimits::default());
+        assert_eq!(connection.end(IDLE), connection.last_used.get() + IDLE);
+    }
+
+    #[test]
+    fn connections_over_the_limit_are_refused() {
+        let (connections, _connection) = connection(TcpLimits { max_connections: 1, ..TcpLimits::default() });
+        let second = connections.add(SocketAddr::from(([192, 0, 2, 2], 5060)));
+        assert!(matches!(second, Err(SendError::TooManyConnections { limit: 1 })));
     }
 }
