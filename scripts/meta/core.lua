@@ -77,9 +77,9 @@ function Headers:remove(name) end
 ---@field port integer
 ---@field transport string
 
----Something that happened inside the server. Its other fields depend on its name.
+---Something that happened inside the server.
 ---@class Event
----@field name string
+---@field name string The module and the event: `registrar.expired`.
 
 ---Values that the script and functions leave for each other. They live as long as the request.
 ---@type table<string, any>
@@ -96,6 +96,9 @@ reply_route = {}
 ---Routes armed by `t_on_branch`: `function branch_route.name(msg) … end`.
 ---@type table<string, fun(msg: Msg)>
 branch_route = {}
+
+---Run for events of modules: `function event_route.registrar.expired(event) … end`.
+event_route = {}
 
 ---Runs a function again and again, in one worker, as long as the script is loaded.
 ---@param interval string|integer seconds, or text such as `"30s"`, `"5m"`

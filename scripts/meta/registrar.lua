@@ -33,3 +33,53 @@ function registered(table, uri) end
 ---@return boolean result whether there was one
 ---@return string? reason why not
 function unregister(table, uri, contact) end
+
+event_route.registrar = {}
+
+---@class registrar.added: Event
+---@field table string The location service: `location`.
+---@field aor string The address of record: `sip:alice@example.com`.
+---@field contact string The contact's URI.
+---@field expires integer Seconds that the binding has left, 0 when it is gone.
+---@field q number The contact's preference, 0 to 1.
+---@field call_id string Call-ID of the REGISTER that last wrote the binding.
+---@field user_agent string User-Agent of that REGISTER; empty without.
+---An address of record has a contact that it did not have.
+---@param event registrar.added
+function event_route.registrar.added(event) end
+
+---@class registrar.refreshed: Event
+---@field table string The location service: `location`.
+---@field aor string The address of record: `sip:alice@example.com`.
+---@field contact string The contact's URI.
+---@field expires integer Seconds that the binding has left, 0 when it is gone.
+---@field q number The contact's preference, 0 to 1.
+---@field call_id string Call-ID of the REGISTER that last wrote the binding.
+---@field user_agent string User-Agent of that REGISTER; empty without.
+---A contact was registered again: its expiry or anything else of it may differ.
+---@param event registrar.refreshed
+function event_route.registrar.refreshed(event) end
+
+---@class registrar.expired: Event
+---@field table string The location service: `location`.
+---@field aor string The address of record: `sip:alice@example.com`.
+---@field contact string The contact's URI.
+---@field expires integer Seconds that the binding has left, 0 when it is gone.
+---@field q number The contact's preference, 0 to 1.
+---@field call_id string Call-ID of the REGISTER that last wrote the binding.
+---@field user_agent string User-Agent of that REGISTER; empty without.
+---The time of a contact ran out.
+---@param event registrar.expired
+function event_route.registrar.expired(event) end
+
+---@class registrar.removed: Event
+---@field table string The location service: `location`.
+---@field aor string The address of record: `sip:alice@example.com`.
+---@field contact string The contact's URI.
+---@field expires integer Seconds that the binding has left, 0 when it is gone.
+---@field q number The contact's preference, 0 to 1.
+---@field call_id string Call-ID of the REGISTER that last wrote the binding.
+---@field user_agent string User-Agent of that REGISTER; empty without.
+---A contact was taken away by its user agent, the script or an administrator.
+---@param event registrar.removed
+function event_route.registrar.removed(event) end

@@ -8,7 +8,6 @@ use std::time::{Duration, Instant, SystemTime};
 
 use anyhow::{Context as _, Result};
 use signalbox::clock::Clock;
-use signalbox::functions;
 use signalbox::module::Host;
 use signalbox::module::host::TICK;
 use signalbox::module::set::{Configured, ModuleSet};
@@ -97,8 +96,7 @@ impl Site {
             secrets: Secrets::seeded(1),
         });
         let script = ScriptSource::read(&setup.script).with_context(|| setup.script.display().to_string())?;
-        let exports: Vec<_> = functions::exports().into_iter().chain(modules.exports().cloned()).collect();
-        let engine = ScriptEngine::new(&script, &exports, Limits::default(), &host.counter("panics"))?;
+        let engine = ScriptEngine::new(&script, &modules.exports(), Limits::default(), &host.counter("panics"))?;
         worker.set_engine(Rc::new(engine));
         let local = LocalSet::new();
         Ok(Self { worker: Some(worker), local, runtime, modules, host, clock, outbox, background: Some(background) })

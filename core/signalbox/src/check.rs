@@ -1,13 +1,9 @@
 //! `signalbox check`: settings and routing script, validated without starting anything.
 
-use std::sync::Arc;
-
 use anyhow::Result;
 use clap::Args;
-use signalbox::functions;
-use signalbox::module::export::{Call, Export};
+use signalbox::module::export::Exports;
 use signalbox::module::host::Counter;
-use signalbox::module::{Refusal, Signature};
 use signalbox::script::{ScriptEngine, ScriptSource};
 use signalbox::settings::Settings;
 
@@ -38,18 +34,11 @@ impl Check {
     }
 }
 
-/// Reads and compiles the routing script against the functions that the settings make available.
+/// Reads and compiles the routing script against the functions and events that the settings make available.
 fn script(settings: &Settings) -> Result<ScriptSource> {
     let core = &settings.core;
     let source = ScriptSource::read(&core.route_script)?;
-    let of_modules = settings.modules.iter().flat_map(|module| module.tables.functions.iter().cloned().map(Arc::new));
-    let exports: Vec<Export> = functions::signatures().into_iter().chain(of_modules).map(inert).collect();
+    let exports = Exports::inert(settings.modules.iter().map(|module| &module.tables));
     ScriptEngine::new(&source, &exports, core.limits.script, &Counter::default())?;
     Ok(source)
-}
-
-/// A function that has its name and its arguments but does nothing.
-fn inert(signature: Arc<Signature>) -> Export {
-    let call = Call::Plain(Arc::new(|_, _| Err(Refusal::no("only checking"))));
-    Export { signature, call }
 }

@@ -8,7 +8,7 @@ use signalbox::module::{Loader, doc};
 
 use crate::output;
 
-/// Prints what a module offers: parameters, functions, commands
+/// Prints what a module offers: parameters, functions, commands, events
 #[derive(Args)]
 #[command(after_help = "\
 Examples:
@@ -52,5 +52,5 @@ const CORE: &str = "The functions that are there without any module.";
 
 fn core() -> Tables {
     let functions = functions::signatures().iter().map(|signature| (**signature).clone()).collect();
-    Tables { name: "core", summary: CORE, parameters: Vec::new(), functions, commands: Vec::new() }
+    Tables { name: "core", summary: CORE, parameters: Vec::new(), functions, commands: Vec::new(), events: Vec::new() }
 }

@@ -7,7 +7,6 @@ use anyhow::{Context as _, Result};
 use clap::Args;
 use signalbox::admin::{AdminSocket, Operations, Registry, commands};
 use signalbox::clock::Clock;
-use signalbox::functions;
 use signalbox::logging::Logging;
 use signalbox::module::host::TICK;
 use signalbox::module::{Configured, Host, ModuleSet};
@@ -104,7 +103,7 @@ fn start(
         options: core.options(),
         host: host.clone(),
         clock: host.clock().clone(),
-        exports: functions::exports().into_iter().chain(modules.exports().cloned()).collect(),
+        exports: Arc::new(modules.exports()),
         script: ScriptSource::read(&core.route_script)?,
         limits: core.limits.script,
     };

@@ -6,6 +6,7 @@
 //! | [`location`], [`shard`], [`binding`] | bindings in memory, and the rules by which a REGISTER changes them |
 //! | [`tables`] | location services by name |
 //! | [`store`] | the table `location` in the database |
+//! | [`announce`] | who hears of changed bindings |
 //! | [`registrar`] | the parts together; the `Bindings` service |
 //! | [`save`], [`lookup`] | the functions |
 //! | [`commands`] | `signalbox ctl registrar …` |
@@ -16,6 +17,7 @@ use std::time::Duration;
 use signalbox::module::{Command, Declaration, Function, Host, Kind, Module, ModuleError, Parameter, Routes, Settings};
 use signalbox::services::bindings::Bindings;
 
+mod announce;
 mod binding;
 mod commands;
 mod location;
@@ -37,7 +39,7 @@ impl Module for Registrar {
     const NAME: &'static str = "registrar";
 
     fn declaration() -> Declaration<Self> {
-        Declaration::new("Keeps who can be reached where, as REGISTER requests say (RFC 3261 §10).")
+        let declaration = Declaration::new("Keeps who can be reached where, as REGISTER requests say (RFC 3261 §10).")
             .parameter(
                 Parameter::duration("default_expires", Duration::from_secs(3600))
                     .range(1..=YEAR)
@@ -115,7 +117,8 @@ impl Module for Registrar {
                     .parameter("aor", "such as sip:alice@example.com")
                     .parameter("contact", "the contact's URI; all when left out")
                     .run(commands::remove),
-            )
+            );
+        announce::events().into_iter().fold(declaration, Declaration::event)
     }
 
     async fn start(host: &Host, settings: &Settings) -> Result<Self, ModuleError> {

@@ -1,15 +1,15 @@
-//! The registrar as one value: the location services, their journal, and who wants to know of changes.
+//! The registrar as one value: the location services, their journal, and who hears of changes.
 
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::Arc;
 use std::time::Instant;
 
 use signalbox::clock::Clock;
 use signalbox::module::host::Counter;
 use signalbox::module::{Host, ModuleError, Settings};
-use signalbox::services::bindings::{Binding, BindingEvent, Bindings, Watcher};
+use signalbox::services::bindings::{Binding, Bindings, Watcher};
 use signalbox::storage::{Database, Write};
 
+use crate::announce::Audience;
 use crate::location::Limits;
 use crate::registration::{Lifetimes, Registration};
 use crate::rejection::Rejection;
@@ -27,8 +27,7 @@ pub(crate) struct State {
     pub(crate) counters: Counters,
     /// `None` when bindings are kept in memory only.
     database: Option<Database>,
-    watchers: RwLock<Vec<Watcher>>,
-    watched: AtomicBool,
+    audience: Audience,
 }
 
 pub(crate) struct Counters {
@@ -80,8 +79,7 @@ impl State {
             clock: host.clock().clone(),
             counters,
             database,
-            watchers: RwLock::default(),
-            watched: AtomicBool::new(false),
+            audience: Audience::new(host),
         }))
     }
 
@@ -117,7 +115,7 @@ impl State {
             table.location.take_back(aor, &pending.changes, self.clock.now());
             return Err(Rejection::NotStored { retry_after: error.retry_after() });
         }
-        self.announce(aor, &pending.changes);
+        self.audience.tell(&table.name, aor, &pending.changes, &self.clock);
         Ok(())
     }
 
@@ -133,7 +131,7 @@ impl State {
                 }
                 for (aor, changes) in &expired {
                     self.counters.expired.add(changes.len() as u64);
-                    self.announce(aor, changes);
+                    self.audience.tell(&table.name, aor, changes, &self.clock);
                 }
             });
         }
@@ -142,18 +140,6 @@ impl State {
     fn write(&self, table: &Table, aor: &str, changes: &Changes) -> Option<Write> {
         let database = self.database.as_ref()?;
         (!changes.is_empty()).then(|| store::write(database.journal(), &self.clock, &table.name, aor, changes))
-    }
-
-    fn announce(&self, aor: &str, changes: &Changes) {
-        if !self.watched.load(Ordering::Relaxed) {
-            return;
-        }
-        let watchers = self.watchers.read().unwrap_or_else(PoisonError::into_inner);
-        for change in changes {
-            let Some(record) = change.record() else { continue };
-            let event = BindingEvent { aor, change: change.kind, binding: record.view() };
-            watchers.iter().for_each(|watcher| watcher(&event));
-        }
     }
 }
 
@@ -165,8 +151,7 @@ impl Bindings for State {
     }
 
     fn watch(&self, watcher: Watcher) {
-        self.watchers.write().unwrap_or_else(PoisonError::into_inner).push(watcher);
-        self.watched.store(true, Ordering::Relaxed);
+        self.audience.add(watcher);
     }
 }
 

@@ -41,6 +41,16 @@ pub fn plain(module: &Tables) -> String {
             paragraph(&mut text, &format!("{name}: {doc}"));
         }
     }
+    if !module.events.is_empty() {
+        text.push_str("\nEVENTS, each with a route of the script: function event_route.module.event(event)\n");
+    }
+    for event in &module.events {
+        let _ = writeln!(text, "  {}.{}", module.name, event.name);
+        paragraph(&mut text, event.doc);
+        for (name, kind, doc) in &event.fields {
+            paragraph(&mut text, &format!("event.{name} ({kind}): {doc}"));
+        }
+    }
     text
 }
 
@@ -68,6 +78,13 @@ pub fn markdown(module: &Tables) -> String {
     for command in &module.commands {
         let parameters: String = command.parameters.iter().map(|(name, _)| format!(" [{name}]")).collect();
         let _ = writeln!(text, "| `{} {}{parameters}` | {} |", module.name, command.name, cell(command.doc));
+    }
+    if !module.events.is_empty() {
+        text.push_str("\n| event | what | fields |\n|---|---|---|\n");
+    }
+    for event in &module.events {
+        let fields = event.fields.iter().map(|(name, ..)| format!("`{name}`")).collect::<Vec<_>>().join(", ");
+        let _ = writeln!(text, "| `{}.{}` | {} | {fields} |", module.name, event.name, cell(event.doc));
     }
     text
 }

@@ -11,11 +11,14 @@ use futures_util::future::{BoxFuture, LocalBoxFuture};
 use serde_json::Value as Json;
 
 use super::command::{CommandBody, CommandFuture, Usage};
+use super::event::{Event, EventName};
 use super::function::Body;
 use super::{
-    Arguments, CommandError, Declaration, Function, Host, Module, ModuleError, Outcome, Parameter, Settings, Signature,
+    Arguments, CommandError, Declaration, Function, Host, Module, ModuleError, Outcome, Parameter, Refusal, Settings,
+    Signature,
 };
 use crate::context::Context;
+use crate::functions;
 
 /// A module that is loaded but not started: the erased form of a [`Module`] type.
 pub trait ModuleEntry: Send + Sync {
@@ -35,6 +38,14 @@ pub struct Tables {
     pub parameters: Vec<Parameter>,
     pub functions: Vec<Signature>,
     pub commands: Vec<Usage>,
+    pub events: Vec<Event>,
+}
+
+/// What a script is loaded with: the functions that it may call, the events that it may have routes for.
+#[derive(Clone, Default)]
+pub struct Exports {
+    pub functions: Vec<Export>,
+    pub events: Vec<EventName>,
 }
 
 /// A module that has started.
@@ -42,6 +53,7 @@ pub struct Running {
     pub name: &'static str,
     pub exports: Vec<Export>,
     pub commands: Vec<CommandExport>,
+    pub events: Vec<EventName>,
     life: Box<dyn Life>,
 }
 
@@ -107,6 +119,25 @@ macro_rules! export_module {
     };
 }
 
+impl Exports {
+    /// Those of the core and of these modules, before any of them has started: functions that have their names and check their arguments,
+    /// and do nothing.
+    pub fn inert<'a>(modules: impl IntoIterator<Item = &'a Tables>) -> Self {
+        let mut exports = Self { functions: functions::exports(), events: Vec::new() };
+        for module in modules {
+            let signatures = module.functions.iter().cloned().map(Arc::new);
+            let call = Call::Plain(Arc::new(|_, _| Err(Refusal::no("the module has not started"))));
+            exports.functions.extend(signatures.map(|signature| Export { signature, call: call.clone() }));
+            exports.events.extend(event_names(module.name, &module.events));
+        }
+        exports
+    }
+}
+
+fn event_names(module: &'static str, events: &[Event]) -> impl Iterator<Item = EventName> {
+    events.iter().map(move |event| EventName { module, event: event.name })
+}
+
 impl Running {
     /// Tells the module that all have started.
     pub fn ready(&self, host: &Host) -> Result<(), ModuleError> {
@@ -161,13 +192,14 @@ impl<M: Module> ModuleEntry for Typed<M> {
     }
 
     fn tables(&self) -> Tables {
-        let Declaration { summary, parameters, functions, commands } = M::declaration();
+        let Declaration { summary, parameters, functions, commands, events } = M::declaration();
         Tables {
             name: M::NAME,
             summary,
             parameters,
             functions: functions.into_iter().map(|function| function.signature).collect(),
             commands: commands.into_iter().map(|command| command.usage).collect(),
+            events,
         }
     }
 
@@ -184,6 +216,7 @@ impl<M: Module> ModuleEntry for Typed<M> {
                 name: M::NAME,
                 commands: commands.collect(),
                 exports: bind_functions(&module, declaration.functions),
+                events: event_names(M::NAME, &declaration.events).collect(),
                 life: Box::new(Started(module)),
             })
         })

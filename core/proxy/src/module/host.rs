@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use tokio::runtime::Handle;
 
+use super::event::{EventName, EventSource, Events};
 use crate::clock::Clock;
 use crate::storage::Storage;
 use crate::transactions::OutgoingRequest;
@@ -28,6 +29,7 @@ struct Inner {
     services: RwLock<HashMap<TypeId, Box<dyn Any + Send + Sync>>>,
     counters: RwLock<BTreeMap<&'static str, Counter>>,
     workers: OnceLock<Workers>,
+    events: Arc<Events>,
 }
 
 type Tick = Arc<dyn Fn(Instant) + Send + Sync>;
@@ -45,14 +47,16 @@ impl Host {
 
     /// As [`new`](Self::new), with databases opened in another way than usual, or another time.
     pub fn with_storage(runtime: Handle, storage: Storage, clock: Clock) -> Self {
+        let lost = Counter::default();
         Self(Arc::new(Inner {
             runtime,
             storage,
             clock,
             ticks: RwLock::default(),
             services: RwLock::default(),
-            counters: RwLock::default(),
+            counters: RwLock::new(BTreeMap::from([("events_lost", lost.clone())])),
             workers: OnceLock::new(),
+            events: Arc::new(Events::new(lost)),
         }))
     }
 
@@ -110,8 +114,19 @@ impl Host {
     }
 
     pub(crate) fn set_workers(&self, workers: Workers) {
+        self.0.events.set_workers(workers.clone());
         // A host serves one server: the first one.
         let _ = self.0.workers.set(workers);
+    }
+
+    /// Where the event of this name, a row of the declaration of `module`, is raised.
+    pub fn event(&self, module: &'static str, event: &'static str) -> EventSource {
+        self.0.events.source(&EventName { module, event })
+    }
+
+    /// Names the events that the script has routes for from now on.
+    pub(crate) fn want_events<'a>(&self, names: impl Iterator<Item = &'a str> + Clone) {
+        self.0.events.want(names);
     }
 
     /// The counter of this name, such as `registrar_rejected`; made at first use.
@@ -179,6 +194,6 @@ mod tests {
         let (_runtime, host) = host();
         host.counter("panics").increment();
         host.counter("panics").add(2);
-        assert_eq!(host.counters(), [("panics", 3)]);
+        assert_eq!(host.counters(), [("events_lost", 0), ("panics", 3)]);
     }
 }

@@ -7,6 +7,7 @@
 //! | [`function`] | `Function` rows: what a routing script may call, and in which routes |
 //! | [`value`] | values that cross between script and module |
 //! | [`command`] | `Command` rows: what `signalbox ctl` may ask |
+//! | [`event`] | `Event` rows: what the script may hear of |
 //! | [`host`] | `Host`: what a module gets from the core |
 //! | [`doc`] | tables as text: `signalbox doc`, READMEs |
 //! | [`export`] | the erased form of a module, and `export_module!` |
@@ -21,6 +22,7 @@ use std::sync::Arc;
 pub mod command;
 pub mod declaration;
 pub mod doc;
+pub mod event;
 pub mod export;
 pub mod function;
 pub mod host;
@@ -33,6 +35,7 @@ pub mod value;
 
 pub use command::{Command, CommandError};
 pub use declaration::Declaration;
+pub use event::{Event, EventSource};
 pub use export::ModuleEntry;
 pub use function::{Argument, Function, Kind, Outcome, Refusal, Routes, Signature};
 pub use host::Host;
@@ -49,7 +52,7 @@ pub trait Module: Sized + Send + Sync + 'static {
     /// The name in `loadmodule "name"` and `modparam("name", …)`.
     const NAME: &'static str;
 
-    /// What the module offers: parameters, functions, commands. Called before [`start`](Self::start), without side effects.
+    /// What the module offers: parameters, functions, commands, events. Called before [`start`](Self::start), without side effects.
     fn declaration() -> Declaration<Self>;
 
     /// Opens what the module needs and reloads its state. Runs on the background runtime before any worker starts,

@@ -1,7 +1,8 @@
 //! The modules of a server: configured, started, stopped.
 
-use super::export::{CommandExport, Export, Running, Tables};
+use super::export::{CommandExport, Exports, Running, Tables};
 use super::{Host, ModuleEntry, ModuleError, Settings};
+use crate::functions;
 
 /// A module that `loadmodule` loaded, with the parameters set so far.
 pub struct Configured {
@@ -69,9 +70,14 @@ impl ModuleSet {
         self.running.iter().map(|module| module.name)
     }
 
-    /// The script functions of all modules.
-    pub fn exports(&self) -> impl Iterator<Item = &Export> {
-        self.running.iter().flat_map(|module| &module.exports)
+    /// What a script gets: the core's functions, and the functions and events of all modules.
+    pub fn exports(&self) -> Exports {
+        let mut exports = Exports { functions: functions::exports(), events: Vec::new() };
+        for module in &self.running {
+            exports.functions.extend_from_slice(&module.exports);
+            exports.events.extend_from_slice(&module.events);
+        }
+        exports
     }
 
     /// The admin commands of all modules.

@@ -11,12 +11,13 @@ use mlua::{Error, Function, Lua, Table};
 
 use super::call::Binder;
 use super::current::Current;
+use super::event::EventRoutes;
 use super::headers::Avp;
 use super::message::{Msg, Which};
 use super::value::into_lua;
 use super::{Limits, ScriptError, ScriptSource, sandbox};
 use crate::context::Context;
-use crate::module::export::Export;
+use crate::module::export::Exports;
 use crate::module::host::Counter;
 use crate::module::parameter::parse_duration;
 use crate::module::{Routes, Value};
@@ -50,7 +51,7 @@ pub enum Route<'a> {
     Reply(&'a str),
     /// `branch_route.name(msg)`.
     Branch(&'a str),
-    /// `event_route(event)`, with `event.name` and the fields of this value.
+    /// `event_route.module.event(event)` of an event by its full name; `event` has these fields and its name.
     Event(&'a str, &'a [(String, Value)]),
     /// The function of a timer, by its place in [`ScriptEngine::timers`].
     Timer(usize),
@@ -90,20 +91,20 @@ pub(super) struct RouteNames(Vec<(Routes, String)>);
 struct RouteFunctions {
     request: Option<Function>,
     named: Vec<(Routes, BTreeMap<String, Function>)>,
-    event: Option<Function>,
+    events: BTreeMap<String, Function>,
     start: Option<Function>,
     timers: Vec<(Duration, Function)>,
 }
 
 impl ScriptEngine {
-    /// Compiles a script and runs its top level. `exports` become global functions; `panics` counts those that panic.
+    /// Compiles a script and runs its top level. Exported functions become global ones; `panics` counts those that panic.
     pub fn new(
         source: &ScriptSource,
-        exports: &[Export],
+        exports: &Exports,
         limits: Limits,
         panics: &Counter,
     ) -> Result<Self, ScriptError> {
-        let exported: Rc<[&'static str]> = exports.iter().map(|export| export.signature.name).collect();
+        let exported: Rc<[&'static str]> = exports.functions.iter().map(|export| export.signature.name).collect();
         let known = exported.clone();
         Self::load(source, exports, limits, panics, exported).map_err(|error| match error {
             Load::Script(error) => error,
@@ -113,7 +114,7 @@ impl ScriptEngine {
 
     fn load(
         source: &ScriptSource,
-        exports: &[Export],
+        exports: &Exports,
         limits: Limits,
         panics: &Counter,
         exported: Rc<[&'static str]>,
@@ -123,12 +124,14 @@ impl ScriptEngine {
         let names = Rc::<RefCell<RouteNames>>::default();
         let binder = Binder { lua: &lua, current: &current, names: &names, panics };
         let globals = lua.globals();
-        for export in exports {
+        for export in &exports.functions {
             globals.set(export.signature.name, binder.bind(export)?)?;
         }
         for (_, table) in NAMED {
             globals.set(table, lua.create_table()?)?;
         }
+        let events = EventRoutes::new(&lua, &exports.events)?;
+        globals.set("event_route", events.table())?;
         let timers = lua.create_table()?;
         globals.set("every", every(&lua, timers.clone())?)?;
         globals.set("avp", Avp(current.clone()))?;
@@ -139,12 +142,12 @@ impl ScriptEngine {
         current.set_budget(limits.instructions);
         lua.load(&*source.text).set_name(format!("@{}", source.name)).exec()?;
 
-        let routes = RouteFunctions::collect(&globals, &timers, source)?;
+        let routes = RouteFunctions::collect(&globals, (&timers, &events), source)?;
         *names.borrow_mut() = routes.names();
         Ok(Self { lua, current, names, routes, msg, limits, source: source.clone(), exported })
     }
 
-    /// Prepares a run of a route. A route that the script doesn't define fails, except that a missing `event_route` or
+    /// Prepares a run of a route. A route that the script doesn't define fails, except that a missing event route or
     /// `on_start` does nothing.
     pub fn call(&self, route: Route<'_>, context: Context) -> Run {
         let state = match self.begin_call(route) {
@@ -172,7 +175,7 @@ impl ScriptEngine {
                     self.routes.named(route.kind(), name).ok_or_else(|| self.no_route(route.kind(), name))?;
                 Some(with_msg(function))
             }
-            Route::Event(name, fields) => match &self.routes.event {
+            Route::Event(name, fields) => match self.routes.events.get(name) {
                 Some(function) => Some(function.call_async(self.event(name, fields).map_err(|e| self.error(&e))?)),
                 None => None,
             },
@@ -184,6 +187,11 @@ impl ScriptEngine {
     /// The intervals of the script's timers. One worker runs them for all.
     pub fn timers(&self) -> impl Iterator<Item = Duration> {
         self.routes.timers.iter().map(|(interval, _)| *interval)
+    }
+
+    /// The full names of the events that the script has routes for.
+    pub fn events(&self) -> impl Iterator<Item = &str> + Clone {
+        self.routes.events.keys().map(String::as_str)
     }
 
     /// Memory of the Lua state, in bytes.
@@ -198,7 +206,7 @@ impl ScriptEngine {
             Route::Failure(name) | Route::Reply(name) | Route::Branch(name) => {
                 self.names.borrow().contains(route.kind(), name)
             }
-            Route::Event(..) => self.routes.event.is_some(),
+            Route::Event(name, _) => self.routes.events.contains_key(name),
             Route::Timer(index) => index < self.routes.timers.len(),
             Route::Start => self.routes.start.is_some(),
         }
@@ -283,7 +291,7 @@ impl RouteNames {
 
 impl RouteFunctions {
     /// Finds what the script has defined.
-    fn collect(globals: &Table, timers: &Table, source: &ScriptSource) -> Result<Self, Load> {
+    fn collect(globals: &Table, (timers, events): (&Table, &EventRoutes), source: &ScriptSource) -> Result<Self, Load> {
         let function = |name: &str| match globals.get(name) {
             Ok(mlua::Value::Nil) => Ok(None),
             Ok(mlua::Value::Function(function)) => Ok(Some(function)),
@@ -318,7 +326,14 @@ impl RouteFunctions {
                 nearest: None,
             }));
         }
-        Ok(Self { request, named, event: function("event_route")?, start: function("on_start")?, timers: schedule })
+        let events = match globals.get("event_route")? {
+            mlua::Value::Table(table) if table == *events.table() => events.collect()?,
+            _ => {
+                let expected = "filled, not replaced: function event_route.registrar.expired(event) … end";
+                return Err(Load::shape(source, "event_route", expected));
+            }
+        };
+        Ok(Self { request, named, events, start: function("on_start")?, timers: schedule })
     }
 
     fn named(&self, kind: Routes, name: &str) -> Option<&Function> {

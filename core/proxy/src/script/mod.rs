@@ -7,6 +7,7 @@
 //! | [`current`] | which request the running code belongs to |
 //! | [`call`] | exported functions as Lua functions |
 //! | `message`, `address`, `headers` | `msg`, its parts, and `avp` |
+//! | [`event`] | the table `event_route` |
 //! | [`sandbox`] | what of Lua's library a script gets |
 //! | [`settings`] | the settings file |
 //! | [`stubs`] | what editors are told of all this |
@@ -35,6 +36,7 @@ mod call;
 mod current;
 mod engine;
 mod error;
+mod event;
 mod headers;
 mod message;
 mod sandbox;

@@ -8,7 +8,7 @@ use super::address::{ADDRESS_FIELDS, URI_FIELDS};
 use super::headers::HEADER_METHODS;
 use super::message::FIELDS;
 use crate::module::export::Tables;
-use crate::module::{Kind, Signature};
+use crate::module::{Event, Kind, Signature};
 
 /// The first lines of every stub file.
 const HEAD: &str = "---@meta\n-- Generated from the tables in the code; `make stubs` writes it anew.\n";
@@ -21,9 +21,9 @@ const ALWAYS: &str = r#"
 ---@field port integer
 ---@field transport string
 
----Something that happened inside the server. Its other fields depend on its name.
+---Something that happened inside the server.
 ---@class Event
----@field name string
+---@field name string The module and the event: `registrar.expired`.
 
 ---Values that the script and functions leave for each other. They live as long as the request.
 ---@type table<string, any>
@@ -40,6 +40,9 @@ reply_route = {}
 ---Routes armed by `t_on_branch`: `function branch_route.name(msg) … end`.
 ---@type table<string, fun(msg: Msg)>
 branch_route = {}
+
+---Run for events of modules: `function event_route.registrar.expired(event) … end`.
+event_route = {}
 
 ---Runs a function again and again, in one worker, as long as the script is loaded.
 ---@param interval string|integer seconds, or text such as `"30s"`, `"5m"`
@@ -87,7 +90,23 @@ pub fn module(tables: &Tables) -> String {
     let mut text = HEAD.to_owned();
     push(&mut text, format_args!("-- {}: {}\n", tables.name, tables.summary));
     tables.functions.iter().for_each(|signature| function(&mut text, signature));
+    if !tables.events.is_empty() {
+        push(&mut text, format_args!("\nevent_route.{} = {{}}\n", tables.name));
+    }
+    tables.events.iter().for_each(|one| event(&mut text, tables.name, one));
     text
+}
+
+fn event(text: &mut String, module: &str, event: &Event) {
+    let Event { name, doc, fields } = event;
+    push(text, format_args!("\n---@class {module}.{name}: Event\n"));
+    for (field, kind, doc) in fields {
+        push(text, format_args!("---@field {field} {kind} {doc}\n"));
+    }
+    push(
+        text,
+        format_args!("---{doc}\n---@param event {module}.{name}\nfunction event_route.{module}.{name}(event) end\n"),
+    );
 }
 
 fn class<'a>(text: &mut String, name: &str, doc: &str, fields: impl IntoIterator<Item = (&'a str, &'a str, &'a str)>) {

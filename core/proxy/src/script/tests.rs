@@ -12,7 +12,8 @@ use super::{Begun, Limits, Route, ScriptEngine, ScriptError, ScriptSource};
 use crate::clock::Clock;
 use crate::context::Context;
 use crate::functions;
-use crate::module::export::bind_functions;
+use crate::module::event::EventName;
+use crate::module::export::{Exports, bind_functions};
 use crate::module::{Function, Host, Kind, Refusal, Routes, Value};
 use crate::transport::network::Outbox;
 use crate::transport::{Flow, Network, Protocol};
@@ -54,8 +55,10 @@ impl Stage {
     }
 
     fn load_with(&self, script: &str, limits: Limits) -> Result<ScriptEngine, ScriptError> {
-        let mut exports = functions::exports();
-        exports.extend(bind_functions(&Arc::new(Extra), extra()));
+        let mut functions = functions::exports();
+        functions.extend(bind_functions(&Arc::new(Extra), extra()));
+        let events = ["added", "expired"].map(|event| EventName { module: "registrar", event }).to_vec();
+        let exports = Exports { functions, events };
         ScriptEngine::new(&ScriptSource::new("r.lua", script), &exports, limits, &self.host.counter("panics"))
     }
 
@@ -286,7 +289,7 @@ fn named_routes_events_timers_and_the_start_are_found() {
     let script = "
         function route(msg) t_on_failure('busy') end
         function failure_route.busy(msg) avp.failure = true end
-        function event_route(event) avp.event = event.name .. event.aor end
+        function event_route.registrar.expired(event) avp.event = event.name .. event.aor end
         function on_start() avp.started = true end
         every('30s', function() on_timer() avp.timer = true end)";
     let engine = Rc::new(stage.load(script).unwrap());
@@ -294,15 +297,19 @@ fn named_routes_events_timers_and_the_start_are_found() {
     assert_eq!(engine.timers().collect::<Vec<_>>(), [Duration::from_secs(30)]);
     let fields = [("aor".to_owned(), Value::from(" sip:a@b"))];
     let context = stage.request();
-    for route in
-        [Route::Request, Route::Failure("busy"), Route::Event("expired", &fields), Route::Start, Route::Timer(0)]
-    {
+    for route in [
+        Route::Request,
+        Route::Failure("busy"),
+        Route::Event("registrar.expired", &fields),
+        Route::Start,
+        Route::Timer(0),
+    ] {
         ended(engine.call(route, context.clone()).begin()).unwrap();
     }
     for name in ["failure", "started", "timer"] {
         assert_eq!(avp(&context, name), Value::Boolean(true), "{name}");
     }
-    assert_eq!(avp(&context, "event"), "expired sip:a@b".into());
+    assert_eq!(avp(&context, "event"), "registrar.expired sip:a@b".into());
     let error = ended(engine.call(Route::Failure("bsy"), context).begin()).unwrap_err();
     assert_eq!(error.to_string(), "r.lua: there is no failure_route \"bsy\"; did you mean \"busy\"?");
 }
@@ -315,6 +322,19 @@ fn a_script_with_a_mistake_is_not_loaded() {
         ("x = 1", "there is no function \"route\""),
         ("function route() end\nfailure_route.busy = 5", "r.lua: failure_route.busy must be a function"),
         ("t_relay()", "t_relay may not be called while the script is being loaded"),
+        (
+            "function route() end\nfunction event_route.registrar.expierd(event) end",
+            "r.lua:2: there is no event registrar.expierd; did you mean registrar.expired?",
+        ),
+        (
+            "function route() end\nfunction event_route.registar.expired(event) end",
+            "r.lua:2: no loaded module registar raises events; did you mean event_route.registrar?",
+        ),
+        (
+            "function route() end\nevent_route.registrar.added = 5",
+            "r.lua:2: event_route.registrar.added must be a function, not a integer",
+        ),
+        ("function route() end\nfunction event_route(event) end", "r.lua: event_route must be filled, not replaced"),
         ("function route() end\nevery('soon', route)", "r.lua:2: every takes seconds"),
     ] {
         let found = stage.load(script).err().unwrap().to_string();

@@ -3,9 +3,12 @@
 use std::future::{Future, poll_fn};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
+use std::sync::Arc;
 
 use crate::context::Context;
+use crate::module::event::Occurrence;
 use crate::script::{self, Begun, ScriptError};
+use crate::transport::Flow;
 
 use super::Worker;
 
@@ -17,6 +20,7 @@ pub enum Route {
     Reply(Rc<str>),
     Branch(Rc<str>),
     Timer(usize),
+    Event(Arc<Occurrence>),
     Start,
 }
 
@@ -28,6 +32,7 @@ impl Route {
             Self::Reply(name) => script::Route::Reply(name),
             Self::Branch(name) => script::Route::Branch(name),
             Self::Timer(index) => script::Route::Timer(*index),
+            Self::Event(event) => script::Route::Event(&event.name, &event.fields),
             Self::Start => script::Route::Start,
         }
     }
@@ -64,6 +69,16 @@ impl Worker {
                 });
             }
         }
+    }
+
+    /// Runs a route that has no request, then `then`.
+    pub(crate) fn run_without_request(&self, route: Route, then: impl FnOnce() + 'static) {
+        // Invariant: a server without listeners does not start.
+        let listener = &self.listeners()[0];
+        let local =
+            Flow { protocol: listener.protocol, local: listener.address, remote: listener.address, connection: None };
+        let context = Context::without_request(self, route.as_script().kind(), local);
+        self.run_route(route, context, move |_, _| then());
     }
 
     fn script_ended(&self, context: &Context, result: Result<(), ScriptError>) {

@@ -14,14 +14,13 @@ use super::run::Bound;
 use super::state::{Parts, Secrets};
 use super::{Options, Route, Worker, Workers};
 use crate::clock::Clock;
-use crate::context::Context;
-use crate::module::export::Export;
-use crate::module::{Host, Routes};
+use crate::module::Host;
+use crate::module::export::Exports;
 use crate::script::{Limits, ScriptEngine, ScriptError, ScriptSource};
 use crate::transport::network::Sockets;
 use crate::transport::tcp::{self, Connections};
 use crate::transport::udp::{self, UdpSockets};
-use crate::transport::{Flow, Network, Protocol};
+use crate::transport::{Network, Protocol};
 
 /// What a server is started with.
 #[derive(Clone)]
@@ -29,8 +28,8 @@ pub struct Setup {
     pub options: Options,
     pub host: Host,
     pub clock: Clock,
-    /// The functions that the script can call.
-    pub exports: Arc<[Export]>,
+    /// The functions that the script can call, and the events that it may have routes for.
+    pub exports: Arc<Exports>,
     pub script: ScriptSource,
     pub limits: Limits,
 }
@@ -249,7 +248,7 @@ impl Worker {
 
     /// Runs `on_start` and starts the script's timers.
     fn begin_script(&self) {
-        self.run_route(Route::Start, self.without_request(Routes::START), |_, _| {});
+        self.run_without_request(Route::Start, || {});
         self.begin_timers();
     }
 
@@ -265,19 +264,11 @@ impl Worker {
                     if !worker.engine().is_some_and(|present| Rc::ptr_eq(&present, &engine)) {
                         return;
                     }
-                    worker.run_route(Route::Timer(index), worker.without_request(Routes::TIMER), |_, _| {});
+                    worker.run_without_request(Route::Timer(index), || {});
                     worker.end_of_batch();
                 }
             });
         }
-    }
-
-    fn without_request(&self, kind: Routes) -> Context {
-        // Invariant: a server without listeners does not start.
-        let listener = &self.listeners()[0];
-        let local =
-            Flow { protocol: listener.protocol, local: listener.address, remote: listener.address, connection: None };
-        Context::without_request(self, kind, local)
     }
 
     /// The worker in a few figures.

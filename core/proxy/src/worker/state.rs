@@ -195,6 +195,7 @@ impl Worker {
 
     /// Routes by another script from now on; what is suspended in the old one ends there.
     pub fn set_engine(&self, engine: Rc<ScriptEngine>) {
+        self.host().want_events(engine.events());
         *self.0.engine.borrow_mut() = Some(engine);
     }
 
