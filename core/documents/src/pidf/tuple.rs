@@ -1,0 +1,118 @@
+//! One way to reach the presentity, and its state (RFC 3863 §4.1.2).
+
+use super::error::{push_bounded, push_extension, set_once};
+use super::{Contact, MAX_NOTES, Note, PidfError, Timestamp};
+use crate::xml::{Element, Fragment, push_value};
+
+/// One way to reach the presentity, and its state (§4.1.2).
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Tuple {
+    /// Unique among the tuples of the document.
+    pub id: String,
+    pub basic: Option<Basic>,
+    pub status_extensions: Vec<Fragment>,
+    pub extensions: Vec<Fragment>,
+    pub contact: Option<Contact>,
+    pub notes: Vec<Note>,
+    pub timestamp: Option<Timestamp>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Basic {
+    Open,
+    Closed,
+}
+impl Tuple {
+    pub(super) fn read(element: Element<'_>, namespace: &str) -> Result<Self, PidfError> {
+        let id = element.attribute("id").filter(|id| !id.is_empty()).ok_or(PidfError::TupleId)?;
+        let mut tuple = Self { id: id.to_owned(), ..Self::default() };
+        let mut status = None;
+        for child in element.children() {
+            match (child.namespace() == namespace, child.name()) {
+                (true, "status") => set_once(&mut status, child, "status")?,
+                (true, "contact") => set_once(&mut tuple.contact, Contact::read(child), "contact")?,
+                (true, "note") => push_bounded(&mut tuple.notes, Note::read(child), MAX_NOTES, "note")?,
+                (true, "timestamp") => {
+                    let timestamp = Timestamp::parse(child.text()).ok_or(PidfError::Timestamp)?;
+                    set_once(&mut tuple.timestamp, timestamp, "timestamp")?;
+                }
+                (true, _) => {}
+                (false, _) => push_extension(&mut tuple.extensions, child)?,
+            }
+        }
+        tuple.read_status(status.ok_or(PidfError::Status)?, namespace)?;
+        Ok(tuple)
+    }
+
+    fn read_status(&mut self, status: Element<'_>, namespace: &str) -> Result<(), PidfError> {
+        for child in status.children() {
+            match (child.namespace() == namespace, child.name()) {
+                (true, "basic") => {
+                    // baresip publishes "unknown" until its user chooses: only "open" says that somebody is there.
+                    let basic = Basic::parse(child.text()).unwrap_or(Basic::Closed);
+                    set_once(&mut self.basic, basic, "basic")?;
+                }
+                (true, _) => {}
+                (false, _) => push_extension(&mut self.status_extensions, child)?,
+            }
+        }
+        // Elements of PIDF's own namespace that it doesn't define say nothing.
+        if self.basic.is_none() && self.status_extensions.is_empty() { Err(PidfError::Status) } else { Ok(()) }
+    }
+
+    /// Appends the element. Its id gets the prefix, so that tuples of several publishers can stand in one document.
+    pub fn write(&self, out: &mut String, id_prefix: &str) {
+        out.push_str("<tuple id=\"");
+        out.push_str(id_prefix);
+        push_value(out, &self.id);
+        out.push_str("\"><status>");
+        if let Some(basic) = self.basic {
+            out.push_str("<basic>");
+            out.push_str(basic.as_str());
+            out.push_str("</basic>");
+        }
+        self.status_extensions.iter().for_each(|extension| out.push_str(extension.as_str()));
+        out.push_str("</status>");
+        self.extensions.iter().for_each(|extension| out.push_str(extension.as_str()));
+        if let Some(contact) = &self.contact {
+            contact.write(out);
+        }
+        self.notes.iter().for_each(|note| note.write(out));
+        if let Some(timestamp) = &self.timestamp {
+            out.push_str("<timestamp>");
+            out.push_str(timestamp.as_str());
+            out.push_str("</timestamp>");
+        }
+        out.push_str("</tuple>");
+    }
+}
+
+impl Basic {
+    pub fn parse(text: &str) -> Option<Self> {
+        match text {
+            "open" => Some(Self::Open),
+            "closed" => Some(Self::Closed),
+            _ => None,
+        }
+    }
+
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Open => "open",
+            Self::Closed => "closed",
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tuples_of_two_publishers_get_ids_that_differ() {
+        let tuple = Tuple { id: "a\"b".to_owned(), basic: Some(Basic::Closed), ..Tuple::default() };
+        let mut out = String::new();
+        tuple.write(&mut out, "p1-");
+        assert_eq!(out, "<tuple id=\"p1-a&quot;b\"><status><basic>closed</basic></status></tuple>");
+    }
+}
