@@ -130,7 +130,9 @@ pub(crate) fn run_signalbox(place: &Place, arguments: &[&str]) -> Output {
 /// Settings for registrar, digest and presence with everything in one SQLite file, and the shipped presence script.
 pub(crate) fn settings(place: &Place) -> String {
     let server = place.server();
-    let mut text = format!("listen {{ \"udp:{server}\", \"tcp:{server}\" }}\nalias {{ \"{DOMAIN}\" }}\n");
+    // sipsak names the server by its address without the port.
+    let own = format!("alias {{ \"{DOMAIN}\", \"{}\" }}\n", place.address);
+    let mut text = format!("listen {{ \"udp:{server}\", \"tcp:{server}\" }}\n{own}");
     for module in ["registrar", "auth", "pa", "im_auth"] {
         text.push_str(&format!("loadmodule \"{module}\"\n"));
     }
