@@ -35,6 +35,7 @@ alias { "localhost", "example.com" }
 --   first_message_timeout = "32s",  -- for the first whole message of a new TCP connection
 --   drain_timeout = "5s",           -- a stop waits so long for transactions under way
 --   overload_delay = "50ms",        -- requests that waited longer in a full socket are refused with 503
+--   wakeups = 2000,                 -- a second, of one worker, while there is little to do each time: it rests in between
 -- }
 
 -- Timers of transactions (RFC 3261 §17, table 4).

@@ -58,6 +58,8 @@ pub struct ServerLimits {
     pub drain_timeout: Duration,
     /// How long new requests may have waited in a worker's sockets before they are refused with 503.
     pub overload_delay: Duration,
+    /// How often a worker is woken in a second at the most when there is little to do each time.
+    pub wakeups: u32,
 }
 
 /// Most worker threads that can be set: the branch that a worker writes has room for this many.
@@ -93,6 +95,7 @@ impl Default for ServerLimits {
             tcp: options.tcp,
             drain_timeout: options.drain_timeout,
             overload_delay: options.overload_delay,
+            wakeups: options.wakeups,
         }
     }
 }
@@ -111,6 +114,7 @@ impl CoreSettings {
             server_header: self.server_header.clone(),
             drain_timeout: self.limits.drain_timeout,
             overload_delay: self.limits.overload_delay,
+            wakeups: self.limits.wakeups,
         }
     }
 }

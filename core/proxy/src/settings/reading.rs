@@ -207,6 +207,7 @@ fn limits(reading: &mut Reading, values: &[Value]) -> Result<(), String> {
         Parameter::duration("first_message_timeout", default.tcp.first_message_timeout).range(1..=3600),
         Parameter::duration("drain_timeout", default.drain_timeout).range(0..=3600),
         Parameter::duration("overload_delay", default.overload_delay).range(0..=60),
+        Parameter::integer("wakeups", default.wakeups.into()).range(100..=1_000_000),
     ];
     let settings = checked(&rows, record(values)?)?;
     // The ranges above leave room for no loss.
@@ -221,6 +222,7 @@ fn limits(reading: &mut Reading, values: &[Value]) -> Result<(), String> {
         },
         drain_timeout: settings.duration("drain_timeout"),
         overload_delay: settings.duration("overload_delay"),
+        wakeups: u32::try_from(settings.integer("wakeups")).unwrap_or(u32::MAX),
     };
     Ok(())
 }

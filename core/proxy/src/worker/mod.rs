@@ -9,6 +9,7 @@
 //! | [`route`] | running the script |
 //! | [`mailbox`] | what reaches a worker from other threads |
 //! | [`run`], [`inbox`] | the event loop, and the datagrams that wait in it |
+//! | [`rest`] | how often a worker is woken when there is little to do |
 //! | [`server`] | all workers of a server: start, reload, drain, stop |
 
 pub mod counters;
@@ -16,6 +17,7 @@ mod inbox;
 pub mod mailbox;
 pub mod options;
 pub mod receive;
+mod rest;
 pub mod route;
 pub mod run;
 pub mod server;

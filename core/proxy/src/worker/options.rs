@@ -25,6 +25,8 @@ pub struct Options {
     pub drain_timeout: Duration,
     /// How long new requests may have waited for their turn before they are refused with 503.
     pub overload_delay: Duration,
+    /// How often a worker is woken in a second at the most when there is little to do each time.
+    pub wakeups: u32,
 }
 
 impl Default for Options {
@@ -38,6 +40,7 @@ impl Default for Options {
             server_header: String::new(),
             drain_timeout: Duration::from_secs(5),
             overload_delay: Duration::from_millis(50),
+            wakeups: 2000,
         }
     }
 }

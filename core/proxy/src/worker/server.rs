@@ -6,13 +6,14 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::mpsc;
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 use tokio::sync::{oneshot, watch};
 use tokio::task::LocalSet;
 
 use super::run::Bound;
 use super::state::{Parts, Secrets};
-use super::{Options, Route, Worker, Workers};
+use super::{Options, Route, Worker, Workers, rest};
 use crate::clock::Clock;
 use crate::module::Host;
 use crate::module::export::Exports;
@@ -204,7 +205,10 @@ struct Starting {
 
 impl Starting {
     fn run(self) {
-        let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
+        let length = Duration::from_secs(1) / self.setup.options.wakeups.max(1);
+        let mut runtime = tokio::runtime::Builder::new_current_thread();
+        runtime.enable_all().on_thread_park(move || rest::before_waiting(length)).on_thread_unpark(rest::after_waiting);
+        let runtime = match runtime.build() {
             Ok(runtime) => runtime,
             Err(error) => return drop(self.ready.send(Err(StartError::Thread(error)))),
         };
