@@ -8,11 +8,17 @@
 //! | [`cpim_pidf`] | presence information, as it was before the RFC | draft-ietf-impp-cpim-pidf-08 |
 //! | [`xpidf`] | presence information for Windows Messenger | draft-rosenberg-impp-pidf-00 |
 //! | [`lpidf`] | presence information in lines | SIP Express Router |
-//! | [`rpid`] | what a person is doing | RFC 4479, RFC 4480 |
+//! | [`data_model`] | persons, services and devices | RFC 4479 |
+//! | [`rpid`] | what a person is doing, how it is and where | RFC 4480 |
+//! | [`cipid`] | business cards, pictures and pages | RFC 4482 |
+//! | [`caps`] | what services and devices can do | RFC 5196 |
 //! | [`watcherinfo`] | who watches a resource | RFC 3858 |
 #![forbid(unsafe_code)]
 
+pub mod caps;
+pub mod cipid;
 pub mod cpim_pidf;
+pub mod data_model;
 pub mod lpidf;
 pub mod pidf;
 pub mod rpid;

@@ -3,8 +3,9 @@
 //! It knows one address per atom, whether that is open, and a word for what its user does. Nothing reads it but such clients, so there is only a
 //! writer.
 
+use crate::data_model::Person;
 use crate::pidf::{Basic, Pidf, Tuple};
-use crate::rpid::{Activity, Person};
+use crate::rpid::Activity;
 use crate::xml::push_attribute;
 
 pub const CONTENT_TYPE: &str = "application/xpidf+xml";
@@ -52,7 +53,7 @@ fn write_atom(tuple: &Tuple, presentity: &str, (open, substatus): (&str, &str), 
 /// Status and msnsubstatus of what is open, by what the person does.
 fn open_substatus(pidf: &Pidf) -> (&'static str, &'static str) {
     let persons: Vec<Person> = pidf.extensions.iter().filter_map(Person::read).collect();
-    let does = |activity: Activity| persons.iter().any(|person| person.activities.contains(&activity));
+    let does = |activity: Activity| persons.iter().any(|person| person.rpid.does(activity));
     if does(Activity::OnThePhone) {
         ("inuse", "onthephone")
     } else if does(Activity::Meal) || does(Activity::Dinner) || does(Activity::Breakfast) {

@@ -10,18 +10,26 @@ pub struct Note {
 }
 
 impl Note {
-    pub(super) fn read(element: Element<'_>) -> Self {
+    pub(crate) fn read(element: Element<'_>) -> Self {
         Self { lang: element.lang().map(str::to_owned), text: element.text().to_owned() }
     }
 
     /// Appends the element.
     pub fn write(&self, out: &mut String) {
-        out.push_str("<note");
+        self.write_as("note", out);
+    }
+
+    /// The same under another name, such as `dm:note`.
+    pub(crate) fn write_as(&self, name: &str, out: &mut String) {
+        out.push('<');
+        out.push_str(name);
         if let Some(lang) = &self.lang {
             push_attribute(out, "xml:lang", lang);
         }
         out.push('>');
         push_text(out, &self.text);
-        out.push_str("</note>");
+        for part in ["</", name, ">"] {
+            out.push_str(part);
+        }
     }
 }

@@ -22,6 +22,13 @@ impl Timestamp {
         Self(at.format(&Rfc3339).unwrap_or_default().into())
     }
 
+    /// Appends the element of that name.
+    pub(crate) fn write_as(&self, name: &str, out: &mut String) {
+        for part in ["<", name, ">", &self.0, "</", name, ">"] {
+            out.push_str(part);
+        }
+    }
+
     pub fn as_str(&self) -> &str {
         &self.0
     }

@@ -79,9 +79,7 @@ impl Tuple {
         }
         self.notes.iter().for_each(|note| note.write(out));
         if let Some(timestamp) = &self.timestamp {
-            out.push_str("<timestamp>");
-            out.push_str(timestamp.as_str());
-            out.push_str("</timestamp>");
+            timestamp.write_as("timestamp", out);
         }
         out.push_str("</tuple>");
     }

@@ -1,7 +1,7 @@
 //! An element kept as it came, so that what a reader doesn't understand passes through.
 
-use super::document::{Declaration, Element};
-use super::push_attribute;
+use super::document::{Declaration, Document, Element};
+use super::{Limits, XmlError, push_attribute};
 
 /// An element of any namespace as a text that stands on its own: the namespace declarations that it relied on
 /// from around it have been added to its start tag.
@@ -15,6 +15,11 @@ pub struct Fragment {
 }
 
 impl Fragment {
+    /// Of the text of one element that stands on its own.
+    pub fn parse(text: &str) -> Result<Self, XmlError> {
+        Ok(Document::parse(text.as_bytes(), &Limits::default())?.root().to_fragment())
+    }
+
     pub fn namespace(&self) -> &str {
         &self.namespace
     }
@@ -117,7 +122,6 @@ fn push_declaration(out: &mut String, prefix: &str, uri: &str) {
 
 #[cfg(test)]
 mod tests {
-    use super::super::{Document, Limits};
     use super::*;
 
     fn first_child(text: &str) -> Fragment {

@@ -1,0 +1,43 @@
+//! `<devcaps>` (RFC 5196 §3.3).
+
+use super::words::Mobility;
+use super::{MAX_VALUES, NAMESPACE, Support, push, push_description};
+use crate::pidf::Note;
+use crate::rpid::Value;
+use crate::xml::{Element, Fragment};
+
+/// What a device is.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct DeviceCapabilities {
+    /// In several languages.
+    pub descriptions: Vec<Note>,
+    pub mobility: Support<Value<Mobility>>,
+    pub extensions: Vec<Fragment>,
+}
+
+impl DeviceCapabilities {
+    /// None where the element is another one.
+    pub fn read(element: Element<'_>) -> Option<Self> {
+        if !element.is(NAMESPACE, "devcaps") {
+            return None;
+        }
+        let mut capabilities = Self::default();
+        for child in element.children().take(MAX_VALUES) {
+            match (child.namespace(), child.name()) {
+                (NAMESPACE, "description") => push_description(&mut capabilities.descriptions, child),
+                (NAMESPACE, "mobility") => capabilities.mobility.read(child),
+                _ => push(&mut capabilities.extensions, child.to_fragment()),
+            }
+        }
+        Some(capabilities)
+    }
+
+    /// Appends the element. Around it the prefix `caps` stands for the namespace.
+    pub fn write(&self, out: &mut String) {
+        out.push_str("<caps:devcaps>");
+        self.descriptions.iter().for_each(|description| description.write_as("caps:description", out));
+        self.mobility.write("mobility", out);
+        self.extensions.iter().for_each(|extension| out.push_str(extension.as_str()));
+        out.push_str("</caps:devcaps>");
+    }
+}
