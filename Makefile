@@ -52,6 +52,6 @@ install: build ## install under PREFIX (/usr/local), below DESTDIR
 	install -m 644 target/debug/libsignalbox*.so "$$(rustc --print target-libdir)"/libstd-*.so $(DESTDIR)$(PREFIX)/lib/signalbox/
 	install -d $(DESTDIR)$(PREFIX)/etc/signalbox $(DESTDIR)$(PREFIX)/share/signalbox/scripts
 	test -e $(DESTDIR)$(PREFIX)/etc/signalbox/signalbox.lua || \
-	  install -m 644 etc/signalbox.lua $(DESTDIR)$(PREFIX)/etc/signalbox/signalbox.lua
+	  sed 's,"scripts/,"$(PREFIX)/share/signalbox/scripts/,' etc/signalbox.lua > $(DESTDIR)$(PREFIX)/etc/signalbox/signalbox.lua
 	cp -R scripts/. $(DESTDIR)$(PREFIX)/share/signalbox/scripts/
 	install -D -m 644 etc/signalbox.service $(DESTDIR)$(PREFIX)/lib/systemd/system/signalbox.service

@@ -2,7 +2,8 @@
 -- What is commented out shows the default. Relative paths start at the folder that the server runs in. A span of time is a
 -- number of seconds, or text such as "500ms", "30s", "5m", "2h", "1d".
 
--- Where to listen: protocol:address:port. IPv6 addresses stand in brackets: "udp:[::]:5060".
+-- Where to listen: protocol:address:port. 0.0.0.0 stands for all IPv4 addresses that this machine has at the start, [::] for
+-- those of IPv6: "udp:[::]:5060".
 listen { "udp:0.0.0.0:5060", "tcp:0.0.0.0:5060" }
 
 -- Domains that are ours: requests for them are served here, `is_myself` knows them. The addresses that we listen on are ours
@@ -57,8 +58,10 @@ modparam("registrar", "db_url", "sqlite:var/signalbox.db")
 modparam("auth", "db_url", "sqlite:var/signalbox.db")
 modparam("pa", "db_url", "sqlite:var/signalbox.db")
 
--- The digests that clients are offered, the preferred first. Some old ones give up where they see one that they don't know.
--- modparam("auth", "algorithms", "MD5")
+-- The digests that clients are offered, the preferred first. RFC 8760 wants those that a client doesn't know to be passed over,
+-- but many phones of today, and Debian's baresip, give up when they see one; so MD5 alone, which all know. Where all clients
+-- know better, take this line away: the default is "SHA-256, MD5". Accounts are good for both.
+modparam("auth", "algorithms", "MD5")
 
 -- Who may see presence: "none" asks nobody, so every user sees every other; "implicit" leaves all subscriptions pending.
 modparam("pa", "auth", "none")

@@ -1,7 +1,7 @@
 -- A presence and messaging server for the domains of `alias`: users register with a password, see each other's presence,
 -- exchange messages and call each other.
 --
--- Loaded by each worker, reloaded as a whole by SIGHUP or `signalbox ctl reload`: a script with a mistake is refused with
+-- Loaded by each worker, reloaded as a whole by SIGHUP or `signalbox ctl core reload`: a script with a mistake is refused with
 -- its line, and the old one stays. Needs: loadmodule "registrar", "auth", "pa", "im_auth".
 --
 -- A function that can't do what it is asked returns false and a reason: `local done, why = t_relay()`.

@@ -1,5 +1,5 @@
 -- A plain stateful proxy with a registrar, without authentication: for a laboratory or behind a firewall.
--- Loaded by each worker, reloaded as a whole by SIGHUP or `signalbox ctl reload`. Needs: loadmodule "registrar".
+-- Loaded by each worker, reloaded as a whole by SIGHUP or `signalbox ctl core reload`. Needs: loadmodule "registrar".
 
 function route(msg)
   if not mf_process_maxfwd_header(70) then

@@ -1,5 +1,7 @@
 //! Two baresip clients that register, see each other and exchange messages.
 
+use std::net::Ipv4Addr;
+
 use crate::support::baresip::{self, Baresip};
 use crate::support::server::{Server, Subject, subject};
 
@@ -9,6 +11,28 @@ fn two_clients_register_see_each_other_and_exchange_messages() {
     let _server = Server::start(&place);
     let alice = Baresip::start(&place, ("alice", "bob"), 1, true);
     let bob = Baresip::start(&place, ("bob", "alice"), 2, true);
+    alice.sees(&place, "Online");
+    bob.sees(&place, "Online");
+    alice.says(&place, "hello bob");
+    bob.hears("hello bob");
+    bob.says(&place, "hello alice");
+    alice.hears("hello alice");
+    bob.quits(&place);
+    alice.sees(&place, "Offline");
+}
+
+#[test]
+fn the_first_session_works_on_the_settings_as_they_are_shipped() {
+    if subject() != Subject::Signalbox {
+        return;
+    }
+    let Some(mut place) = baresip::place() else { return };
+    place.domain = "example.com";
+    // As the README has it: the phones are at an address of this machine and send to another one.
+    place.outbound = Ipv4Addr::LOCALHOST;
+    let _server = Server::start_as_shipped(&place);
+    let alice = Baresip::start(&place, ("alice", "bob"), 1, false);
+    let bob = Baresip::start(&place, ("bob", "alice"), 2, false);
     alice.sees(&place, "Online");
     bob.sees(&place, "Online");
     alice.says(&place, "hello bob");

@@ -80,7 +80,7 @@ impl Site {
         let modules = background.block_on(ModuleSet::start(&host, &setup.modules))?;
         let outbox = Outbox::default();
         let listeners = setup.addresses.iter().flat_map(|&address| {
-            [Protocol::Udp, Protocol::Tcp].map(|protocol| Listener { protocol, address, advertise: None })
+            [Protocol::Udp, Protocol::Tcp].map(|protocol| Listener { protocol, address, advertise: None, prefix: None })
         });
         let worker = Worker::new(Parts {
             index: 0,

@@ -1,5 +1,6 @@
 //! `signalbox run`: from the settings to a server that serves, and to its end.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::SystemTime;
 
@@ -213,13 +214,20 @@ fn banner(running: &Running, core: &CoreSettings) -> String {
     let listeners: Vec<String> = running.setup.options.listeners.iter().map(ToString::to_string).collect();
     let modules: Vec<&str> = running.modules.iter().map(|module| module.name).collect();
     let modules = if modules.is_empty() { "none".to_owned() } else { modules.join(", ") };
-    let domain = core.aliases.first().map_or("example.com", String::as_str);
+    let domain = core.aliases.iter().find(|alias| *alias != "localhost").map_or("localhost", String::as_str);
+    // As it was called: most start it before it is installed.
+    let called = std::env::args_os().next().unwrap_or_else(|| "signalbox".into());
+    let called = PathBuf::from(called).display().to_string();
     let default_socket = CoreSettings::default().admin_socket;
     let ctl = match core.admin_socket == default_socket {
-        true => "signalbox ctl".to_owned(),
-        false => format!("signalbox ctl --socket {}", core.admin_socket.display()),
+        true => format!("{called} ctl"),
+        false => format!("{called} ctl --socket {}", core.admin_socket.display()),
     };
+    let user = format!("{called} user add alice@{domain}");
+    let width = user.len().max(ctl.len());
     let [version, pid] = [env!("CARGO_PKG_VERSION").to_owned(), std::process::id().to_string()];
+    let has_accounts = running.modules.iter().any(|module| module.name == "auth");
+    let user = if has_accounts { format!("  {user:width$}   make an account\n") } else { String::new() };
     format!(
         "Signalbox {version} is running (process {pid})\n\
          \x20 listens on  {}\n\
@@ -227,8 +235,8 @@ fn banner(running: &Running, core: &CoreSettings) -> String {
          \x20 script      {}\n\
          \x20 workers     {}\n\
          Next, in another terminal:\n\
-         \x20 signalbox user add alice@{domain}   make an account\n\
-         \x20 {ctl}   ask or tell this server something\n\
+         {user}\
+         \x20 {ctl:width$}   ask or tell this server something\n\
          Ctrl-C stops it; kill -HUP {pid} reloads the script.\n",
         listeners.join(", "),
         running.script.display(),

@@ -10,7 +10,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use super::peers;
-use super::place::{DOMAIN, Place};
+use super::place::Place;
 use super::process::Process;
 use super::sipp::password_of;
 use super::wait::{wait_for, wait_up_to};
@@ -57,7 +57,7 @@ impl Baresip {
         // It takes the port above for TLS.
         let port = place.server_port + 4 * number;
         let control = port + 2;
-        let (address, server) = (place.address, place.server());
+        let (address, domain, server) = (place.address, place.domain, (place.outbound, place.server_port));
         let modules = modules().expect("baresip's modules");
         let config = format!(
             "sip_listen {address}:{port}\nmodule_path {}\n{MODULES}ctrl_tcp_listen {address}:{control}\n",
@@ -66,11 +66,13 @@ impl Baresip {
         place.write(&format!("{user}/config"), &config);
         let published = if publish { ";pubint=600" } else { "" };
         let account = format!(
-            "<sip:{user}@{DOMAIN}>;outbound=\"sip:{server};transport=udp\";auth_user={user};auth_pass={};regint=600{published}\n",
+            "<sip:{user}@{domain}>;outbound=\"sip:{}:{}\";auth_pass={};regint=600{published}\n",
+            server.0,
+            server.1,
             password_of(user)
         );
         place.write(&format!("{user}/accounts"), &account);
-        place.write(&format!("{user}/contacts"), &format!("\"{contact}\" <sip:{contact}@{DOMAIN}>;presence=p2p\n"));
+        place.write(&format!("{user}/contacts"), &format!("\"{contact}\" <sip:{contact}@{domain}>;presence=p2p\n"));
         let mut command = Command::new("baresip");
         command.args(["-s", "-f"]).arg(place.path(user));
         let process = Process::start(place, user, &mut command);

@@ -15,6 +15,10 @@ pub(crate) struct Place {
     /// A loopback address of its own, or the host's where a peer ignores loopback.
     pub(crate) address: Ipv4Addr,
     pub(crate) server_port: u16,
+    /// Of the users.
+    pub(crate) domain: &'static str,
+    /// Where phones send everything to.
+    pub(crate) outbound: Ipv4Addr,
     folder: tempfile::TempDir,
 }
 
@@ -22,7 +26,7 @@ impl Place {
     pub(crate) fn on_loopback() -> Self {
         let [_, high, middle, low] = test_number().to_be_bytes();
         let address = Ipv4Addr::new(127, 64 | (high & 63), middle, low.clamp(1, 254));
-        Self { address, server_port: SERVER_PORT, folder: tempfile::tempdir().expect("temporary folder") }
+        Self::at(address, SERVER_PORT)
     }
 
     /// At the host's own address, for peers that ignore loopback. Twenty ports from `server_port` on are the test's own.
@@ -31,7 +35,12 @@ impl Place {
         let address = local_addresses(&table).into_iter().find(|address| !address.is_loopback())?;
         // Below the ports that the kernel gives out, and apart from those of tests in other processes and threads.
         let server_port = 10_000 + (test_number() % 1000) as u16 * 20;
-        Some(Self { address, server_port, folder: tempfile::tempdir().expect("temporary folder") })
+        Some(Self::at(address, server_port))
+    }
+
+    fn at(address: Ipv4Addr, server_port: u16) -> Self {
+        let folder = tempfile::tempdir().expect("temporary folder");
+        Self { address, server_port, domain: DOMAIN, outbound: address, folder }
     }
 
     pub(crate) fn folder(&self) -> &Path {

@@ -48,6 +48,25 @@ impl<'a> Server<'a> {
         Self::start_again(place)
     }
 
+    /// Starts it on `etc/signalbox.lua` as that is shipped, but for the port and the folder that the script is in.
+    #[track_caller]
+    pub(crate) fn start_as_shipped(place: &'a Place) -> Self {
+        let shipped = std::fs::read_to_string(repository().join("etc/signalbox.lua")).expect("the shipped settings");
+        let changes = [
+            ("0.0.0.0:5060".to_owned(), format!("0.0.0.0:{}", place.server_port)),
+            ("\"scripts/".to_owned(), format!("\"{}/scripts/", repository().display())),
+        ];
+        let text = changes.iter().fold(shipped, |text, (from, to)| {
+            assert!(text.contains(from), "the shipped settings have no {from}");
+            text.replace(from, to)
+        });
+        write_settings(place, &text);
+        for user in USERS {
+            add_account(place, user);
+        }
+        Self::start_again(place)
+    }
+
     /// Starts it on what an earlier one left behind.
     #[track_caller]
     pub(crate) fn start_again(place: &'a Place) -> Self {
@@ -152,7 +171,7 @@ pub(crate) fn write_settings(place: &Place, text: &str) {
 
 #[track_caller]
 fn add_account(place: &Place, user: &str) {
-    let address = format!("{user}@{DOMAIN}");
+    let address = format!("{user}@{}", place.domain);
     let output = run_signalbox(
         place,
         &["user", "add", &address, "--password", &password_of(user), "--settings", "settings.lua"],

@@ -116,9 +116,7 @@ impl Context {
         options.aliases.iter().any(|alias| matches(alias))
             || options.listeners.iter().any(|listener| {
                 let address = listener.address;
-                let same = host.host.address().is_some_and(|host| {
-                    host == address.ip() || (address.ip().is_unspecified() && self.source().local.ip() == host)
-                });
+                let same = host.host.address().is_some_and(|host| host == address.ip());
                 (same && host.port.unwrap_or(5060) == address.port())
                     || listener.advertise.as_deref().is_some_and(matches)
             })

@@ -9,8 +9,8 @@ use signalbox_sip::transaction::Timers;
 use crate::logging::Format;
 use crate::module::Configured;
 use crate::script::Limits;
-use crate::transport::Listener;
 use crate::transport::tcp::TcpLimits;
+use crate::transport::{Listener, interfaces};
 use crate::worker::Options;
 
 /// All that a settings file says: the core's own settings, and the modules with their parameters.
@@ -101,13 +101,14 @@ impl Default for ServerLimits {
 }
 
 impl CoreSettings {
-    /// What the workers need of this. Without a set number there is one worker per processor.
+    /// What the workers need of this. Without a set number there is one worker per processor; who listens on all addresses
+    /// listens on those that the machine has now.
     pub fn options(&self) -> Options {
         let processors = || std::thread::available_parallelism().map_or(1, usize::from).min(MAX_WORKERS);
         Options {
             // Invariant: the number of workers is at most MAX_WORKERS, so nothing is cut off.
             workers: self.workers.unwrap_or_else(processors) as u16,
-            listeners: self.listen.clone(),
+            listeners: interfaces::expand(&self.listen, &interfaces::interfaces()),
             aliases: self.aliases.clone(),
             timers: self.timers,
             tcp: self.limits.tcp.clone(),

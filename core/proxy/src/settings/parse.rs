@@ -13,7 +13,7 @@ pub fn listener(text: &str) -> Result<Listener, String> {
         .ok_or_else(|| format!("\"{protocol}\" in \"{text}\" is no transport spoken here (udp, tcp); {right}"))?;
     let address = socket_address(address, protocol.default_port())
         .ok_or_else(|| format!("\"{address}\" is no IP address to listen on; {right}"))?;
-    Ok(Listener { protocol, address, advertise: None })
+    Ok(Listener { protocol, address, advertise: None, prefix: None })
 }
 
 /// Reads `host` or `host:port` with a host name or an address. Gives it in lower case.

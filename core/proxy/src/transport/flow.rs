@@ -1,7 +1,7 @@
 //! Where a message came from and where one goes.
 
 use std::fmt;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 
 /// A transport protocol, by the name it has in a Via header (RFC 3261 §20.42).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -80,12 +80,30 @@ pub struct Listener {
     pub address: SocketAddr,
     /// What to write into Via, Record-Route and Contact instead of `address`: the public side of a NAT.
     pub advertise: Option<String>,
+    /// The length of the prefix that all addresses of its network share, where an interface says so.
+    pub prefix: Option<u8>,
 }
 
 impl Listener {
     /// `host:port` as others are told it: the advertised name, else the address.
     pub fn sent_by(&self) -> String {
         self.advertise.clone().unwrap_or_else(|| self.address.to_string())
+    }
+
+    /// Whether a message that leaves from here can come to `remote`: nothing leaves the machine from a loopback address.
+    pub(crate) fn reaches(&self, remote: SocketAddr) -> bool {
+        self.address.is_ipv4() == remote.is_ipv4() && (!self.address.ip().is_loopback() || remote.ip().is_loopback())
+    }
+
+    /// Whether `remote` is a neighbour: an address of the same network.
+    pub(crate) fn is_near(&self, remote: SocketAddr) -> bool {
+        let Some(prefix) = self.prefix.map(u32::from) else { return false };
+        let shared = match (self.address.ip(), remote.ip()) {
+            (IpAddr::V4(own), IpAddr::V4(remote)) => (own.to_bits() ^ remote.to_bits()).leading_zeros(),
+            (IpAddr::V6(own), IpAddr::V6(remote)) => (own.to_bits() ^ remote.to_bits()).leading_zeros(),
+            _ => return false,
+        };
+        shared >= prefix
     }
 }
 

@@ -5,10 +5,12 @@
 //! | [`flow`] | where a message came from and where one goes |
 //! | [`udp`] | datagram sockets, one a worker and listening address |
 //! | [`tcp`] | listeners and connections: reuse, limits, time-outs |
+//! | [`interfaces`] | the addresses that `0.0.0.0` and `[::]` stand for |
 //! | [`resolve`] | from the host of a URI to addresses |
 //! | [`network`] | what a worker sends through: real sockets or a test's virtual network |
 
 pub mod flow;
+pub mod interfaces;
 pub mod network;
 pub mod resolve;
 pub mod tcp;

@@ -135,19 +135,52 @@ impl Network {
     }
 }
 
-/// The listener that a message to `remote` leaves from: `preferred` if it fits, else the first of the right protocol
-/// and address family.
+/// The listener that a message to `remote` leaves from: of those that reach it, `preferred`, else one in its network,
+/// else the first.
 pub fn listener_for(
     listeners: &[Listener],
     protocol: Protocol,
     remote: SocketAddr,
     preferred: Option<SocketAddr>,
 ) -> Result<&Listener, SendError> {
-    let fits = |listener: &&Listener| listener.protocol == protocol && listener.address.is_ipv4() == remote.is_ipv4();
+    let fits = |listener: &&Listener| listener.protocol == protocol && listener.reaches(remote);
     listeners
         .iter()
         .filter(fits)
         .find(|listener| Some(listener.address) == preferred)
+        .or_else(|| listeners.iter().filter(fits).find(|listener| listener.is_near(remote)))
         .or_else(|| listeners.iter().find(fits))
         .ok_or(SendError::NoListener { protocol, remote })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_message_leaves_from_where_it_can_come_from() {
+        let listener = |address: &str, prefix| Listener {
+            protocol: Protocol::Udp,
+            address: address.parse().unwrap(),
+            advertise: None,
+            prefix: Some(prefix),
+        };
+        let listeners = [
+            listener("203.0.113.5:5060", 24),
+            listener("10.0.0.2:5060", 8),
+            listener("127.0.0.1:5060", 8),
+            listener("[2001:db8::1]:5060", 64),
+        ];
+        let chosen = |remote: &str, preferred: Option<&str>| {
+            let preferred = preferred.map(|address| address.parse().unwrap());
+            let listener = listener_for(&listeners, Protocol::Udp, remote.parse().unwrap(), preferred);
+            listener.map(|listener| listener.address.ip().to_string()).unwrap_or_default()
+        };
+        assert_eq!(chosen("198.51.100.1:5060", None), "203.0.113.5", "the first");
+        assert_eq!(chosen("10.9.9.9:5060", None), "10.0.0.2", "a neighbour's");
+        assert_eq!(chosen("127.0.0.1:5070", None), "127.0.0.1", "a neighbour's");
+        assert_eq!(chosen("10.9.9.9:5060", Some("203.0.113.5:5060")), "203.0.113.5", "the preferred");
+        assert_eq!(chosen("10.9.9.9:5060", Some("127.0.0.1:5060")), "10.0.0.2", "the preferred does not reach it");
+        assert_eq!(chosen("[2001:db8:1::2]:5060", None), "2001:db8::1", "of the same family");
+    }
 }
