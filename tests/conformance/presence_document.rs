@@ -6,6 +6,7 @@ use std::path::Path;
 use serde_json::json;
 use signalbox::module::{Configured, Value, export};
 use signalbox::services::presence::{Presence, Query, QueryError, SubscriptionState};
+use signalbox_documents::rpid::{Activity, Mood};
 use signalbox_pa::PresenceAgent;
 use signalbox_tests::scenario::run_text;
 use signalbox_tests::site::{Setup, Site};
@@ -258,10 +259,14 @@ fn accept_internal_subscriptions() {
     assert_eq!(status.state, SubscriptionState::Active);
     assert!(body(&status).contains("closed"), "the state is there at once");
 
-    let document = "<presence xmlns='urn:ietf:params:xml:ns:pidf' entity='pres:bob@example.com'><tuple id='t'><status><basic>open</basic></status></tuple></presence>";
-    let (published, _) = site.command("pa.publish", json!({ "uid": "sip:bob@example.com", "document": document }));
-    published.expect("published");
-    assert!(body(&stream.status()).contains("open"), "and its changes");
+    let words =
+        json!({ "uid": "sip:bob@example.com", "activity": "on-the-phone", "mood": "happy", "note": "back soon" });
+    site.command("pa.publish", words).0.expect("published");
+    let status = stream.status();
+    assert!(body(&status).contains("open"), "and its changes");
+    let said = status.document.and_then(|document| document.presence()).expect("a presence document");
+    assert!(said.persons[0].rpid.does(Activity::OnThePhone) && said.persons[0].rpid.moods[0].has(Mood::Happy));
+    assert_eq!(said.notes_of(&said.persons[0])[0].text, "back soon");
 
     let terminate = json!({ "uid": "sip:bob@example.com", "watcher": "sip:list@example.com", "reason": "noresource" });
     site.command("pa.terminate", terminate).0.expect("terminated");

@@ -3,7 +3,7 @@
 //! It knows one address per atom, whether that is open, and a word for what its user does. Nothing reads it but such clients, so there is only a
 //! writer.
 
-use crate::data_model::Person;
+use crate::data_model::Presence;
 use crate::pidf::{Basic, Pidf, Tuple};
 use crate::rpid::Activity;
 use crate::xml::push_attribute;
@@ -50,18 +50,20 @@ fn write_atom(tuple: &Tuple, presentity: &str, (open, substatus): (&str, &str), 
     out.push_str("/>\n</address>\n</atom>\n");
 }
 
-/// Status and msnsubstatus of what is open, by what the person does.
+/// Status and msnsubstatus of what is open, by what the person does and whether anything is in use.
 fn open_substatus(pidf: &Pidf) -> (&'static str, &'static str) {
-    let persons: Vec<Person> = pidf.extensions.iter().filter_map(Person::read).collect();
-    let does = |activity: Activity| persons.iter().any(|person| person.rpid.does(activity));
+    let presence = Presence::of(pidf);
+    let does = |activity: Activity| presence.persons.iter().any(|person| person.rpid.does(activity));
     if does(Activity::OnThePhone) {
         ("inuse", "onthephone")
-    } else if does(Activity::Meal) || does(Activity::Dinner) || does(Activity::Breakfast) {
+    } else if does(Activity::Meal) || does(Activity::Lunch) || does(Activity::Dinner) || does(Activity::Breakfast) {
         ("inactive", "outtolunch")
     } else if does(Activity::Busy) || does(Activity::Meeting) || does(Activity::Appointment) {
         ("inuse", "busy")
     } else if does(Activity::Away) || does(Activity::Sleeping) || does(Activity::Vacation) {
         ("inactive", "away")
+    } else if presence.is_idle() {
+        ("inactive", "idle")
     } else {
         ("open", "online")
     }
@@ -115,6 +117,19 @@ mod tests {
                 "{text}"
             );
         }
+    }
+
+    #[test]
+    fn a_user_whose_devices_are_all_idle_is_idle() {
+        let device = |id: &str, input: &str| {
+            format!(
+                "<dm:device id='{id}'><r:user-input>{input}</r:user-input><dm:deviceID>urn:{id}</dm:deviceID></dm:device>"
+            )
+        };
+        let idle = written(&format!("{OPEN}{}", device("a", "idle")));
+        assert!(idle.contains("status=\"inactive\"/>\n<msnsubstatus substatus=\"idle\""), "{idle}");
+        let active = written(&format!("{OPEN}{}{}", device("a", "idle"), device("b", "active")));
+        assert!(active.contains("substatus=\"online\""), "{active}");
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 use super::{Device, Person, Service};
 use crate::pidf::{Note, Pidf};
+use crate::rpid::{UserInput, UserInputState};
 use crate::xml::{Fragment, XmlError};
 
 /// What a presence document says, by the data model.
@@ -42,6 +43,19 @@ impl Presence {
     /// The notes that hold for a person: its own, else those of the document (RFC 4479 §5).
     pub fn notes_of<'a>(&'a self, person: &'a Person) -> &'a [Note] {
         if person.notes.is_empty() { &self.notes } else { &person.notes }
+    }
+
+    /// Whether nothing that says so is in use (RFC 4480 §3.14): what a person says sums up the rest.
+    pub fn is_idle(&self) -> bool {
+        let persons = || self.persons.iter().filter_map(|person| person.rpid.user_input.as_ref());
+        let services = self.services.iter().map(|service| &service.rpid);
+        let parts = services.chain(self.devices.iter().map(|device| &device.rpid));
+        let is_idle = |input: &UserInput| input.state == UserInputState::Idle;
+        if persons().next().is_some() {
+            return persons().all(is_idle);
+        }
+        let mut inputs = parts.filter_map(|rpid| rpid.user_input.as_ref()).peekable();
+        inputs.peek().is_some() && inputs.all(is_idle)
     }
 
     /// The document that says this. An error where a text has characters that XML doesn't allow.

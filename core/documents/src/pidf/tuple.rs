@@ -60,7 +60,7 @@ impl Tuple {
         if self.basic.is_none() && self.status_extensions.is_empty() { Err(PidfError::Status) } else { Ok(()) }
     }
 
-    /// Appends the element. Its id gets the prefix, so that tuples of several publishers can stand in one document.
+    /// Appends the element. Its id, and those of its extensions, get the prefix, so that tuples of several publishers can stand in one document.
     pub fn write(&self, out: &mut String, id_prefix: &str) {
         out.push_str("<tuple id=\"");
         out.push_str(id_prefix);
@@ -71,9 +71,9 @@ impl Tuple {
             out.push_str(basic.as_str());
             out.push_str("</basic>");
         }
-        self.status_extensions.iter().for_each(|extension| out.push_str(extension.as_str()));
+        self.status_extensions.iter().for_each(|extension| extension.push_with_id_prefix(out, id_prefix));
         out.push_str("</status>");
-        self.extensions.iter().for_each(|extension| out.push_str(extension.as_str()));
+        self.extensions.iter().for_each(|extension| extension.push_with_id_prefix(out, id_prefix));
         if let Some(contact) = &self.contact {
             contact.write(out);
         }

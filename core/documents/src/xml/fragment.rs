@@ -12,7 +12,12 @@ pub struct Fragment {
     name: Box<str>,
     /// Where the value of the start tag's `id` attribute stands in `text`.
     id: Option<(u32, u32)>,
+    /// Where the values of further `id` attributes begin that must be unique in the document.
+    ids_inside: Box<[u32]>,
 }
+
+/// What the namespaces of presence formats begin with. Their schemas make `id` an `xs:ID`: no two in a document are the same.
+const PRESENCE: &str = "urn:ietf:params:xml:ns:pidf";
 
 impl Fragment {
     /// Of the text of one element that stands on its own.
@@ -40,15 +45,34 @@ impl Fragment {
         self.text.get(start as usize..end as usize)
     }
 
-    /// Appends the text with `prefix` put in front of its id, if it has one.
+    /// Appends the text with `prefix` put in front of its id, if it has one, and of those of presence formats inside it.
     pub fn push_with_id_prefix(&self, out: &mut String, prefix: &str) {
-        let at = self.id.map_or(0, |(start, _)| start as usize);
-        let (head, tail) = self.text.split_at_checked(at).unwrap_or((&self.text, ""));
-        out.push_str(head);
-        if self.id.is_some() {
+        let mut done = 0;
+        for at in self.id.iter().map(|(start, _)| start).chain(&self.ids_inside) {
+            out.push_str(self.text.get(done..*at as usize).unwrap_or_default());
             out.push_str(prefix);
+            done = *at as usize;
         }
-        out.push_str(tail);
+        out.push_str(self.text.get(done..).unwrap_or_default());
+    }
+
+    /// The same, with this id where it has none.
+    pub fn with_id(self, id: &str) -> Self {
+        let name_end = self.text.find([' ', '\t', '\r', '\n', '/', '>']).unwrap_or(self.text.len());
+        match self.id {
+            Some(_) => self,
+            None => {
+                let (head, tail) = self.text.split_at_checked(name_end).unwrap_or((&self.text, ""));
+                let mut text = head.to_owned();
+                push_attribute(&mut text, "id", id);
+                let added = (text.len() - head.len()) as u32;
+                text.push_str(tail);
+                let end = name_end as u32 + added - 1;
+                let start = end - (added - " id=\"\"".len() as u32);
+                let ids_inside = self.ids_inside.iter().map(|at| at + added).collect();
+                Self { text: text.into(), id: Some((start, end)), ids_inside, ..self }
+            }
+        }
     }
 }
 
@@ -75,11 +99,15 @@ impl<'d> Element<'d> {
             let start = attribute.span.start - node.span.start + missing.len();
             (start as u32, (start + attribute.span.len()) as u32)
         });
+        let inside = self.descendants().skip(1).filter(|element| element.namespace().starts_with(PRESENCE));
+        let ids = inside.filter_map(|element| element.find_attribute("", "id"));
+        let ids_inside = ids.map(|attribute| (attribute.span.start - node.span.start + missing.len()) as u32).collect();
         Fragment {
             text: [head, &missing, tail].concat().into(),
             namespace: self.namespace().into(),
             name: self.name().into(),
             id,
+            ids_inside,
         }
     }
 
@@ -153,6 +181,34 @@ mod tests {
         out.clear();
         first_child("<a xmlns='u'><b xmlns='u'/></a>").push_with_id_prefix(&mut out, "p-");
         assert_eq!(out, "<b xmlns='u'/>");
+    }
+
+    #[test]
+    fn ids_of_presence_formats_inside_get_it_too() {
+        let rpid = "xmlns:r='urn:ietf:params:xml:ns:pidf:rpid' xmlns:x='urn:x'";
+        let kept = first_child(&format!("<a {rpid}><b id='1'><r:c id='2'/><x:d id='3'/><r:e id='4'>id</r:e></b></a>"));
+        let mut out = String::new();
+        kept.push_with_id_prefix(&mut out, "p-");
+        let ids: Vec<_> = out.match_indices("id='").map(|(at, _)| &out[at + 4..at + 7]).collect();
+        assert_eq!((ids.len(), &ids[..2], ids[3]), (4, &["p-1", "p-2"][..], "p-4"), "{out}");
+        assert!(out.contains("<x:d id='3'/>"));
+    }
+
+    #[test]
+    fn a_fragment_without_an_id_can_be_given_one() {
+        let id = |text: &str| {
+            let fragment = first_child(text).with_id("n<");
+            let mut out = String::new();
+            fragment.push_with_id_prefix(&mut out, "p-");
+            (fragment.id().map(str::to_owned), out)
+        };
+        let given = |text: &str| (Some("n&lt;".to_owned()), text.to_owned());
+        assert_eq!(id("<a xmlns='u'><b xmlns='u'/></a>"), given("<b id=\"p-n&lt;\" xmlns='u'/>"));
+        assert_eq!(
+            id("<a><b xmlns='u'><c xmlns='urn:ietf:params:xml:ns:pidf' id='1'/></b></a>"),
+            given("<b id=\"p-n&lt;\" xmlns='u'><c xmlns='urn:ietf:params:xml:ns:pidf' id='p-1'/></b>")
+        );
+        assert_eq!(id("<a><b xmlns='u' id='o'/></a>"), (Some("o".to_owned()), "<b xmlns='u' id='p-o'/>".to_owned()));
     }
 
     #[test]

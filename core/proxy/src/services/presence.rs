@@ -5,6 +5,10 @@
 //! outlive the process, and go by the same authorization as those of phones.
 
 use bytes::Bytes;
+use signalbox_documents::data_model;
+use signalbox_documents::pidf::{self, Pidf};
+use signalbox_documents::xml::Limits;
+use signalbox_documents::{cpim_pidf, rpid};
 use tokio::sync::watch;
 
 /// Where states are asked for. Calls are short and never wait: they may be made from any thread.
@@ -66,6 +70,21 @@ pub enum SubscriptionState {
 pub struct Document {
     pub content_type: String,
     pub body: Bytes,
+}
+
+impl Document {
+    /// What it says of persons (what they do, how they feel, their notes and contact cards), services and devices. None where it is no
+    /// presence document, or one with more elements than may be read.
+    pub fn presence(&self) -> Option<data_model::Presence> {
+        let limits = Limits::default();
+        let essence = self.content_type.split(';').next().unwrap_or_default().trim();
+        let pidf = match essence {
+            pidf::CONTENT_TYPE | rpid::CONTENT_TYPE => Pidf::parse(&self.body, &limits),
+            cpim_pidf::CONTENT_TYPE => cpim_pidf::parse(&self.body, &limits),
+            _ => return None,
+        };
+        Some(data_model::Presence::of(&pidf.ok()?))
+    }
 }
 
 /// A subscription: the newest status, and each change. Statuses that nobody has looked at are replaced by newer ones.

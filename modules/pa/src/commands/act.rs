@@ -9,8 +9,11 @@ use signalbox::module::CommandError;
 use signalbox_sip::dialog::subscription::Reason;
 
 use super::parameters::{Named, optional, required, seconds};
+use super::words;
 use crate::agent::{Chosen, Verdict};
 use crate::documents::ContentType;
+use crate::packages::PRESENCE;
+use crate::presentity;
 use crate::publication::Publish;
 use crate::rejection::Rejection;
 use crate::state::PresenceAgent;
@@ -23,7 +26,11 @@ pub(crate) async fn publish(module: Arc<PresenceAgent>, parameters: Json) -> Res
     let state = &module.0;
     let package = state.agent.packages().package(named.package);
     let asked = Publish { if_match: optional(&parameters, "etag"), expires: seconds(&parameters, "expires")? };
-    let document = optional(&parameters, "document").unwrap_or_default();
+    let in_words = match named.package {
+        PRESENCE => words::document(&parameters, presentity::entity(&named.aor))?,
+        _ => None,
+    };
+    let document = optional(&parameters, "document").or(in_words.as_deref()).unwrap_or_default();
     let content_type = optional(&parameters, "type").map_or_else(
         || match package.terms().choose_form(None).ok() {
             Some(crate::documents::Form::Made(document)) => ContentType::Known(document.content_type()),

@@ -5,7 +5,9 @@ use std::time::Instant;
 
 use serde_json::{Value as Json, json};
 use signalbox::module::CommandError;
+use signalbox::services::presence::Document;
 
+use super::describe;
 use super::parameters::{self, Named};
 use crate::notify::Destination;
 use crate::presentity::Presentity;
@@ -54,7 +56,11 @@ pub(crate) async fn show(module: Arc<PresenceAgent>, parameters: Json) -> Result
         let package = module.0.agent.packages().package(presentity.key.package);
         let form = package.terms().choose_form(None).ok();
         let body = form.and_then(|form| package.compose(presentity, &form));
-        shown["document"] = body.map(|body| String::from_utf8_lossy(&body.bytes).into_owned()).into();
+        if let Some(body) = body {
+            shown["document"] = String::from_utf8_lossy(&body.bytes).into_owned().into();
+            let document = Document { content_type: body.content_type.as_str().to_owned(), body: body.bytes };
+            shown["presence"] = document.presence().map(|presence| describe::presence(&presence)).into();
+        }
         shown
     })
 }

@@ -2,8 +2,9 @@
 //!
 //! Each publisher's document is rendered once, when it arrives, with ids of its own; composing then only joins texts.
 
+use signalbox_documents::data_model;
 use signalbox_documents::pidf::{self, Basic, Contact, Pidf, Priority, Tuple};
-use signalbox_documents::xml::Limits;
+use signalbox_documents::xml::{Fragment, Limits};
 
 /// What one publisher adds to the composed document.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -27,7 +28,9 @@ impl Part {
         let tuples_end = text.len() as u32;
         document.notes.iter().for_each(|note| note.write(&mut text));
         let notes_end = text.len() as u32;
-        document.extensions.iter().for_each(|extension| extension.push_with_id_prefix(&mut text, &prefix));
+        for (extension, i) in document.extensions.iter().zip(0..) {
+            write_extension(extension, i, &prefix, &mut text);
+        }
         let open = || document.tuples.iter().filter(|tuple| tuple.basic == Some(Basic::Open));
         let priority = |tuple: &Tuple| tuple.contact.as_ref()?.priority.map(Priority::thousandths);
         let highest = open().filter_map(priority).max().unwrap_or(0);
@@ -67,6 +70,17 @@ impl Part {
 
     fn extensions(&self) -> &str {
         self.text.get(self.notes_end as usize..).unwrap_or_default()
+    }
+}
+
+/// Persons and devices have an id in every document (RFC 4479 §5), also where their publisher gave them none. `i` is the place among the
+/// extensions of the publication.
+fn write_extension(extension: &Fragment, i: u32, prefix: &str, text: &mut String) {
+    let needs_id = extension.namespace() == data_model::NAMESPACE && matches!(extension.name(), "person" | "device");
+    if needs_id && extension.id().is_none() {
+        extension.clone().with_id(&format!("{i}")).push_with_id_prefix(text, prefix);
+    } else {
+        extension.push_with_id_prefix(text, prefix);
     }
 }
 
@@ -143,6 +157,15 @@ mod tests {
         assert_eq!(composed.notes.len(), 2);
         let persons: Vec<_> = composed.extensions.iter().map(|extension| extension.id().unwrap()).collect();
         assert_eq!(persons, ["p1-p", "p2-p"]);
+    }
+
+    #[test]
+    fn a_person_that_was_published_without_an_id_gets_one() {
+        let persons = "<dm:person/><dm:person id='p'/><dm:device/>";
+        let composed =
+            compose(&[Part::of_publication(&published(persons), 1), Part::of_publication(&published(persons), 2)]);
+        let ids: Vec<_> = composed.extensions.iter().map(|extension| extension.id().unwrap()).collect();
+        assert_eq!(ids, ["p1-0", "p1-p", "p1-2", "p2-0", "p2-p", "p2-2"]);
     }
 
     #[test]

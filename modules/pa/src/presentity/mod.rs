@@ -9,4 +9,4 @@ pub mod key;
 pub mod state;
 
 pub use key::{Domain, Key};
-pub use state::Presentity;
+pub use state::{Presentity, entity};

@@ -173,10 +173,7 @@ impl Presentity {
 
     /// The presentity's `pres:` URI, where it has one (RFC 3856 §5, RFC 3863 §4.1.1).
     pub fn entity(&self) -> String {
-        match self.aor.split_once(':') {
-            Some(("sip" | "sips", rest)) => format!("pres:{rest}"),
-            _ => self.aor.to_string(),
-        }
+        entity(&self.aor)
     }
 
     /// Whether something says that it can be reached.
@@ -194,6 +191,14 @@ impl Presentity {
     /// URIs of the contacts, with whether each is registered.
     pub fn contacts(&self) -> impl Iterator<Item = (&str, bool)> {
         self.contacts.iter().map(|contact| (&*contact.uri, contact.closed_until.is_none()))
+    }
+}
+
+/// The `pres:` URI of an address of record, where it has one.
+pub fn entity(aor: &str) -> String {
+    match aor.split_once(':') {
+        Some(("sip" | "sips", rest)) => format!("pres:{rest}"),
+        _ => aor.to_owned(),
     }
 }
 
