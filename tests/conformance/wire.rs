@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use signalbox::module::{Configured, export};
 use signalbox::transport::network::Sent;
-use signalbox::transport::{Flow, Protocol};
+use signalbox::transport::{ConnectionId, Flow, Protocol};
 use signalbox_registrar::Registrar;
 use signalbox_sip::header::HeaderName;
 use signalbox_sip::message::Message;
@@ -63,6 +63,14 @@ impl Proxy {
         read(self.site.deliver(message.as_bytes(), flow))
     }
 
+    /// `remote` sends this over a connection that it has made.
+    pub(crate) fn send_connected(&mut self, remote: &str, message: &str) -> Vec<Out> {
+        let connection = Some(ConnectionId { worker: 0, serial: 1 });
+        let remote = remote.parse().unwrap();
+        let flow = Flow { protocol: Protocol::Tcp, local: server_address(), remote, connection };
+        read(self.site.deliver(message.as_bytes(), flow))
+    }
+
     /// Whoever got the request answers it, with these header lines besides those that every response has.
     pub(crate) fn answer(&mut self, request: &Out, status: u16, lines: &[&str]) -> Vec<Out> {
         let mut response = request.message.reply(status, "");
@@ -88,6 +96,11 @@ impl Proxy {
 impl Out {
     pub(crate) fn remote(&self) -> SocketAddr {
         self.flow.remote
+    }
+
+    /// Whether it left over the connection of [`Proxy::send_connected`].
+    pub(crate) fn is_connected(&self) -> bool {
+        self.flow.connection.is_some()
     }
 
     pub(crate) fn protocol(&self) -> Protocol {

@@ -116,6 +116,11 @@ impl Site {
         self.outbox.cut_off(remote);
     }
 
+    /// Ends the connections with a host; new ones can be made.
+    pub fn disconnect(&self, remote: SocketAddr) {
+        self.outbox.disconnect(remote);
+    }
+
     pub fn now(&self) -> Instant {
         self.clock.now()
     }

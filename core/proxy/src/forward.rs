@@ -3,7 +3,7 @@
 
 use std::borrow::Cow;
 use std::hash::Hasher;
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 use signalbox_sip::fork::MAX_BREADTH;
 use signalbox_sip::header::{Header, HeaderName, Via};
@@ -186,11 +186,12 @@ pub fn receive_via(message: &mut Message, source: &Flow) -> Result<Flow, Error> 
         Host::Name(_) => false,
     };
     let rport = via.rport().is_some();
-    let port = match (source.protocol, rport) {
-        (Protocol::Udp, false) => via.sent_by.port.unwrap_or_else(|| Protocol::Udp.default_port()),
-        _ => source.remote.port(),
+    let remote = match (source.protocol, rport, maddr(&via).filter(|maddr| maddr.is_ipv4() == source.remote.is_ipv4())) {
+        (Protocol::Udp, _, Some(address)) => SocketAddr::new(address, sent_by_port(&via, Protocol::Udp)),
+        (Protocol::Udp, false, None) => SocketAddr::new(source.remote.ip(), sent_by_port(&via, Protocol::Udp)),
+        _ => source.remote,
     };
-    let reply_to = Flow { remote: SocketAddr::new(source.remote.ip(), port), ..*source };
+    let reply_to = Flow { remote, ..*source };
     if same_host && !rport && via.received().is_none() {
         return Ok(reply_to);
     }
@@ -223,6 +224,36 @@ pub fn receive_via(message: &mut Message, source: &Flow) -> Result<Flow, Error> 
     }
     message.replace_first_item(HeaderName::Via, &text);
     Ok(reply_to)
+}
+
+/// §18.2.2: over an unreliable transport "the response MUST be forwarded to the address listed" in `maddr`. Names are not looked up, and
+/// nothing is sent to groups: requests are not received from any.
+pub(crate) fn maddr(via: &Via<'_>) -> Option<IpAddr> {
+    let text = via.maddr()?;
+    let bare = text.strip_prefix('[').and_then(|inner| inner.strip_suffix(']')).unwrap_or(text);
+    bare.parse().ok().filter(|address| is_unicast(*address))
+}
+
+/// The port at which the sender of a request listens.
+pub(crate) fn sent_by_port(via: &Via<'_>, protocol: Protocol) -> u16 {
+    via.sent_by.port.unwrap_or_else(|| protocol.default_port())
+}
+
+/// RFC 4475 §3.3.10: a forged Via makes nobody shout.
+pub(crate) fn is_unicast(address: IpAddr) -> bool {
+    !(address.is_multicast() || address.is_unspecified() || address == Ipv4Addr::BROADCAST)
+}
+
+/// Notes in the topmost Via by which port the connection came that a request is forwarded from without a transaction, so that its responses
+/// find that connection again (§18.2.2).
+pub(crate) fn note_port(message: &mut Message, source: &Flow) {
+    let text = match message.top_via() {
+        Ok(via) if source.protocol.is_reliable() && via.rport().is_none() => {
+            format!("{via};rport={}", source.remote.port())
+        }
+        _ => return,
+    };
+    message.replace_first_item(HeaderName::Via, &text);
 }
 
 /// The Via that is put on top of a request sent by `protocol` from `sent_by`.

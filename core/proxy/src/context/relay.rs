@@ -58,6 +58,7 @@ impl Context {
         self.check_request()?;
         let routing = self.routing();
         let mut request = routing.request.borrow().clone();
+        forward::note_port(&mut request, &routing.source);
         if let Some(target) = routing.state.borrow().targets.iter().next() {
             forward::retarget(&mut request, &target.uri);
             if !target.path.is_empty() {

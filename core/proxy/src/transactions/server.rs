@@ -137,7 +137,7 @@ impl Worker {
     /// Sends a response through a server transaction.
     pub(crate) fn respond(&self, id: ServerId, response: &Message) -> Result<(), Error> {
         let status = response.status();
-        let finished = {
+        let (finished, sent) = {
             let mut table = self.table();
             let server = table.server(id).ok_or(Error::AlreadyAnswered)?;
             let actions = match &mut server.machine {
@@ -155,20 +155,21 @@ impl Worker {
                 return if status >= 200 { Err(Error::AlreadyAnswered) } else { Ok(()) };
             }
             let reply_to = server.reply_to;
-            let sent = if actions.send.is_some() { self.print_and_send(response, &reply_to) } else { Ok(()) };
+            let sent = if actions.send.is_some() { self.send_response(response, &reply_to) } else { Ok(()) };
             if actions.ended.is_none() {
                 server.response = Some(self.printed().as_slice().into());
             }
             drop(table);
             self.apply_server(id, &Actions { send: None, ..actions });
-            if let Err(error) = sent {
+            if let Err(error) = &sent {
                 tracing::info!(%error, call_id = response.call_id(), "a response could not be sent");
             }
-            finished
+            (finished, sent)
         };
         // Dropped outside the borrow of the table: what the script kept may end transactions of its own.
         drop(finished);
-        Ok(())
+        // RFC 6026 §8.8: the transaction user is told, and the transaction stays in its state.
+        Ok(sent?)
     }
 
     /// Lets the transaction go that only kept repetitions off a request while it waited: it is answered without one.
@@ -214,7 +215,7 @@ impl Worker {
                     && let Some(response) = &server.response
                 {
                     // Lost like any other packet: the next repetition asks again.
-                    let _ = self.transmit(&server.reply_to, response, None);
+                    let _ = self.send_printed_response(&server.reply_to, response);
                 }
             }
             None => {}

@@ -27,6 +27,8 @@ pub enum SendError {
     Backlog { remote: SocketAddr, limit: usize },
     #[error("there are {limit} connections already")]
     TooManyConnections { limit: usize },
+    #[error("its Via names no address that it could be sent to")]
+    NoWay,
     #[error("sending to {remote} failed: {kind}")]
     Io { remote: SocketAddr, kind: ErrorKind },
 }
@@ -55,6 +57,7 @@ struct Outside {
     sent: Vec<Sent>,
     hosts: BTreeMap<String, Addresses>,
     unreachable: BTreeSet<SocketAddr>,
+    disconnected: BTreeSet<SocketAddr>,
 }
 
 /// Octets, and the flow that they were sent on.
@@ -76,8 +79,16 @@ impl Outbox {
         self.0.borrow_mut().unreachable.insert(remote);
     }
 
+    /// The connections with `remote` are gone. New ones can be made.
+    pub fn disconnect(&self, remote: SocketAddr) {
+        self.0.borrow_mut().disconnected.insert(remote);
+    }
+
     fn send(&self, flow: &Flow, bytes: &[u8]) -> Result<(), SendError> {
         let mut outside = self.0.borrow_mut();
+        if flow.connection.is_some() && outside.disconnected.contains(&flow.remote) {
+            return Err(SendError::ConnectionGone { remote: flow.remote });
+        }
         if outside.unreachable.contains(&flow.remote) {
             return Err(SendError::Io { remote: flow.remote, kind: ErrorKind::ConnectionRefused });
         }
@@ -100,6 +111,14 @@ impl Network {
                 Protocol::Tcp => sockets.tcp.send(flow, bytes, client),
             },
             Self::Virtual(outbox) => outbox.send(flow, bytes),
+        }
+    }
+
+    /// Whether there is a connection with `remote`.
+    pub(crate) fn is_connected(&self, remote: SocketAddr) -> bool {
+        match self {
+            Self::Sockets(sockets) => sockets.tcp.is_connected(remote),
+            Self::Virtual(outbox) => !outbox.0.borrow().disconnected.contains(&remote),
         }
     }
 

@@ -87,6 +87,8 @@ struct Connection {
     outgoing: RefCell<Vec<u8>>,
     /// Client transactions to tell when the connection cannot be made.
     waiting: RefCell<Vec<ClientId>>,
+    /// Messages that wait for that, too, and that nobody sends again.
+    unclaimed: Cell<u64>,
     unflushed: Cell<bool>,
     writable: Notify,
     closed: Notify,
@@ -138,7 +140,10 @@ impl Connections {
         }
         connection.outgoing.borrow_mut().extend_from_slice(bytes);
         if connection.stream.get().is_none() {
-            connection.waiting.borrow_mut().extend(client);
+            match client {
+                Some(client) => connection.waiting.borrow_mut().push(client),
+                None => connection.unclaimed.set(connection.unclaimed.get() + 1),
+            }
         } else if !connection.unflushed.replace(true) {
             self.0.unflushed.borrow_mut().push(connection);
         }
@@ -152,6 +157,10 @@ impl Connections {
             connection.unflushed.set(false);
             connection.write();
         }
+    }
+
+    pub(crate) fn is_connected(&self, remote: SocketAddr) -> bool {
+        self.0.by_remote.borrow().contains_key(&remote)
     }
 
     pub(crate) fn len(&self) -> usize {
@@ -191,6 +200,7 @@ impl Connections {
             stream: OnceCell::new(),
             outgoing: RefCell::default(),
             waiting: RefCell::default(),
+            unclaimed: Cell::new(0),
             unflushed: Cell::new(false),
             writable: Notify::new(),
             closed: Notify::new(),
@@ -217,6 +227,7 @@ impl Connections {
                     this.remove(&pending);
                     let waiting = pending.waiting.take();
                     if let Some(worker) = this.0.worker.get().and_then(WeakWorker::upgrade) {
+                        worker.counters().messages_lost.add(pending.unclaimed.get());
                         worker.sending_failed(&waiting);
                     }
                 }

@@ -14,6 +14,8 @@ pub struct Counters {
     pub repeated_requests: Counter,
     pub absorbed_acks: Counter,
     pub stray_responses: Counter,
+    /// Could not be sent, and nothing sends them again.
+    pub messages_lost: Counter,
     pub unparsable: Counter,
     pub overload_refused: Counter,
     pub script_errors: Counter,
@@ -31,6 +33,7 @@ impl Counters {
             retransmissions: host.counter("retransmissions"),
             repeated_requests: host.counter("repeated_requests"),
             absorbed_acks: host.counter("absorbed_acks"),
+            messages_lost: host.counter("messages_lost"),
             stray_responses: host.counter("stray_responses"),
             unparsable: host.counter("unparsable"),
             overload_refused: host.counter("overload_refused"),

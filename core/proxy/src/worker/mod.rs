@@ -5,7 +5,8 @@
 //! | [`options`] | what of the settings a worker needs |
 //! | [`state`] | the worker itself: a handle to all that lives on its thread |
 //! | [`receive`] | messages in: parsing, overload, to the right transaction or the script |
-//! | [`transmit`] | messages out: Via, flows, looking up hosts |
+//! | [`transmit`] | requests out: Via, flows, looking up hosts |
+//! | [`respond`] | responses out: where each goes |
 //! | [`route`] | running the script |
 //! | [`mailbox`] | what reaches a worker from other threads |
 //! | [`run`], [`inbox`] | the event loop, and the datagrams that wait in it |
@@ -17,6 +18,7 @@ mod inbox;
 pub mod mailbox;
 pub mod options;
 pub mod receive;
+pub(crate) mod respond;
 mod rest;
 pub mod route;
 pub mod run;

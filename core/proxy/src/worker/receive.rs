@@ -12,7 +12,7 @@ use super::mailbox::Mail;
 use super::{Route, Worker};
 use crate::context::Context;
 use crate::forward;
-use crate::transport::Flow;
+use crate::transport::{Flow, SendError};
 
 /// What `Retry-After` tells senders whose requests are refused because of overload, in seconds.
 const RETRY_AFTER: &str = "5";
@@ -122,15 +122,26 @@ impl Worker {
         count
     }
 
+    /// What another worker wanted to be sent could not be, and nothing sends it again.
+    fn lost(&self, error: &SendError) {
+        self.counters().messages_lost.increment();
+        tracing::info!(%error, "a message could not be sent");
+    }
+
     /// Handles mail of other threads.
     pub(crate) fn receive_mail(&self, mail: Mail) {
         match mail {
             Mail::Message(message, flow) => self.receive_message(message, flow),
             Mail::Send(flow, bytes, client) => {
-                if self.network().send(&flow, &bytes, None).is_err()
-                    && let Some((worker, client)) = client
-                {
-                    self.workers().post(worker, Mail::SendingFailed(client));
+                match (self.network().send(&flow, &bytes, None), client) {
+                    (Ok(()), _) => {}
+                    (Err(_), Some((worker, client))) => self.workers().post(worker, Mail::SendingFailed(client)),
+                    (Err(SendError::ConnectionGone { .. }), None) if bytes.starts_with(b"SIP/2.0 ") => {
+                        if let Err(error) = self.send_over_new_connection(&bytes) {
+                            self.lost(&error);
+                        }
+                    }
+                    (Err(error), None) => self.lost(&error),
                 }
             }
             Mail::SendingFailed(client) => self.sending_failed(&[client]),

@@ -1,11 +1,10 @@
-//! Messages out: printing, Via, the flow to use, looking up hosts.
+//! Requests out: printing, Via, the flow to use, looking up hosts.
 
 use std::rc::Rc;
 
 use signalbox_sip::header::HeaderName;
-use signalbox_sip::header::Via;
 use signalbox_sip::message::Message;
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::SocketAddr;
 
 use super::Worker;
 use super::mailbox::Mail;
@@ -16,7 +15,7 @@ use crate::transactions::branch::BranchToken;
 use crate::transactions::table::Owner;
 use crate::transactions::{ClientId, LocalOutcome};
 use crate::transport::network::listener_for;
-use crate::transport::{Flow, Protocol, SendError, resolve};
+use crate::transport::{Flow, SendError, resolve};
 
 /// What a request brings along on its way out.
 pub(crate) struct Origin {
@@ -44,18 +43,6 @@ impl Worker {
         let mut scratch = self.scratch();
         scratch.clear();
         message.write(&mut scratch);
-    }
-
-    pub(crate) fn print_and_send(&self, message: &Message, flow: &Flow) -> Result<(), SendError> {
-        self.print(message);
-        self.counters().responses_sent.increment();
-        self.transmit(flow, &self.printed(), None)
-    }
-
-    /// Sends a response outside of any transaction. Where its connection is gone that is an error: a new connection to the Via's sent-by
-    /// (RFC 3261 §18.2.2) is not made.
-    pub(crate) fn send_response(&self, response: &Message, reply_to: &Flow) -> Result<(), SendError> {
-        self.print_and_send(response, reply_to)
     }
 
     /// Sends a request without a transaction (§16.11), on `flow` or to its next hop.
@@ -209,34 +196,5 @@ impl Worker {
             request.prepend(HeaderName::RecordRoute, &second);
         }
         request.prepend(HeaderName::RecordRoute, &top);
-    }
-
-    /// Sends a response to where its topmost Via says, our own being off it already (§16.11, §18.2.2).
-    pub(crate) fn forward_statelessly(&self, response: Message) {
-        let target = response.top_via().ok().and_then(|via| self.via_target(&via));
-        match target {
-            Some(flow) => {
-                if let Err(error) = self.send_response(&response, &flow) {
-                    tracing::info!(%error, call_id = response.call_id(), "a response could not be sent");
-                }
-            }
-            None => self.counters().stray_responses.increment(),
-        }
-    }
-
-    fn via_target(&self, via: &Via<'_>) -> Option<Flow> {
-        let protocol = Protocol::parse(via.transport)?;
-        let address = via.received().or_else(|| via.sent_by.host.address())?;
-        // RFC 4475 §3.3.10: a forged Via makes nobody shout.
-        if address.is_multicast() || address.is_unspecified() || address == Ipv4Addr::BROADCAST {
-            return None;
-        }
-        let port = match via.rport() {
-            Some(Some(port)) => port,
-            _ => via.sent_by.port.unwrap_or_else(|| protocol.default_port()),
-        };
-        let remote = SocketAddr::new(address, port);
-        let listener = listener_for(self.listeners(), protocol, remote, None).ok()?;
-        Some(Flow { protocol, local: listener.address, remote, connection: None })
     }
 }
