@@ -186,7 +186,8 @@ pub fn receive_via(message: &mut Message, source: &Flow) -> Result<Flow, Error> 
         Host::Name(_) => false,
     };
     let rport = via.rport().is_some();
-    let remote = match (source.protocol, rport, maddr(&via).filter(|maddr| maddr.is_ipv4() == source.remote.is_ipv4())) {
+    let remote = match (source.protocol, rport, maddr(&via).filter(|maddr| maddr.is_ipv4() == source.remote.is_ipv4()))
+    {
         (Protocol::Udp, _, Some(address)) => SocketAddr::new(address, sent_by_port(&via, Protocol::Udp)),
         (Protocol::Udp, false, None) => SocketAddr::new(source.remote.ip(), sent_by_port(&via, Protocol::Udp)),
         _ => source.remote,

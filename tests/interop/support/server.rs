@@ -150,7 +150,7 @@ pub(crate) fn run_signalbox(place: &Place, arguments: &[&str]) -> Output {
 pub(crate) fn settings(place: &Place) -> String {
     let server = place.server();
     // sipsak names the server by its address without the port.
-    let own = format!("alias {{ \"{DOMAIN}\", \"{}\" }}\n", place.address);
+    let own = format!("alias {{ \"{DOMAIN}\", \"{server}\" }}\n");
     let mut text = format!("listen {{ \"udp:{server}\", \"tcp:{server}\" }}\n{own}");
     for module in ["registrar", "auth", "pa", "im_auth"] {
         text.push_str(&format!("loadmodule \"{module}\"\n"));

@@ -132,18 +132,16 @@ impl Worker {
     pub(crate) fn receive_mail(&self, mail: Mail) {
         match mail {
             Mail::Message(message, flow) => self.receive_message(message, flow),
-            Mail::Send(flow, bytes, client) => {
-                match (self.network().send(&flow, &bytes, None), client) {
-                    (Ok(()), _) => {}
-                    (Err(_), Some((worker, client))) => self.workers().post(worker, Mail::SendingFailed(client)),
-                    (Err(SendError::ConnectionGone { .. }), None) if bytes.starts_with(b"SIP/2.0 ") => {
-                        if let Err(error) = self.send_over_new_connection(&bytes) {
-                            self.lost(&error);
-                        }
+            Mail::Send(flow, bytes, client) => match (self.network().send(&flow, &bytes, None), client) {
+                (Ok(()), _) => {}
+                (Err(_), Some((worker, client))) => self.workers().post(worker, Mail::SendingFailed(client)),
+                (Err(SendError::ConnectionGone { .. }), None) if bytes.starts_with(b"SIP/2.0 ") => {
+                    if let Err(error) = self.send_over_new_connection(&bytes) {
+                        self.lost(&error);
                     }
-                    (Err(error), None) => self.lost(&error),
                 }
-            }
+                (Err(error), None) => self.lost(&error),
+            },
             Mail::SendingFailed(client) => self.sending_failed(&[client]),
             Mail::Request(request) => self.send_request(request),
             Mail::Task(task) => task(self),
