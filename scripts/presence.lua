@@ -44,7 +44,7 @@ function route(msg)
   end
 
   if msg.method == "SUBSCRIBE" then return subscribe(msg) end
-  if msg.method == "PUBLISH" then return publish() end
+  if msg.method == "PUBLISH" then return publish(msg) end
   if msg.method == "MESSAGE" then return message() end
 
   -- A request for the server itself, such as the OPTIONS that clients look whether we are alive with.
@@ -91,21 +91,34 @@ function authenticate(msg)
   return true
 end
 
--- SUBSCRIBE: the presence agent answers, and notifies from then on (RFC 3856). Packages that it doesn't serve, such as those
--- between two phones, go to the phone.
+-- What the presence agent serves: presence (RFC 3856), and to a user who watches that user (RFC 3857).
+local served = { ["presence"] = true, ["presence.winfo"] = true }
+
+-- SUBSCRIBE: the presence agent answers, and notifies from then on. Packages that it doesn't serve, such as those between two
+-- phones, go to the phone.
 function subscribe(msg)
-  if msg.event ~= "presence" then
+  if msg.event and not served[msg.event] then
     record_route()
     if not lookup("location") then return sl_send_reply(404, "Not Found") end
     return relay()
   end
   -- From here on repetitions of the request are absorbed.
   if not t_newtran() then return sl_reply_error() end
-  handle_subscription("registrar")
+  if not handle_subscription("registrar") then return end
+  -- Who asks to see a user who is away, and has to wait for a decision, is remembered until that user comes and asks who
+  -- watches; with modparam("pa", "use_offline_winfo", 1).
+  if msg.event == "presence.winfo" then
+    dump_stored_winfo("registrar", "presence")
+  elseif avp.subscription_status == "pending" and not msg.to_tag and not target_online("registrar") then
+    store_winfo("registrar")
+  end
 end
 
--- PUBLISH: a client says itself what its user is up to (RFC 3903).
-function publish()
+-- PUBLISH: a client says itself what its user is up to (RFC 3903), and nobody else does.
+function publish(msg)
+  if not is_myself(msg.from.host) or msg.from.user ~= (msg.ruri.user or msg.to.user) then
+    return sl_send_reply(403, "This Is Not Your Address")
+  end
   if not t_newtran() then return sl_reply_error() end
   handle_publish("registrar")
 end

@@ -6,6 +6,7 @@ mod presence_document;
 mod rfc3261;
 mod rfc3856;
 mod rfc3857;
+mod rfc3858;
 mod rfc3903;
 mod rfc4320;
 mod rfc4475;

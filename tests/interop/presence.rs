@@ -52,6 +52,19 @@ fn a_subscription_is_refreshed_and_ended() {
 }
 
 #[test]
+fn a_user_is_told_who_watches() {
+    if !sipp::is_installed() {
+        return;
+    }
+    let place = Place::on_loopback();
+    let _server = Server::start(&place);
+    let mut user = Sipp::new(&place, "watch_watchers", "bob", 5070).with("watcher", "alice").start();
+    user.logged("subscribed");
+    Sipp::new(&place, "refresh", "alice", 5071).with("to", "bob").play();
+    user.succeeds();
+}
+
+#[test]
 fn a_subscription_outlives_a_killed_server() {
     if subject() != Subject::Signalbox || !sipp::is_installed() {
         return;

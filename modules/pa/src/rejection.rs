@@ -14,6 +14,8 @@ pub const RETRY_AFTER: Duration = Duration::from_secs(5);
 pub enum Rejection {
     #[error("the request cannot be read: {0}")]
     Malformed(Cow<'static, str>),
+    #[error("the request does not say which event package it is about")]
+    MissingEvent,
     #[error("the event package is not supported")]
     BadEvent { allowed: String },
     #[error("nothing that is accepted can be made")]
@@ -55,6 +57,8 @@ impl Rejection {
     pub fn status(&self) -> (u16, Cow<'static, str>) {
         let (status, reason) = match self {
             Self::Malformed(what) => (400, what.clone()),
+            // RFC 6665 §4.2.3 has 489 here, as a SHOULD that is about PINT; 400 tells a client which of the two is wrong.
+            Self::MissingEvent => (400, "Missing Event".into()),
             Self::BadEvent { .. } => (489, "Bad Event".into()),
             Self::NotAcceptable => (406, "Not Acceptable".into()),
             Self::UnsupportedMediaType { .. } => (415, "Unsupported Media Type".into()),

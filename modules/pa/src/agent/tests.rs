@@ -405,7 +405,7 @@ impl Observer for Diary {
         true
     }
 
-    fn body(&mut self, told: Told<'_>, _now: Instant) -> Body {
+    fn body(&self, told: Told<'_>, _now: Instant) -> Body {
         let seen = told.seen.replace(self.0.len() as u64).unwrap_or(0);
         let news = self.0[seen as usize..].join(", ");
         Body::new(ContentType::Known("text/plain"), news.into())

@@ -6,16 +6,23 @@ use std::time::Instant;
 use serde_json::{Value as Json, json};
 use signalbox::module::CommandError;
 use signalbox::services::presence::Document;
+use signalbox_documents::watcherinfo::{Status, Watcher as Watching, WatcherInfo};
+use signalbox_documents::xml::Limits;
 
 use super::describe;
 use super::parameters::{self, Named};
+use crate::agent::Target;
 use crate::notify::Destination;
+use crate::packages::{Remembered, Told};
 use crate::presentity::Presentity;
 use crate::state::PresenceAgent;
+use crate::store::Watched;
 use crate::subscription::{Subscription, Watcher};
 
 /// Presentities listed unless more are asked for.
 const LISTED: u64 = 100;
+/// The watchers of a presentity are limited where they come in.
+const WATCHERS: Limits = Limits { bytes: usize::MAX, depth: 4, elements: usize::MAX, attributes: usize::MAX };
 
 /// Lists presentities.
 pub(crate) async fn presentities(module: Arc<PresenceAgent>, parameters: Json) -> Result<Json, CommandError> {
@@ -65,23 +72,70 @@ pub(crate) async fn show(module: Arc<PresenceAgent>, parameters: Json) -> Result
     })
 }
 
-/// Lists the watchers of one presentity.
+/// Lists the watchers of one presentity: those who are subscribed, then those whose subscription ended before anybody had decided, then
+/// those whom the database remembers for a user who was not there.
 pub(crate) async fn watchers(module: Arc<PresenceAgent>, parameters: Json) -> Result<Json, CommandError> {
     let now = module.0.clock.now();
-    look(&module, &parameters, |_, watchers| {
-        let rows: Vec<_> = watchers
-            .map(|watcher| {
-                json!({
-                    "id": watcher.id.to_string(),
-                    "watcher": watcher.way.uri(),
-                    "state": watcher.state().as_str(),
-                    "expires": left(watcher.expires_at(), now),
-                    "type": watcher.form.text(),
-                })
+    let named = Named::of(&module, &parameters)?;
+    let subscribed = module.0.agent.look(&named.target(), |_, watchers| {
+        let row = |watcher: &Subscription<Destination>| {
+            json!({
+                "id": watcher.id.to_string(),
+                "watcher": watcher.way.uri(),
+                "state": watcher.state().as_str(),
+                "expires": left(watcher.expires_at(), now),
+                "type": watcher.form.text(),
             })
-            .collect();
-        rows.into()
-    })
+        };
+        watchers.map(row).collect::<Vec<_>>()
+    });
+    let waiting = waiting(&module, &named, now);
+    let stored = stored(&module, &named).await?;
+    if subscribed.is_none() && waiting.is_empty() && stored.is_empty() {
+        return Err(not_found(&named));
+    }
+    Ok(subscribed.into_iter().flatten().chain(waiting).chain(stored).collect())
+}
+
+/// Those who wait (RFC 3857 §4.7.1), as watcher information has them.
+fn waiting(module: &PresenceAgent, named: &Named, now: Instant) -> Vec<Json> {
+    let Some(package) = module.0.agent.packages().observer_of(named.package) else {
+        return Vec::new();
+    };
+    let told = module.0.agent.look(&Target { package, ..named.target() }, |presentity, _| {
+        let told = Told { aor: &presentity.aor, cseq: 1, seen: &mut None };
+        presentity.observer.as_ref().map(|observer| observer.body(told, now))
+    });
+    let info = told.flatten().and_then(|body| WatcherInfo::parse(&body.bytes, &WATCHERS).ok());
+    let watchers = info.into_iter().flat_map(|info| info.lists).flat_map(|list| list.watchers);
+    let waiting = watchers.filter(|watcher| watcher.status == Status::Waiting);
+    let row = |watcher: Watching| {
+        json!({
+            "id": watcher.id,
+            "watcher": watcher.uri,
+            "state": watcher.status.as_str(),
+            "event": watcher.event.as_str(),
+            "display_name": watcher.display_name,
+            "since": watcher.duration_subscribed.map(|span| span.as_secs()),
+        })
+    };
+    waiting.map(row).collect()
+}
+
+/// Those whom `store_winfo` remembers.
+async fn stored(module: &PresenceAgent, named: &Named) -> Result<Vec<Json>, CommandError> {
+    let Some(offline) = &module.0.offline else {
+        return Ok(Vec::new());
+    };
+    let package = module.0.agent.packages().name(named.package);
+    let watched = Watched { uid: &named.uid, domain: named.domain, package };
+    let found = offline.find(watched).await.map_err(|error| CommandError::Failed(Box::new(error)))?;
+    let row = |watcher: Remembered| json!({ "id": watcher.id.to_string(), "watcher": watcher.uri, "state": "stored", "display_name": watcher.display_name });
+    Ok(found.into_iter().map(row).collect())
+}
+
+fn not_found(named: &Named) -> CommandError {
+    CommandError::NotFound(format!("presentity {}", named.uid))
 }
 
 fn look(
@@ -91,7 +145,7 @@ fn look(
 ) -> Result<Json, CommandError> {
     let named = Named::of(module, parameters)?;
     let shown = module.0.agent.look(&named.target(), look);
-    shown.ok_or_else(|| CommandError::NotFound(format!("presentity {}", named.uid)))
+    shown.ok_or_else(|| not_found(&named))
 }
 
 fn row(module: &PresenceAgent, presentity: &Presentity) -> Json {

@@ -23,7 +23,7 @@ pub(crate) fn commands() -> Vec<Command<PresenceAgent>> {
             .parameter("event", EVENT)
             .parameter("domain", DOMAIN)
             .run(look::show),
-        Command::<PresenceAgent>::new("watchers", "Lists the watchers of a presentity.")
+        Command::<PresenceAgent>::new("watchers", "Lists the watchers of a presentity: subscribed (active or pending), waiting for a decision, or stored for a user who was away.")
             .parameter("uid", UID)
             .parameter("event", EVENT)
             .parameter("domain", DOMAIN)

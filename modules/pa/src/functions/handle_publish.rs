@@ -66,9 +66,11 @@ fn begin<'a>(
 ) -> Result<(Target<'a>, AcceptedPublish), Rejection> {
     let request = &*context.request();
     request::check_require(request)?;
-    let event = request::event(request, state.agent.packages())?;
-    let package_id = state.agent.packages().find_published(event.package)?;
-    let package = state.agent.packages().package(package_id);
+    let packages = state.agent.packages();
+    // RFC 3903 §6 step 2: the same as of a package that is not known.
+    let event = request::event(request, || Rejection::BadEvent { allowed: packages.allow_events() })?;
+    let package_id = packages.find_published(event.package)?;
+    let package = packages.package(package_id);
     let target = Target { package: package_id, domain, uid: &about.uid, aor: about.aor.as_str() };
     let asked = Publish { if_match: request.value(HeaderName::SipIfMatch), expires: request::expires(request)? };
     let accepted = state.agent.publish(&target, asked, context.now(), |id| content(request, package, id))?;

@@ -83,7 +83,7 @@ async fn subscribe(state: &Arc<State>, context: &Context, domain: Domain) -> Res
 fn begin(state: &State, context: &Context, domain: Domain) -> Result<Pending, Rejection> {
     let request = &*context.request();
     request::check_require(request)?;
-    let event = request::event(request, state.agent.packages())?;
+    let event = request::event(request, || Rejection::MissingEvent)?;
     let package_id = state.agent.packages().find(event.package)?;
     let package = state.agent.packages().package(package_id).terms();
     let from = request.value(HeaderName::From).and_then(|from| NameAddr::parse(from).ok());

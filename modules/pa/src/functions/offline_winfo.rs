@@ -32,7 +32,7 @@ pub(crate) async fn store_winfo(module: Arc<PresenceAgent>, context: Context, ar
         if request.to_tag().is_some() {
             return Err(Refusal::no("only a new subscription is stored"));
         }
-        let event = request::event(request, state.agent.packages()).map_err(no)?;
+        let event = request::event(request, || Rejection::MissingEvent).map_err(no)?;
         let about = About::of(&context).map_err(no)?;
         let from = request.value(HeaderName::From).and_then(|from| NameAddr::parse(from).ok());
         let from = from.ok_or_else(|| Refusal::no("From names nobody"))?;

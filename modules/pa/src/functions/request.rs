@@ -8,7 +8,6 @@ use signalbox_sip::header::{Event, Expires, HeaderName};
 use signalbox_sip::message::Message;
 use signalbox_sip::uri::{Aor, NameAddr, Uri};
 
-use crate::packages::Packages;
 use crate::presentity::Domain;
 use crate::rejection::Rejection;
 
@@ -43,9 +42,8 @@ pub(crate) fn domain(name: &str) -> Result<Domain, Refusal> {
     Domain::parse(name).ok_or_else(problem)
 }
 
-/// Event; 400 where it is malformed, 489 where it is missing (RFC 6665 §4.2.3, RFC 3903 §6 step 2).
-pub(crate) fn event<'a>(request: &'a Message, known: &Packages) -> Result<Event<'a>, Rejection> {
-    let missing = || Rejection::BadEvent { allowed: known.allow_events() };
+/// Event; 400 where it is malformed.
+pub(crate) fn event(request: &Message, missing: impl FnOnce() -> Rejection) -> Result<Event<'_>, Rejection> {
     let malformed = |_| Rejection::Malformed("Bad Event Header".into());
     request.header::<Event<'_>>().ok_or_else(missing)?.map_err(malformed)
 }

@@ -19,6 +19,6 @@ pub mod registry;
 pub mod winfo;
 
 pub use authorization::{Authorization, Decision};
-pub use observer::{Cause, Change, Observer, Remembered};
+pub use observer::{Cause, Change, Observer, Remembered, Told};
 pub use package::{EventPackage, Notified, Published, Terms};
 pub use registry::{PRESENCE, PackageId, Packages};

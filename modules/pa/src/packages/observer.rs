@@ -24,7 +24,7 @@ pub trait Observer: Send + Debug {
     fn observe(&mut self, change: &Change<'_>, now: Instant) -> bool;
 
     /// The document for one watcher.
-    fn body(&mut self, told: Told<'_>, now: Instant) -> Body;
+    fn body(&self, told: Told<'_>, now: Instant) -> Body;
 
     /// Takes in a watcher that the database remembers. The watchers of this package are told after it.
     fn remember(&mut self, _watcher: &Remembered, _now: Instant) {}

@@ -136,7 +136,7 @@ impl Observer for Watchers {
         self.limit_waiting(now);
     }
 
-    fn body(&mut self, told: Told<'_>, now: Instant) -> Body {
+    fn body(&self, told: Told<'_>, now: Instant) -> Body {
         let known = told.seen.replace(self.last).filter(|seen| *seen >= self.forgotten);
         let (state, from) = match known {
             Some(seen) => (State::Partial, seen + 1),
