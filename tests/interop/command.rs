@@ -1,12 +1,13 @@
 //! The signalbox command towards a running server and its accounts: ctl, user, doc.
 
-use std::io::Write;
+use std::io::{Read, Write};
 use std::net::UdpSocket;
-use std::process::{Output, Stdio};
+use std::process::{Command, Output, Stdio};
 use std::time::Duration;
 
 use crate::databases;
 use crate::support::database::Kind;
+use crate::support::peers;
 use crate::support::place::{DOMAIN, Place};
 use crate::support::process::Signal;
 use crate::support::server::{self, Server, run_signalbox, signalbox};
@@ -82,7 +83,7 @@ fn ctl_shows_and_removes_who_is_registered_and_a_kill_loses_nobody() {
 
     printed(&ctl(&["registrar", "remove", &format!("alice@{DOMAIN}")]));
     let complaint = refused(&ctl(&["registrar", "show", &format!("alice@{DOMAIN}")]));
-    assert!(complaint.contains("not found"), "{complaint}");
+    assert!(complaint.contains("there is no binding of sip:alice"), "{complaint}");
 }
 
 #[test]
@@ -144,7 +145,10 @@ fn ctl_stops_the_server_and_then_says_that_none_runs() {
     printed(&run_signalbox(&place, &["ctl", "core", "stop"]));
     assert!(server.process.ended().success());
     let complaint = refused(&run_signalbox(&place, &["ctl", "core", "status"]));
-    assert!(complaint.contains("is the server running?"), "{complaint}");
+    assert!(
+        complaint.contains("no server answers at var/signalbox.sock: No such file or directory; is one running?"),
+        "{complaint}"
+    );
 }
 
 #[test]
@@ -160,7 +164,7 @@ fn a_killed_servers_socket_is_taken_over_but_a_live_ones_is_not() {
         place.path("var/signalbox.sock")
     );
     server::write_settings(&other, &text);
-    other.write("route.lua", SCRIPT);
+    other.write("route.lua", "function route() end");
     let complaint = refused(&run_signalbox(&other, &["run", "settings.lua"]));
     assert!(complaint.contains("another server answers there"), "{complaint}");
     printed(&run_signalbox(&place, &["ctl", "core", "uptime"]));
@@ -186,6 +190,73 @@ fn accounts_are_added_listed_changed_and_removed() {
     printed(&user(&["remove", "alice@example.com"]));
     assert!(refused(&user(&["remove", "alice@example.com"])).contains("no account"));
     assert!(!printed(&user(&["list", "example.com"])).contains("alice"));
+}
+
+#[test]
+fn a_database_that_is_not_there_is_no_empty_one() {
+    let place = Place::on_loopback();
+    for words in [&["list"][..], &["remove", "alice@example.com"], &["passwd", "alice@example.com", "-p", "x"]] {
+        let words = [&["user"], words, &["--db", "sqlite:lost/users.db"]].concat();
+        let complaint = refused(&run_signalbox(&place, &words));
+        assert!(complaint.contains("there is no database lost/users.db yet"), "{complaint}");
+    }
+    assert!(!place.path("lost").exists());
+}
+
+#[test]
+fn an_interrupted_question_for_a_password_leaves_a_terminal_that_shows_what_is_typed() {
+    if peers::find("script").is_none() {
+        return;
+    }
+    let place = Place::on_loopback();
+    let asking = format!("{} user add alice@example.com --db sqlite:users.db", server::binary().display());
+    // `script` gives the command a terminal of its own, and what it reads is typed there.
+    let command = format!("trap : INT; {asking}; echo ended $?; stty -a");
+    let mut terminal = Command::new("script");
+    terminal.args(["-q", "-c", &command, "/dev/null"]).current_dir(place.folder());
+    let mut terminal = terminal.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("script");
+    let mut shown = terminal.stdout.take().expect("its output");
+    let mut text = Vec::new();
+    while !text.ends_with(b"Password: ") {
+        let mut byte = [0];
+        assert_eq!(shown.read(&mut byte).expect("its output"), 1, "{}", String::from_utf8_lossy(&text));
+        text.push(byte[0]);
+    }
+    let mut keyboard = terminal.stdin.take().expect("its input");
+    // Ctrl-C.
+    keyboard.write_all(b"\x03").expect("typing");
+    shown.read_to_end(&mut text).expect("its output");
+    drop(keyboard);
+    terminal.wait().expect("its end");
+    let text = String::from_utf8_lossy(&text).into_owned();
+    assert!(text.contains("ended 130") && text.contains(" echo ") && !text.contains(" -echo "), "{text}");
+}
+
+#[test]
+fn what_went_wrong_is_said_once_in_words() {
+    let place = Place::on_loopback();
+    let complaint = refused(&run_signalbox(&place, &["check", "lost.lua"]));
+    assert_eq!(complaint, "error: lost.lua: No such file or directory\n");
+    let settings = "listen { 'udp:127.0.0.1:5999' }\nloadmodule 'registrar'\nmodparam('registrar', 'db_url', 'oracle:x')\n\
+                    route_script 'lost.lua'\n";
+    server::write_settings(&place, settings);
+    for command in ["check", "run"] {
+        let complaint = refused(&run_signalbox(&place, &[command, "settings.lua"]));
+        assert!(complaint.starts_with("error: settings.lua:3: module registrar: parameter db_url: "), "{complaint}");
+        assert_eq!(complaint.matches("oracle").count(), 2, "the URL and its engine: {complaint}");
+    }
+    server::write_settings(&place, &settings.replace("oracle:x", "sqlite:/proc/lost/x.db"));
+    place.write("lost.lua", "function route() end");
+    let complaint = refused(&run_signalbox(&place, &["run", "settings.lua"]));
+    let once =
+        "error: module registrar: cannot create the folder /proc/lost for the database: No such file or directory\n";
+    assert_eq!(complaint, once);
+}
+
+#[test]
+fn the_program_has_the_name_that_it_is_called_by() {
+    let place = Place::on_loopback();
+    assert!(printed(&run_signalbox(&place, &["--version"])).starts_with("signalbox "));
 }
 
 #[test]

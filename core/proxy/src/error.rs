@@ -70,3 +70,48 @@ impl Error {
         }
     }
 }
+
+/// An error and its causes in one line for people: causes that the text has already are not said again, nor are the
+/// system's numbers of errors.
+pub fn explain(error: &(dyn std::error::Error + 'static)) -> String {
+    let mut text = String::new();
+    let mut next = Some(error);
+    while let Some(error) = next {
+        let said = error.to_string();
+        if !text.contains(&said) {
+            text.push_str(if text.is_empty() { "" } else { ": " });
+            text.push_str(&said);
+        }
+        next = error.source();
+    }
+    without_numbers(&text)
+}
+
+/// Takes ` (os error 2)` out.
+fn without_numbers(text: &str) -> String {
+    const NUMBER: &str = " (os error ";
+    let mut parts = text.split(NUMBER);
+    let first = parts.next().unwrap_or_default().to_owned();
+    parts.fold(first, |text, part| match part.split_once(')') {
+        Some((number, rest)) if number.bytes().all(|byte| byte.is_ascii_digit()) => text + rest,
+        _ => text + NUMBER + part,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_error_is_said_once_with_its_causes_and_without_numbers() {
+        #[derive(Debug, thiserror::Error)]
+        #[error("a.lua: {0}")]
+        struct Twice(#[source] std::io::Error);
+        assert_eq!(explain(&Twice(std::io::Error::from_raw_os_error(2))), "a.lua: No such file or directory");
+        #[derive(Debug, thiserror::Error)]
+        #[error("module x")]
+        struct Once(#[source] Twice);
+        let error = Once(Twice(std::io::Error::other("it (os error x) broke")));
+        assert_eq!(explain(&error), "module x: a.lua: it (os error x) broke");
+    }
+}

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Result, anyhow, bail};
 use clap::Args;
 use serde_json::{Map, Value as Json, json};
 use signalbox::admin::{Client, ClientError};
@@ -88,8 +88,10 @@ fn describe(command: &Json, group: Option<&str>) -> Option<Json> {
     if group.is_some_and(|group| group != own_group) {
         return None;
     }
-    let parameters = command["parameters"].as_array()?.iter().filter_map(|row| row["parameter"].as_str());
-    let usage: String = parameters.map(|parameter| format!(" [{parameter}]")).collect();
+    let parameters = command["parameters"].as_array()?.iter().filter_map(|row| Some((row["parameter"].as_str()?, row)));
+    let usage: String = parameters
+        .map(|(name, row)| if row["required"] == true { format!(" <{name}>") } else { format!(" [{name}]") })
+        .collect();
     Some(json!({ "command": format!("{own_group} {name}{usage}"), "what it does": command["doc"] }))
 }
 
@@ -113,14 +115,12 @@ fn named(word: &str) -> Option<(&str, &str)> {
 }
 
 fn hint(error: ClientError) -> anyhow::Error {
-    let unreachable = matches!(error, ClientError::Unreachable { .. });
-    let result: Result<()> = Err(error.into());
-    let result = if unreachable {
-        result.context("is the server running? --socket or --config say where its admin socket is")
-    } else {
-        result
-    };
-    result.err().unwrap_or_else(|| anyhow::anyhow!("no connection"))
+    match error {
+        ClientError::Unreachable { .. } => {
+            anyhow!("{error}; is one running? --socket or --config say where its admin socket is")
+        }
+        other => other.into(),
+    }
 }
 
 #[cfg(test)]
@@ -144,8 +144,8 @@ mod tests {
 
     #[test]
     fn commands_are_listed_as_they_are_typed() {
-        let command = json!({ "command": "registrar.show", "doc": "Shows.", "parameters": [{ "parameter": "aor" }] });
-        let shown = json!({ "command": "registrar show [aor]", "what it does": "Shows." });
+        let command = json!({ "command": "registrar.show", "doc": "Shows.", "parameters": [{ "parameter": "aor", "required": true }, { "parameter": "limit" }] });
+        let shown = json!({ "command": "registrar show <aor> [limit]", "what it does": "Shows." });
         assert_eq!(describe(&command, None), Some(shown));
         assert_eq!(describe(&command, Some("core")), None);
     }

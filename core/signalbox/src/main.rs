@@ -17,7 +17,7 @@ mod user;
 
 /// A SIP proxy for presence and instant messaging, routed by a Lua script.
 #[derive(Parser)]
-#[command(version, propagate_version = true, max_term_width = 100, after_help = EXAMPLES)]
+#[command(name = "signalbox", version, propagate_version = true, max_term_width = 100, after_help = EXAMPLES)]
 struct Cli {
     #[command(subcommand)]
     command: Option<Command>,
@@ -59,7 +59,7 @@ fn main() -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             let (red, plain) = if std::io::stderr().is_terminal() { ("\x1b[1;31m", "\x1b[0m") } else { ("", "") };
-            eprintln!("{red}error:{plain} {error:#}");
+            eprintln!("{red}error:{plain} {}", signalbox::error::explain(error.as_ref()));
             ExitCode::FAILURE
         }
     }

@@ -8,6 +8,7 @@ use anyhow::{Context as _, Result};
 use clap::Args;
 use signalbox::admin::{AdminSocket, Operations, Registry, commands};
 use signalbox::clock::Clock;
+use signalbox::error::explain;
 use signalbox::logging::Logging;
 use signalbox::module::host::TICK;
 use signalbox::module::{Configured, Host, ModuleSet};
@@ -146,7 +147,10 @@ fn attend(
     let mut signals = opened?;
     background.block_on(async {
         tokio::select! {
-            _ = draining => Ok(()),
+            _ = draining => {
+                tracing::info!("stopped");
+                Ok(())
+            }
             () = signals.terminated() => Err(anyhow::anyhow!("stopped before everything had ended")),
         }
     })
@@ -194,7 +198,7 @@ impl Signals {
                 () = running.stop.notified() => break,
                 _ = self.hangup.recv() => match running.reload_script().await {
                     Ok(()) => tracing::info!(script = %running.script.display(), "script reloaded"),
-                    Err(error) => tracing::error!("the script is refused and the old one stays: {error}"),
+                    Err(error) => tracing::error!("the script is refused and the old one stays: {}", explain(&error)),
                 },
             }
         }

@@ -2,12 +2,16 @@
 
 use std::io::{self, BufRead, IsTerminal, Write};
 use std::path::{Path, PathBuf};
-use std::process::{Command as Process, Stdio};
+use std::process::{Command as Process, Stdio, exit};
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Result, anyhow, bail};
 use clap::{Args, Subcommand};
+use signalbox::error::explain;
 use signalbox::services::accounts::{AccountStore, CacheLimits};
-use signalbox::storage::Storage;
+use signalbox::storage::{Storage, missing_file};
+
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::task::JoinHandle;
 
 use crate::{output, settings};
 
@@ -101,6 +105,10 @@ impl User {
             Some(url) => url.clone(),
             None => url_of(self.config.as_deref().unwrap_or_else(|| Path::new(settings::DEFAULT)))?,
         };
+        // A slip of the pen in --db is no reason for a database without accounts.
+        if let (Some(missing), false) = (missing_file(&url), matches!(self.action, Action::Add { .. })) {
+            bail!("there is no database {} yet; `signalbox run` or `signalbox user add` makes one", missing.display());
+        }
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
         let storage = Storage::new(runtime.handle().clone());
         runtime.block_on(async {
@@ -143,7 +151,10 @@ impl Action {
 
 /// The database of the module auth.
 fn url_of(path: &Path) -> Result<String> {
-    let settings = settings::read(path).context("no --db was given, so the settings file should name the database")?;
+    let settings = settings::read(path).map_err(|error| {
+        let problem = explain(error.as_ref());
+        anyhow!("{problem}\nthe settings file names the database; --db does so without one")
+    })?;
     let auth = settings.modules.iter().find(|module| module.tables.name == "auth");
     let url = auth.map(|module| module.settings.string("db_url")).unwrap_or_default();
     if url.is_empty() {
@@ -170,9 +181,9 @@ impl Password {
 }
 
 fn prompt(question: &str) -> Result<String> {
+    let _hidden = Hidden::new()?;
     eprint!("{question}");
     io::stderr().flush()?;
-    let _hidden = Hidden::new();
     let answer = line();
     eprintln!();
     answer
@@ -186,21 +197,33 @@ fn line() -> Result<String> {
     Ok(line.trim_end_matches(['\r', '\n']).to_owned())
 }
 
-/// Keeps the terminal from showing what is typed, for as long as it lives.
-struct Hidden;
+/// Keeps the terminal from showing what is typed, for as long as it lives. Ctrl-C meanwhile ends the program, with a terminal
+/// that shows again.
+struct Hidden(JoinHandle<()>);
 
 impl Hidden {
-    fn new() -> Self {
+    fn new() -> Result<Self> {
+        let mut interrupt = signal(SignalKind::interrupt())?;
+        let watch = tokio::spawn(async move {
+            interrupt.recv().await;
+            echo("echo");
+            eprintln!();
+            exit(INTERRUPTED);
+        });
         echo("-echo");
-        Self
+        Ok(Self(watch))
     }
 }
 
 impl Drop for Hidden {
     fn drop(&mut self) {
+        self.0.abort();
         echo("echo");
     }
 }
+
+/// What a shell calls the end by SIGINT: 128 and its number.
+const INTERRUPTED: i32 = 130;
 
 fn echo(setting: &str) {
     // Without stty the password shows, which is no reason not to take it.

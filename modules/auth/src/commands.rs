@@ -53,7 +53,7 @@ fn text<'a>(parameters: &'a Json, name: &'static str) -> Result<&'a str, Command
 
 fn refused(error: AccountError) -> CommandError {
     match error {
-        AccountError::Missing { user, realm } => CommandError::NotFound(format!("an account {user}@{realm}")),
+        AccountError::Missing { user, realm } => CommandError::NotFound(format!("account {user}@{realm}")),
         AccountError::Exists { .. } | AccountError::Name { .. } => {
             CommandError::Parameter { parameter: "address", problem: error.to_string() }
         }

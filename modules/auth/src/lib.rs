@@ -11,6 +11,7 @@
 use std::time::Duration;
 
 use signalbox::module::{Command, Declaration, Function, Host, Kind, Module, ModuleError, Parameter, Routes, Settings};
+use signalbox::storage::check_url;
 
 mod auth;
 mod authenticator;
@@ -36,6 +37,12 @@ impl Module for Auth {
         commands(functions(parameters(Declaration::new(
             "Asks users for digest credentials and checks them (RFC 3261 §22, RFC 7616, RFC 8760).",
         ))))
+    }
+
+    fn check(settings: &Settings) -> Result<(), ModuleError> {
+        policy::algorithms(settings.string("algorithms"))?;
+        check_url(settings.string("db_url"))
+            .map_err(|error| ModuleError::Parameter { parameter: "db_url", problem: error.to_string() })
     }
 
     async fn start(host: &Host, settings: &Settings) -> Result<Self, ModuleError> {
@@ -140,7 +147,7 @@ fn commands(declaration: Declaration<Auth>) -> Declaration<Auth> {
         )
         .command(
             Command::new("list", "Lists accounts.")
-                .parameter("realm", "only those of this realm; all when left out")
+                .optional("realm", "only those of this realm; all when left out")
                 .run(commands::list),
         )
 }

@@ -76,7 +76,7 @@ fn key_of(secret: &str) -> [u8; 16] {
     key
 }
 
-fn algorithms(text: &str) -> Result<Vec<Algorithm>, ModuleError> {
+pub(crate) fn algorithms(text: &str) -> Result<Vec<Algorithm>, ModuleError> {
     let wrong = |problem: String| ModuleError::Parameter { parameter: "algorithms", problem };
     let mut algorithms = Vec::new();
     for name in text.split(',').map(str::trim).filter(|name| !name.is_empty()) {

@@ -36,7 +36,17 @@ impl Module for ImAuth {
             )
     }
 
+    fn check(settings: &Settings) -> Result<(), ModuleError> {
+        Self::read(settings).map(drop)
+    }
+
     async fn start(_: &Host, settings: &Settings) -> Result<Self, ModuleError> {
+        Self::read(settings)
+    }
+}
+
+impl ImAuth {
+    fn read(settings: &Settings) -> Result<Self, ModuleError> {
         let senders = |parameter| {
             Senders::parse(settings.list(parameter)).map_err(|entry| ModuleError::Parameter {
                 parameter,
@@ -45,9 +55,7 @@ impl Module for ImAuth {
         };
         Ok(Self { allow: senders("allow")?, block: senders("block")? })
     }
-}
 
-impl ImAuth {
     fn authorize_message(&self, context: &Context) -> Outcome {
         let request = context.request();
         let from = request.value(signalbox_sip::header::HeaderName::From);

@@ -93,6 +93,10 @@ impl Module for PresenceAgent {
         commands::commands().into_iter().fold(declaration, Declaration::command)
     }
 
+    fn check(settings: &Settings) -> Result<(), ModuleError> {
+        settings::Settings::read(settings).map(drop)
+    }
+
     async fn start(host: &Host, settings: &Settings) -> Result<Self, ModuleError> {
         start::start(host, settings).await.map(Self)
     }

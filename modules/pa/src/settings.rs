@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use signalbox::module::{ModuleError, Parameter};
+use signalbox::storage::check_url;
 use signalbox_sip::lex;
 
 use crate::composition::Composition;
@@ -155,6 +156,10 @@ impl Settings {
                 );
                 return Err(ModuleError::Parameter { parameter: "db_url", problem });
             }
+        }
+        if !settings.string("db_url").is_empty() {
+            check_url(settings.string("db_url"))
+                .map_err(|error| ModuleError::Parameter { parameter: "db_url", problem: error.to_string() })?;
         }
         if settings.string("auth") == "xcap" && settings.string("auth_xcap_root").is_empty() {
             let problem = "is not set, but auth is \"xcap\"; set it, such as to \"http://localhost/xcap-root\"";

@@ -102,7 +102,7 @@ fn address(parameters: &Json) -> Result<Aor, CommandError> {
 }
 
 fn not_found(aor: &Aor) -> CommandError {
-    CommandError::NotFound(format!("a binding of {}", aor.as_str()))
+    CommandError::NotFound(format!("binding of {}", aor.as_str()))
 }
 
 fn text<'a>(parameters: &'a Json, name: &'static str) -> Result<Option<&'a str>, CommandError> {

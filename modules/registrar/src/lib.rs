@@ -103,8 +103,8 @@ impl Module for Registrar {
             )
             .command(
                 Command::<Self>::new("list", "Lists addresses of record and their contacts.")
-                    .parameter("containing", "only those that contain this text")
-                    .parameter("limit", "at most so many; 100 when left out")
+                    .optional("containing", "only those that contain this text")
+                    .optional("limit", "at most so many; 100 when left out")
                     .run(commands::list),
             )
             .command(
@@ -115,10 +115,14 @@ impl Module for Registrar {
             .command(
                 Command::<Self>::new("remove", "Removes an address of record, or one of its contacts.")
                     .parameter("aor", "such as sip:alice@example.com")
-                    .parameter("contact", "the contact's URI; all when left out")
+                    .optional("contact", "the contact's URI; all when left out")
                     .run(commands::remove),
             );
         announce::events().into_iter().fold(declaration, Declaration::event)
+    }
+
+    fn check(settings: &Settings) -> Result<(), ModuleError> {
+        registrar::State::check(settings)
     }
 
     async fn start(host: &Host, settings: &Settings) -> Result<Self, ModuleError> {

@@ -7,7 +7,7 @@ use signalbox::clock::Clock;
 use signalbox::module::host::Counter;
 use signalbox::module::{Host, ModuleError, Settings};
 use signalbox::services::bindings::{Binding, Bindings, Watcher};
-use signalbox::storage::{Database, Write};
+use signalbox::storage::{Database, Write, check_url};
 
 use crate::announce::Audience;
 use crate::location::Limits;
@@ -46,17 +46,27 @@ pub(crate) struct Pending {
 }
 
 impl State {
+    /// Whether the parameters go together.
+    pub(crate) fn check(settings: &Settings) -> Result<(), ModuleError> {
+        if settings.duration("min_expires") > settings.duration("max_expires") {
+            let problem = "is longer than max_expires".to_owned();
+            return Err(ModuleError::Parameter { parameter: "min_expires", problem });
+        }
+        match settings.string("db_url") {
+            url if settings.boolean("use_db") && !url.is_empty() => check_url(url)
+                .map_err(|error| ModuleError::Parameter { parameter: "db_url", problem: error.to_string() }),
+            _ => Ok(()),
+        }
+    }
+
     /// Reads the settings, opens the database and brings back its bindings.
     pub(crate) async fn start(host: &Host, settings: &Settings) -> Result<Arc<Self>, ModuleError> {
+        Self::check(settings)?;
         let lifetimes = Lifetimes {
             default: settings.duration("default_expires"),
             minimum: settings.duration("min_expires"),
             maximum: settings.duration("max_expires"),
         };
-        if lifetimes.minimum > lifetimes.maximum {
-            let problem = "is longer than max_expires".to_owned();
-            return Err(ModuleError::Parameter { parameter: "min_expires", problem });
-        }
         let limits = Limits { contacts: limit(settings, "max_contacts"), aors: limit(settings, "max_aors") };
         let tables = Tables::new(limits);
         let url = settings.string("db_url");

@@ -7,8 +7,8 @@ use futures_util::future::BoxFuture;
 use serde_json::{Map, Value as Json, json};
 
 use super::registry::{Entry, Registry};
-use crate::logging::Logging;
-use crate::module::command::{CommandError, Usage};
+use crate::logging::{Logging, OTHER_TARGETS};
+use crate::module::command::{CommandError, CommandParameter, Usage};
 use crate::module::export::Tables;
 
 /// What the commands need of a running server.
@@ -49,7 +49,7 @@ pub struct WorkerStatus {
 pub fn add(registry: &mut Registry, operations: &Arc<dyn Operations>, logging: &Logging) {
     add_core(registry, operations);
     add_module(registry, operations);
-    add_log(registry, logging);
+    add_log(registry, operations, logging);
     let own = Usage { name: "commands", doc: "Lists all commands.", parameters: Vec::new() };
     registry.add("core", Entry::new(own.clone(), |_| async { Ok(Json::Null) }));
     let list: Json = registry.iter().map(|(name, entry)| describe(name, &entry.usage)).collect();
@@ -99,7 +99,7 @@ fn add_module(registry: &mut Registry, operations: &Arc<dyn Operations>) {
     let usage = Usage {
         name: "doc",
         doc: "Parameters, functions and commands of a module.",
-        parameters: vec![("module", "its name")],
+        parameters: vec![CommandParameter { name: "module", doc: "its name", required: true }],
     };
     registry.add(
         "module",
@@ -113,7 +113,8 @@ fn add_module(registry: &mut Registry, operations: &Arc<dyn Operations>) {
     );
 }
 
-fn add_log(registry: &mut Registry, logging: &Logging) {
+fn add_log(registry: &mut Registry, operations: &Arc<dyn Operations>, logging: &Logging) {
+    let server = operations.clone();
     let log = logging.clone();
     plain(registry, "log", "show", "The log level, and that of modules that have their own.", move || {
         log.levels().into_iter().map(|(module, level)| json!({ "module": module, "level": level })).collect()
@@ -123,8 +124,12 @@ fn add_log(registry: &mut Registry, logging: &Logging) {
         name: "set",
         doc: "Sets the log level of all modules, or of one.",
         parameters: vec![
-            ("level", "off, error, warn, info, debug or trace"),
-            ("module", "core, sip, script or a module's name; all when left out"),
+            CommandParameter { name: "level", doc: "off, error, warn, info, debug or trace", required: true },
+            CommandParameter {
+                name: "module",
+                doc: "core, sip, documents, script or a module's name; all when left out",
+                required: false,
+            },
         ],
     };
     registry.add(
@@ -133,6 +138,12 @@ fn add_log(registry: &mut Registry, logging: &Logging) {
             let set = || {
                 let level = text(&parameters, "level")?;
                 let module = parameters.get("module").map(|_| text(&parameters, "module")).transpose()?;
+                let loaded: Vec<_> = server.modules().iter().map(|module| module.name).collect();
+                if module.is_some_and(|module| !loaded.contains(&module) && !OTHER_TARGETS.contains(&module)) {
+                    let names: Vec<_> = OTHER_TARGETS.into_iter().chain(loaded).collect();
+                    let problem = format!("is one of {}", names.join(", "));
+                    return Err(CommandError::Parameter { parameter: "module", problem });
+                }
                 log.set(module, level)
                     .map_err(|error| CommandError::Parameter { parameter: "level", problem: error.to_string() })?;
                 Ok(json!(format!("{} logs {level}", module.unwrap_or("everything"))))
@@ -200,8 +211,11 @@ fn worker((number, worker): (usize, &WorkerStatus)) -> Json {
 }
 
 fn describe(name: &str, usage: &Usage) -> Json {
-    let parameters: Json =
-        usage.parameters.iter().map(|(name, doc)| json!({ "parameter": name, "doc": doc })).collect();
+    let parameters: Json = usage
+        .parameters
+        .iter()
+        .map(|row| json!({ "parameter": row.name, "required": row.required, "doc": row.doc }))
+        .collect();
     json!({ "command": name, "doc": usage.doc, "parameters": parameters })
 }
 

@@ -5,7 +5,9 @@
 use serde_json::{Value as Json, json};
 
 use super::registry::{Entry, Registry};
-use crate::module::command::CommandError;
+use crate::error::explain;
+use crate::module::command::CommandParameter;
+use crate::settings::nearest::nearest;
 
 /// Requests in one batch.
 pub const MAX_BATCH: usize = 100;
@@ -85,12 +87,23 @@ fn read(request: Json) -> Result<(Option<Json>, String, Json), (Json, &'static s
     }
 }
 
-/// Parameters as an object of the names in the command's row; others are refused, so that a slip of the pen is not ignored.
+/// Parameters as an object of the names in the command's row, with all that are required; others are refused, so that a slip
+/// of the pen is not ignored.
 fn by_name(entry: &Entry, parameters: Json) -> Result<Json, String> {
-    let names: Vec<&str> = entry.usage.parameters.iter().map(|(name, _)| *name).collect();
+    let parameters = named(entry, parameters)?;
+    let lacking = |row: &&CommandParameter| row.required && parameters.get(row.name).is_none_or(Json::is_null);
+    match entry.usage.parameters.iter().find(lacking) {
+        Some(row) => Err(format!("{} is needed: {}", row.name, row.doc)),
+        None => Ok(parameters),
+    }
+}
+
+fn named(entry: &Entry, parameters: Json) -> Result<Json, String> {
+    let names: Vec<&str> = entry.usage.parameters.iter().map(|parameter| parameter.name).collect();
     match parameters {
         Json::Array(values) if values.len() > names.len() => {
-            Err(format!("takes {} parameters, {} were given", names.len(), values.len()))
+            let (most, given) = (names.len(), values.len());
+            Err(format!("{} takes at most {most} parameters, {given} were given", entry.usage.words()))
         }
         Json::Array(values) => Ok(names.into_iter().map(str::to_owned).zip(values).collect()),
         Json::Object(values) => match values.keys().find(|name| !names.contains(&name.as_str())) {
@@ -107,22 +120,12 @@ fn unknown(registry: &Registry, method: &str) -> String {
     let near: Vec<&str> =
         registry.iter().map(|(name, _)| name).filter(|name| name.split('.').next() == Some(group)).collect();
     if near.is_empty() {
-        format!("no command {method:?}; core.commands lists all")
+        let meant = nearest(method, registry.iter().map(|(name, _)| name));
+        let hint = meant.map_or_else(|| "core.commands lists all".to_owned(), |name| format!("did you mean {name}?"));
+        format!("no command {method:?}; {hint}")
     } else {
         format!("no command {method:?}; there are {}", near.join(", "))
     }
-}
-
-/// The error and its causes in one line.
-fn explain(error: &CommandError) -> String {
-    let mut text = error.to_string();
-    let mut cause = std::error::Error::source(error);
-    while let Some(error) = cause {
-        text.push_str(": ");
-        text.push_str(&error.to_string());
-        cause = error.source();
-    }
-    text
 }
 
 fn failure(id: Json, code: i32, message: &str) -> Json {
@@ -132,11 +135,15 @@ fn failure(id: Json, code: i32, message: &str) -> Json {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::module::command::Usage;
+    use crate::module::command::{CommandError, Usage};
 
     fn registry() -> Registry {
         let mut registry = Registry::new();
-        let add = Usage { name: "add", doc: "Adds.", parameters: vec![("a", "one"), ("b", "other")] };
+        let add = Usage {
+            name: "add",
+            doc: "Adds.",
+            parameters: ["a", "b"].map(|name| CommandParameter { name, doc: "", required: true }).into(),
+        };
         registry.add(
             "sum",
             Entry::new(add, |parameters| async move {

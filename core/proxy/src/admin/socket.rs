@@ -139,12 +139,13 @@ mod tests {
     use super::*;
     use crate::admin::client::{Client, ClientError};
     use crate::admin::registry::Entry;
-    use crate::module::command::Usage;
+    use crate::module::command::{CommandParameter, Usage};
     use serde_json::json;
 
     fn echo() -> Arc<Registry> {
         let mut registry = Registry::new();
-        let usage = Usage { name: "echo", doc: "Answers what was said.", parameters: vec![("text", "anything")] };
+        let text = CommandParameter { name: "text", doc: "anything", required: true };
+        let usage = Usage { name: "echo", doc: "Answers what was said.", parameters: vec![text] };
         registry.add("core", Entry::new(usage, |parameters| async move { Ok(parameters) }));
         Arc::new(registry)
     }

@@ -17,8 +17,17 @@ pub struct Command<M> {
 pub struct Usage {
     pub name: &'static str,
     pub doc: &'static str,
-    /// Name and doc of each named parameter, in the order in which the command line takes them.
-    pub parameters: Vec<(&'static str, &'static str)>,
+    /// In the order in which the command line takes them.
+    pub parameters: Vec<CommandParameter>,
+}
+
+/// A named parameter of a command.
+#[derive(Debug, Clone, Copy)]
+pub struct CommandParameter {
+    pub name: &'static str,
+    pub doc: &'static str,
+    /// Whether the command cannot do without.
+    pub required: bool,
 }
 
 /// The answer of a command, under way.
@@ -32,7 +41,7 @@ pub enum CommandError {
     #[error("{parameter}: {problem}")]
     Parameter { parameter: &'static str, problem: String },
     /// What was named does not exist (-32001).
-    #[error("{0} not found")]
+    #[error("there is no {0}")]
     NotFound(String),
     /// The work itself failed (-32000).
     #[error(transparent)]
@@ -54,6 +63,16 @@ impl CommandError {
     }
 }
 
+impl Usage {
+    /// How the command is typed behind its module: `remove <aor> [contact]`.
+    pub fn words(&self) -> String {
+        self.parameters.iter().fold(self.name.to_owned(), |text, parameter| match parameter.required {
+            true => format!("{text} <{}>", parameter.name),
+            false => format!("{text} [{}]", parameter.name),
+        })
+    }
+}
+
 impl<M> Command<M> {
     /// Starts a row: the command `name` of the module.
     #[expect(clippy::new_ret_no_self, reason = "a row becomes a command by its last word: run")]
@@ -66,9 +85,15 @@ impl<M> Command<M> {
 pub struct CommandRow<M>(Usage, PhantomData<fn(M)>);
 
 impl<M> CommandRow<M> {
-    /// Adds a named parameter.
+    /// Adds a named parameter that the command cannot do without.
     pub fn parameter(mut self, name: &'static str, doc: &'static str) -> Self {
-        self.0.parameters.push((name, doc));
+        self.0.parameters.push(CommandParameter { name, doc, required: true });
+        self
+    }
+
+    /// Adds a named parameter that may be left out.
+    pub fn optional(mut self, name: &'static str, doc: &'static str) -> Self {
+        self.0.parameters.push(CommandParameter { name, doc, required: false });
         self
     }
 

@@ -34,11 +34,10 @@ pub fn plain(module: &Tables) -> String {
         text.push_str("\nCOMMANDS of signalbox ctl\n");
     }
     for command in &module.commands {
-        let parameters: String = command.parameters.iter().map(|(name, _)| format!(" [{name}]")).collect();
-        let _ = writeln!(text, "  {} {}{parameters}", module.name, command.name);
+        let _ = writeln!(text, "  {} {}", module.name, command.words());
         paragraph(&mut text, command.doc);
-        for (name, doc) in &command.parameters {
-            paragraph(&mut text, &format!("{name}: {doc}"));
+        for parameter in &command.parameters {
+            paragraph(&mut text, &format!("{}: {}", parameter.name, parameter.doc));
         }
     }
     if !module.events.is_empty() {
@@ -76,8 +75,7 @@ pub fn markdown(module: &Tables) -> String {
         text.push_str("\n| command | what |\n|---|---|\n");
     }
     for command in &module.commands {
-        let parameters: String = command.parameters.iter().map(|(name, _)| format!(" [{name}]")).collect();
-        let _ = writeln!(text, "| `{} {}{parameters}` | {} |", module.name, command.name, cell(command.doc));
+        let _ = writeln!(text, "| `{} {}` | {} |", module.name, command.words(), cell(command.doc));
     }
     if !module.events.is_empty() {
         text.push_str("\n| event | what | fields |\n|---|---|---|\n");

@@ -26,6 +26,8 @@ pub trait ModuleEntry: Send + Sync {
     fn name(&self) -> &'static str;
     /// Its tables.
     fn tables(&self) -> Tables;
+    /// Looks whether the parameters can work.
+    fn check(&self, settings: &Settings) -> Result<(), ModuleError>;
     /// Starts it. The future runs on the background runtime.
     fn start<'a>(&'a self, host: &'a Host, settings: &'a Settings) -> BoxFuture<'a, Result<Running, ModuleError>>;
 }
@@ -201,6 +203,10 @@ impl<M: Module> ModuleEntry for Typed<M> {
             commands: commands.into_iter().map(|command| command.usage).collect(),
             events,
         }
+    }
+
+    fn check(&self, settings: &Settings) -> Result<(), ModuleError> {
+        catch_unwind(|| M::check(settings)).unwrap_or_else(|panic| Err(ModuleError::Panicked(panic_text(&*panic))))
     }
 
     fn start<'a>(&'a self, host: &'a Host, settings: &'a Settings) -> BoxFuture<'a, Result<Running, ModuleError>> {

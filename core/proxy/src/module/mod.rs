@@ -55,6 +55,11 @@ pub trait Module: Sized + Send + Sync + 'static {
     /// What the module offers: parameters, functions, commands, events. Called before [`start`](Self::start), without side effects.
     fn declaration() -> Declaration<Self>;
 
+    /// Looks whether the parameters can work, without opening anything: what can't is told with its line, by `signalbox check` too.
+    fn check(_settings: &Settings) -> Result<(), ModuleError> {
+        Ok(())
+    }
+
     /// Opens what the module needs and reloads its state. Runs on the background runtime before any worker starts,
     /// in the order of the `loadmodule` lines; the server serves nothing until all have started.
     fn start(host: &Host, settings: &Settings) -> impl Future<Output = Result<Self, ModuleError>> + Send;
@@ -73,7 +78,7 @@ pub trait Module: Sized + Send + Sync + 'static {
 /// Why a module did not start.
 #[derive(Debug, thiserror::Error)]
 pub enum ModuleError {
-    /// A parameter whose value can't work, found only when it was used.
+    /// A parameter whose value can't work.
     #[error("parameter {parameter}: {problem}")]
     Parameter { parameter: &'static str, problem: String },
     /// Another module must be loaded too.

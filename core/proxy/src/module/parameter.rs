@@ -150,7 +150,7 @@ impl Parameter {
             (Shape::String { .. }, Value::String(text)) => Ok(Setting::String(text.clone())),
             (Shape::Choice { choices, .. }, Value::String(text)) => {
                 if !choices.contains(&text.as_str()) {
-                    let choices = choices.join(", ");
+                    let choices = named(choices);
                     return Err(ParameterError::Choice { name: self.name, choices, given: text.clone() });
                 }
                 Ok(Setting::String(text.clone()))
@@ -185,6 +185,11 @@ impl Parameter {
     }
 }
 
+/// The choices that have a name: the empty one stands for "not set".
+fn named(choices: &[&str]) -> String {
+    choices.iter().filter(|choice| !choice.is_empty()).copied().collect::<Vec<_>>().join(", ")
+}
+
 impl Shape {
     /// The type in words, as messages and tables print it.
     pub fn describe(&self) -> String {
@@ -192,7 +197,7 @@ impl Shape {
             Self::Integer { .. } => "an integer".into(),
             Self::Boolean { .. } => "a boolean".into(),
             Self::String { .. } => "a string".into(),
-            Self::Choice { choices, .. } => format!("one of {}", choices.join(", ")),
+            Self::Choice { choices, .. } => format!("one of {}", named(choices)),
             Self::Duration { .. } => "a duration (seconds, or text such as \"30s\")".into(),
             Self::List => "a list of strings".into(),
         }

@@ -15,7 +15,7 @@ use super::event::EventRoutes;
 use super::headers::Avp;
 use super::message::{Msg, Which};
 use super::value::into_lua;
-use super::{Limits, ScriptError, ScriptSource, sandbox};
+use super::{Limits, ScriptError, ScriptSource, UnknownCall, lint, sandbox};
 use crate::context::Context;
 use crate::module::export::Exports;
 use crate::module::host::Counter;
@@ -142,6 +142,17 @@ impl ScriptEngine {
         current.set_budget(limits.instructions);
         lua.load(&*source.text).set_name(format!("@{}", source.name)).exec()?;
 
+        let known: Vec<&str> = exported.iter().copied().chain(["every"]).collect();
+        let calls = lint::unknown_calls(&source.text, |name| globals.contains_key(name).unwrap_or(true));
+        if !calls.is_empty() {
+            let calls = calls.into_iter().map(|(name, line)| UnknownCall {
+                name: name.to_owned(),
+                line,
+                nearest: nearest(name, known.iter().copied()).map(str::to_owned),
+            });
+            let (script, calls) = (source.name.to_string(), calls.collect());
+            return Err(Load::Script(ScriptError::NoFunction { script, calls }));
+        }
         let routes = RouteFunctions::collect(&globals, (&timers, &events), source)?;
         *names.borrow_mut() = routes.names();
         Ok(Self { lua, current, names, routes, msg, limits, source: source.clone(), exported })
@@ -349,18 +360,17 @@ impl RouteFunctions {
 
 /// `every("30s", fn)`: remembers a timer while the script is being loaded.
 fn every(lua: &Lua, timers: Table) -> mlua::Result<Function> {
-    lua.create_function(move |lua, (interval, function): (mlua::Value, Function)| {
+    lua.create_function(move |lua, (interval, function): (mlua::Value, mlua::Value)| {
         let span = match &interval {
             mlua::Value::String(text) => parse_duration(&text.to_string_lossy()),
             mlua::Value::Integer(seconds) => u64::try_from(*seconds).ok().map(Duration::from_secs),
             _ => None,
         };
-        let Some(span) = span.filter(|span| !span.is_zero()) else {
+        let (Some(span), true) = (span.filter(|span| !span.is_zero()), function.is_function()) else {
             return Err(Error::runtime("every takes seconds or text such as \"30s\", \"5m\", \"1h\", and a function"));
         };
         let millis = u64::try_from(span.as_millis()).unwrap_or(u64::MAX);
-        timers
-            .raw_push(lua.create_sequence_from([mlua::Value::Integer(millis as i64), mlua::Value::Function(function)])?)
+        timers.raw_push(lua.create_sequence_from([mlua::Value::Integer(millis as i64), function])?)
     })
 }
 

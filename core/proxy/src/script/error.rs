@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use super::lint::UnknownCall;
 use crate::settings::nearest::nearest;
 
 /// Why a script was not loaded, or a run of it failed. Runtime errors print with script, line and traceback.
@@ -18,9 +19,20 @@ pub enum ScriptError {
     /// The script lacks a route that is needed.
     #[error("{script}: there is no {kind} \"{name}\"{}", .nearest.as_ref().map(|name| format!("; did you mean \"{name}\"?")).unwrap_or_default())]
     NoRoute { script: String, kind: &'static str, name: String, nearest: Option<String> },
+    /// The script calls functions that there are not.
+    #[error("{}", .calls.iter().map(|call| no_function(script, call)).collect::<Vec<_>>().join("\n"))]
+    NoFunction { script: String, calls: Vec<UnknownCall> },
     /// The script defines something under a name that is taken for something else.
     #[error("{script}: {name} must be {expected}")]
     Shape { script: String, name: String, expected: &'static str },
+}
+
+fn no_function(script: &str, call: &UnknownCall) -> String {
+    let UnknownCall { name, line, nearest } = call;
+    match nearest {
+        Some(near) => format!("{script}:{line}: there is no function {name}; did you mean {near}?"),
+        None => format!("{script}:{line}: there is no function {name}; is the module that exports it loaded?"),
+    }
 }
 
 impl ScriptError {

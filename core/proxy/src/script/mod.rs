@@ -8,6 +8,7 @@
 //! | [`call`] | exported functions as Lua functions |
 //! | `message`, `address`, `headers` | `msg`, its parts, and `avp` |
 //! | [`event`] | the table `event_route` |
+//! | [`lint`] | calls of functions that there are not |
 //! | [`sandbox`] | what of Lua's library a script gets |
 //! | [`settings`] | the settings file |
 //! | [`stubs`] | what editors are told of all this |
@@ -38,6 +39,7 @@ mod engine;
 mod error;
 mod event;
 mod headers;
+mod lint;
 mod message;
 mod sandbox;
 pub mod settings;
@@ -50,4 +52,5 @@ mod tests;
 
 pub use engine::{Begun, Route, Run, ScriptEngine};
 pub use error::ScriptError;
+pub use lint::UnknownCall;
 pub use source::{DEFAULT_INSTRUCTIONS, DEFAULT_MEMORY, Limits, ScriptSource};

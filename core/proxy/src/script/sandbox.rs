@@ -46,17 +46,20 @@ pub(super) fn state(limits: Limits) -> Result<Lua> {
 /// then gives it up. What can't yield, such as the top level of a script, gets an error at each further instruction.
 pub(super) fn limit_instructions(lua: &Lua, current: &Rc<Current>, limits: Limits) -> Result<()> {
     let current = current.clone();
-    let stopped = move || Err(Error::runtime(stop_message(limits)));
     lua.set_global_hook(HookTriggers::new().every_nth_instruction(HOOK_INTERVAL), move |lua, frame| {
         if current.spend(u64::from(HOOK_INTERVAL)) {
             return Ok(VmState::Continue);
         }
         let file = frame.source().short_src.as_deref().unwrap_or_default().to_owned();
-        if current.stop(format!("{file}:{}", frame.current_line().unwrap_or_default())) {
+        let place = format!("{file}:{}", frame.current_line().unwrap_or_default());
+        let stopped = Error::runtime(format!("{place}: {}", stop_message(limits)));
+        if current.stop(place) {
             return Ok(VmState::Yield);
         }
-        lua.current_thread().set_hook(HookTriggers::new().every_nth_instruction(1), move |_, _| stopped())?;
-        stopped()
+        let again = stopped.clone();
+        let hook = HookTriggers::new().every_nth_instruction(1);
+        lua.current_thread().set_hook(hook, move |_, _| Err(again.clone()))?;
+        Err(stopped)
     })
 }
 

@@ -53,12 +53,12 @@ fn execute(source: &ScriptSource, reading: &Rc<RefCell<Reading>>) -> Result<()> 
         let function = lua.create_function(move |lua, arguments: Variadic<mlua::Value>| {
             let mut reading = reading.borrow_mut();
             let values: Option<Vec<Value>> = arguments.iter().map(from_lua).collect();
-            let applied = match values {
-                Some(values) => (setting.apply)(&mut reading, &values),
-                None => Err(format!("{} takes only strings, numbers, booleans and tables of these", setting.name)),
-            };
-            if let Err(problem) = applied {
-                reading.mistake(place(lua), problem);
+            match values {
+                Some(values) => reading.apply(setting, place(lua), &values),
+                None => {
+                    let problem = format!("{} takes only strings, numbers, booleans and tables of these", setting.name);
+                    reading.mistake(place(lua), problem);
+                }
             }
             Ok(())
         })?;
@@ -106,6 +106,13 @@ mod tests {
                 .function(Function::new("greet").plain(|_: &Self, _, _| Ok(true.into())))
         }
 
+        fn check(settings: &crate::module::Settings) -> std::result::Result<(), ModuleError> {
+            match settings.integer("times") {
+                3 => Err(ModuleError::Parameter { parameter: "times", problem: "is odd".into() }),
+                _ => Ok(()),
+            }
+        }
+
         async fn start(_: &Host, _: &crate::module::Settings) -> std::result::Result<Self, ModuleError> {
             Ok(Self)
         }
@@ -125,14 +132,17 @@ mod tests {
 
     #[test]
     fn a_whole_file_is_read() {
-        let text = "alias { 'Example.com' } advertise '203.0.113.5' workers(2) log { level = 'warn', modules = { pa = 'debug' } }
+        let text = "alias { 'Example.com' } advertise '203.0.113.5' workers(2) log { level = 'warn', modules = { greeter = 'debug' } }
             limits { idle_timeout = '5m', instructions = 1000000 }
             loadmodule 'greeter' modparam('greeter', 'times', 2)";
         let settings = settings(&[BASE, text].concat()).unwrap();
         assert_eq!(settings.core.listen[1].sent_by(), "203.0.113.5:5060");
         assert_eq!(settings.core.aliases, ["example.com"]);
         assert_eq!(settings.core.workers, Some(2));
-        assert_eq!((settings.core.log.level.as_str(), settings.core.log.modules["pa"].as_str()), ("warn", "debug"));
+        assert_eq!(
+            (settings.core.log.level.as_str(), settings.core.log.modules["greeter"].as_str()),
+            ("warn", "debug")
+        );
         assert_eq!(settings.core.limits.tcp.idle_timeout.as_secs(), 300);
         assert_eq!(settings.core.limits.script.instructions, 1_000_000);
         assert_eq!(settings.modules[0].settings.integer("times"), 2);
@@ -159,6 +169,10 @@ mod tests {
             error.contains("s.lua:4: module greeter: there is no parameter \"tims\"; did you mean \"times\"?"),
             "{error}"
         );
+        let error = refused("loadmodule 'greeter'\nmodparam('greeter', 'times', 1)\nmodparam('greeter', 'times', 3)");
+        assert_eq!(error, "s.lua:4: module greeter: parameter times: is odd", "what the module itself says");
+        let error = refused("loadmodule 'greeter'\nmodparam('greter', 'times', 1)");
+        assert!(error.contains("s.lua:3: module \"greter\" is not loaded; did you mean \"greeter\"?"), "{error}");
         let error = refused("modparam('greeter', 'times', 1)");
         assert!(
             error.contains("s.lua:2: module \"greeter\" is not loaded; add before: loadmodule \"greeter\""),
@@ -173,6 +187,8 @@ mod tests {
         assert!(refused("workers = 4").contains("workers is assigned to"));
         assert!(refused("limits { idle_timeot = 4 }").contains("did you mean \"idle_timeout\"?"));
         assert!(refused("log { level = 'loud' }").contains("one of off, error, warn, info, debug, trace"));
+        assert!(refused("log { modules = { scrip = 'debug' } }").contains("did you mean \"script\"?"));
+        assert!(refused("admin_socket ''").contains("s.lua:2: the path is empty"));
         assert!(refused("alias {").starts_with("s.lua:2:"));
         assert!(
             refused("loadmodule 'greeter'\nloadmodule 'greeter'")

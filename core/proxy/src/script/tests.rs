@@ -214,13 +214,38 @@ fn a_wrong_call_is_an_error_with_its_line_and_what_would_be_right() {
         ("sl_send_reply(99)", "must lie between 100 and 699, not 99"),
         ("t_newtran(1)", "r.lua:2: t_newtran takes at most 0 argument(s), 1 were given"),
         ("on_timer()", "r.lua:2: on_timer may not be called in a request route, only in: timer"),
-        ("t_rely()", "there is no function t_rely; did you mean t_relay?"),
+        ("if not t_rely then t_rely() end", "there is no function t_rely; did you mean t_relay?"),
         ("local x = msg.metod", "msg has no field metod; did you mean method?"),
         ("msg.method = 'ACK'", "msg.method can't be assigned to"),
         ("t_on_failure('voicemal')", "there is no function failure_route.voicemal"),
     ] {
         let found = stage.fails(body);
         assert!(found.contains(error), "{body}: {found}");
+    }
+}
+
+#[test]
+fn a_script_that_calls_what_there_is_not_is_not_loaded() {
+    let stage = Stage::new();
+    let error = stage.load("function route(msg)\n  if false then t_rely() end\n  voicemail()\nend").err().unwrap();
+    assert_eq!(
+        error.to_string(),
+        "r.lua:2: there is no function t_rely; did you mean t_relay?\n\
+         r.lua:3: there is no function voicemail; is the module that exports it loaded?"
+    );
+}
+
+#[test]
+fn an_endless_loop_outside_of_routes_is_told_with_its_line() {
+    let error = Stage::new().load("function route(msg) end\nwhile true do end").err().unwrap();
+    assert!(error.to_string().starts_with("r.lua:2: stopped after"), "{error}");
+}
+
+#[test]
+fn every_wants_a_time_and_a_function() {
+    for text in ["every('30s')", "every('often', route)", "every(0, route)"] {
+        let error = Stage::new().load(&format!("function route(msg) end\n{text}")).err().unwrap();
+        assert!(error.to_string().starts_with("r.lua:2: every takes seconds or text"), "{error}");
     }
 }
 

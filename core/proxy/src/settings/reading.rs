@@ -5,10 +5,11 @@ use std::fmt;
 use signalbox_sip::transaction::Timers;
 
 use super::core::MAX_WORKERS;
+use super::nearest::nearest;
 use super::{CoreSettings, LogSettings, ServerLimits, Settings, parse};
 use crate::functions;
-use crate::logging::Format;
-use crate::module::{self, Configured, Loader, Parameter, Value};
+use crate::logging::{Format, OTHER_TARGETS};
+use crate::module::{self, Configured, Loader, ModuleError, Parameter, Value};
 use crate::script::Limits;
 use crate::transport::tcp::TcpLimits;
 
@@ -56,7 +57,7 @@ pub(crate) const FUNCTIONS: [SettingFunction; 13] = [
         name: "admin_socket",
         usage: "admin_socket \"var/signalbox.sock\"",
         apply: |reading, values| {
-            reading.core.admin_socket = string(values)?.into();
+            reading.core.admin_socket = path(values)?.into();
             Ok(())
         },
     },
@@ -90,7 +91,7 @@ pub(crate) const FUNCTIONS: [SettingFunction; 13] = [
         name: "route_script",
         usage: "route_script \"scripts/presence.lua\"",
         apply: |reading, values| {
-            reading.core.route_script = string(values)?.into();
+            reading.core.route_script = path(values)?.into();
             Ok(())
         },
     },
@@ -108,6 +109,10 @@ pub struct Mistake {
 pub(crate) struct Reading {
     core: CoreSettings,
     modules: Vec<Configured>,
+    /// Where parameters were set: module, parameter, place.
+    places: Vec<(&'static str, String, String)>,
+    /// The line that is being read.
+    place: String,
     /// Modules that could not be loaded: their parameters are no further mistakes.
     failed: Vec<String>,
     advertise: Option<String>,
@@ -120,6 +125,8 @@ impl Reading {
         Self {
             core: CoreSettings::default(),
             modules: Vec::new(),
+            places: Vec::new(),
+            place: String::new(),
             failed: Vec::new(),
             advertise: None,
             loader,
@@ -127,8 +134,50 @@ impl Reading {
         }
     }
 
+    /// Carries out one line, at `place`.
+    pub(crate) fn apply(&mut self, function: SettingFunction, place: String, values: &[Value]) {
+        self.place = place;
+        if let Err(problem) = (function.apply)(self, values) {
+            let place = self.place.clone();
+            self.mistake(place, problem);
+        }
+    }
+
     pub(crate) fn mistake(&mut self, place: String, problem: String) {
         self.mistakes.push(Mistake { place, problem });
+    }
+
+    /// What the modules say to their parameters.
+    fn check_modules(&mut self, file: &str) {
+        for module in &self.modules {
+            let name = module.tables.name;
+            let Err(error) = module.entry.check(&module.settings) else { continue };
+            let place = match &error {
+                ModuleError::Parameter { parameter, .. } => self.place_of(name, parameter),
+                _ => None,
+            };
+            let place = place.unwrap_or(file).to_owned();
+            self.mistakes.push(Mistake { place, problem: format!("module {name}: {error}") });
+        }
+    }
+
+    fn place_of(&self, module: &str, parameter: &str) -> Option<&str> {
+        let mut places = self.places.iter().rev();
+        let (_, _, place) = places.find(|(of, name, _)| *of == module && name == parameter)?;
+        Some(place)
+    }
+
+    /// Modules whose log levels are set but that there are not.
+    fn check_log(&mut self, file: &str) {
+        let names = self.modules.iter().map(|module| module.tables.name);
+        let known: Vec<&str> = names.chain(self.failed.iter().map(String::as_str)).chain(OTHER_TARGETS).collect();
+        let unknown = self.core.log.modules.keys().filter(|name| !known.contains(&name.as_str()));
+        let problems = unknown.map(|name| {
+            let meant = nearest(name, known.iter().copied()).map(|near| format!("; did you mean \"{near}\"?"));
+            format!("log: no module \"{name}\" is loaded{}", meant.unwrap_or_default())
+        });
+        let mistakes = problems.map(|problem| Mistake { place: file.to_owned(), problem });
+        self.mistakes.extend(mistakes.collect::<Vec<_>>());
     }
 
     /// Looks for what is missing, and hands out what was read.
@@ -141,6 +190,8 @@ impl Reading {
             let problem = format!("there is no routing script; add: {}", usage("route_script"));
             self.mistake(file.to_owned(), problem);
         }
+        self.check_modules(file);
+        self.check_log(file);
         if !self.mistakes.is_empty() {
             return Err(std::mem::take(&mut self.mistakes));
         }
@@ -283,11 +334,17 @@ fn modparam(reading: &mut Reading, values: &[Value]) -> Result<(), String> {
         if reading.failed.iter().any(|failed| failed == name) {
             continue;
         }
-        let module = reading.modules.iter_mut().find(|module| module.tables.name == name);
-        let module =
-            module.ok_or_else(|| format!("module \"{name}\" is not loaded; add before: loadmodule \"{name}\""))?;
+        let loaded = reading.modules.iter().map(|module| module.tables.name);
+        let Some(at) = loaded.clone().position(|loaded| loaded == name) else {
+            return Err(match nearest(name, loaded) {
+                Some(near) => format!("module \"{name}\" is not loaded; did you mean \"{near}\"?"),
+                None => format!("module \"{name}\" is not loaded; add before: loadmodule \"{name}\""),
+            });
+        };
+        let module = &mut reading.modules[at];
         let set = module.settings.set(&module.tables.parameters, parameter, value);
         set.map_err(|error| format!("module {name}: {error}"))?;
+        reading.places.push((module.tables.name, parameter.clone(), reading.place.clone()));
     }
     Ok(())
 }
@@ -316,6 +373,11 @@ fn string(values: &[Value]) -> Result<&str, String> {
         [Value::String(text)] => Ok(text),
         _ => Err("one string is expected".into()),
     }
+}
+
+fn path(values: &[Value]) -> Result<&str, String> {
+    let path = string(values)?;
+    if path.is_empty() { Err("the path is empty".into()) } else { Ok(path) }
 }
 
 /// A list of strings, or one.

@@ -37,6 +37,7 @@ impl Database {
     /// Connects, to be called on the background runtime.
     pub(super) async fn open(url: &str, background: &Handle, options: &Options) -> Result<Self, StorageError> {
         let target = Target::parse(url)?;
+        target.create_folder()?;
         let shared = Arc::new(Shared::new(shown(url).into(), options.queue, options.fault.clone()));
         let connection = connect(&target).await.map_err(|error| shared.unavailable(&error.to_string()))?;
         let writer = background.spawn(Writer::new(shared.clone(), target.clone(), connection, options).run());

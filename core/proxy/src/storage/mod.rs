@@ -39,6 +39,6 @@ pub use journal::{Change, Hold, Journal};
 pub use migrate::{Migration, Sql};
 pub use registry::{Options, Storage};
 pub use table::{Column, Kind, Row, Table};
-pub use url::Engine;
+pub use url::{Engine, check_url, missing_file};
 pub use value::Value;
 pub use wake::relay_wakes;

@@ -50,8 +50,7 @@ pub(super) enum Target {
 }
 
 impl Target {
-    /// `sqlite:path` (relative to the working folder, missing folders are created), `sqlite::memory:`, `postgres://…`, `postgresql://…`,
-    /// `mysql://…`, `mariadb://…`.
+    /// `sqlite:path` (relative to the working folder), `sqlite::memory:`, `postgres://…`, `postgresql://…`, `mysql://…`, `mariadb://…`.
     pub(super) fn parse(url: &str) -> Result<Self, StorageError> {
         let problem = |problem: &str| StorageError::Url { url: shown(url).into(), problem: problem.into() };
         let (scheme, rest) = url.split_once(':').ok_or_else(|| problem("it has no scheme"))?;
@@ -61,7 +60,6 @@ impl Target {
                     return Err(problem("it names no file"));
                 }
                 let options = SqliteConnectOptions::from_str(url).map_err(|error| problem(&error.to_string()))?;
-                create_folder(options.get_filename())?;
                 Ok(Self::Sqlite(
                     options
                         .create_if_missing(true)
@@ -89,12 +87,38 @@ impl Target {
         }
     }
 
+    /// Makes the folder of a SQLite file where it is missing.
+    pub(super) fn create_folder(&self) -> Result<(), StorageError> {
+        match self {
+            Self::Sqlite(options) => create_folder(options.get_filename()),
+            _ => Ok(()),
+        }
+    }
+
     pub(super) fn engine(&self) -> Engine {
         match self {
             Self::Sqlite(_) => Engine::Sqlite,
             Self::Postgres(_) => Engine::Postgres,
             Self::MySql(_) => Engine::MySql,
         }
+    }
+}
+
+/// Whether a URL is one that can be opened here, without opening it.
+///
+/// # Errors
+/// [`StorageError::Url`] with what would be right.
+pub fn check_url(url: &str) -> Result<(), StorageError> {
+    Target::parse(url).map(drop)
+}
+
+/// The file that a `sqlite:` URL names, where there is no such file yet.
+pub fn missing_file(url: &str) -> Option<PathBuf> {
+    match Target::parse(url).ok()? {
+        Target::Sqlite(options) if !options.get_filename().exists() && !url.contains(":memory:") => {
+            Some(options.get_filename().to_owned())
+        }
+        _ => None,
     }
 }
 
@@ -142,9 +166,20 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let sqlite = format!("sqlite:{}/a/b.db", folder.path().display());
         assert_eq!(Target::parse(&sqlite).unwrap().engine(), Engine::Sqlite);
-        assert!(folder.path().join("a").is_dir(), "missing folders are created");
         assert_eq!(Target::parse("postgres://u:p@h/d").unwrap().engine(), Engine::Postgres);
         assert_eq!(Target::parse("mariadb://u:p@h/d").unwrap().engine(), Engine::MySql);
+    }
+
+    #[test]
+    fn only_opening_a_file_makes_its_folder() {
+        let folder = tempfile::tempdir().unwrap();
+        let url = format!("sqlite:{}/a/b.db", folder.path().display());
+        check_url(&url).unwrap();
+        assert_eq!(missing_file(&url), Some(folder.path().join("a/b.db")));
+        assert!(!folder.path().join("a").exists());
+        Target::parse(&url).unwrap().create_folder().unwrap();
+        assert!(folder.path().join("a").is_dir());
+        assert_eq!(missing_file("postgres://u@h/d"), None);
     }
 
     #[test]

@@ -98,7 +98,7 @@ async fn decide(module: Arc<PresenceAgent>, parameters: &Json, verdict: Verdict)
     let target = named.target();
     let hit = state.perform(|agent, now, effects| agent.decide(&target, chosen, verdict, now, effects));
     if hit.is_empty() {
-        return Err(CommandError::NotFound("such a subscription".to_owned()));
+        return Err(CommandError::NotFound("such subscription".to_owned()));
     }
     if matches!(verdict, Verdict::Status(_)) {
         for &id in &hit {
