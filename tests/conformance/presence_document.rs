@@ -2,14 +2,17 @@
 //! (§4.5), named after the row.
 
 use std::path::Path;
+use std::time::Duration;
 
 use serde_json::json;
 use signalbox::module::{Configured, Value, export};
 use signalbox::services::presence::{Presence, Query, QueryError, SubscriptionState};
+use signalbox::storage::{Column, Storage, Table};
+use signalbox::transport::{Flow, Protocol};
 use signalbox_documents::rpid::{Activity, Mood};
 use signalbox_pa::PresenceAgent;
 use signalbox_tests::scenario::run_text;
-use signalbox_tests::site::{Setup, Site};
+use signalbox_tests::site::{Setup, Site, server_address};
 
 use crate::presence::{play, play_with, published, subscribed};
 
@@ -520,6 +523,58 @@ fn offline_winfo_expiration() {
     let asks = [&*asks_who_watches("200 OK"), &is_told("state=\"full\"")].concat();
     play_offline(parameters, &[KNOCKS, &after(990), &asks, &is_told("sip:alice@example.com")].concat());
     play_offline(parameters, &[KNOCKS, &after(1000), &asks, "\nbob receives nothing\n"].concat());
+}
+
+/// The rows of those whose time is over leave the database at this interval, and not before.
+#[test]
+fn offline_winfo_timer() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let url = format!("sqlite:{}", folder.path().join("pa.db").display());
+    let mut stage = setup(&[
+        ("db_url", text(&url)),
+        ("use_db", Value::Integer(0)),
+        ("auth", text("implicit")),
+        ("use_offline_winfo", Value::Integer(1)),
+        ("offline_winfo_expiration", Value::Integer(600)),
+        ("offline_winfo_timer", Value::Integer(1000)),
+    ]);
+    stage.script = Path::new(env!("CARGO_MANIFEST_DIR")).join("scenarios/scripts/offline_winfo.lua");
+    let mut site = Site::start(stage).expect("a site");
+    let start = site.now();
+    let knocks = "SUBSCRIBE sip:bob@example.com SIP/2.0\r\nVia: SIP/2.0/UDP 192.0.2.1:5060;branch=z9hG4bKknock\r\n\
+        From: <sip:alice@example.com>;tag=a\r\nTo: <sip:bob@example.com>\r\nCall-ID: knock\r\nCSeq: 1 SUBSCRIBE\r\n\
+        Contact: <sip:alice@192.0.2.1>\r\nEvent: presence\r\nExpires: 0\r\nContent-Length: 0\r\n\r\n";
+    let flow = Flow {
+        protocol: Protocol::Udp,
+        local: server_address(),
+        remote: "192.0.2.1:5060".parse().expect("an address"),
+        connection: None,
+    };
+    assert!(!site.deliver(knocks.as_bytes(), flow).is_empty(), "answered");
+    let rows_at = |site: &mut Site, after: u64| {
+        let until = start + Duration::from_secs(after);
+        while site.now() < until {
+            let next = site.next_timeout().min(until);
+            site.wake_at(next);
+        }
+        rows(&url)
+    };
+    assert_eq!(rows_at(&mut site, 1), 1, "stored");
+    assert_eq!(rows_at(&mut site, 900), 1, "over, but nobody has looked");
+    assert_eq!(rows_at(&mut site, 1001), 0, "removed");
+}
+
+/// How many watchers the database remembers.
+fn rows(url: &str) -> usize {
+    static STORED: Table = Table { name: "pa_offline_winfo", columns: &[Column::integer("id")], key: 1 };
+    let runtime = tokio::runtime::Runtime::new().expect("a runtime");
+    runtime.block_on(async {
+        let storage = Storage::new(runtime.handle().clone());
+        let database = storage.open(url).await.expect("the database");
+        let found = database.find(&STORED, &[]).await.expect("the table").len();
+        storage.close().await;
+        found
+    })
 }
 
 /// `store_winfo(domain)`: the watcher outlives its subscription and a crash.

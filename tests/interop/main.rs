@@ -8,6 +8,7 @@ mod databases;
 mod durability;
 mod lifecycle;
 mod messages;
+mod offline_winfo;
 mod presence;
 mod registration;
 mod support;

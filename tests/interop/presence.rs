@@ -60,8 +60,11 @@ fn a_user_is_told_who_watches() {
     let _server = Server::start(&place);
     let mut user = Sipp::new(&place, "watch_watchers", "bob", 5070).with("watcher", "alice").start();
     user.logged("subscribed");
-    Sipp::new(&place, "refresh", "alice", 5071).with("to", "bob").play();
+    let mut watcher = Sipp::new(&place, "watch", "alice", 5071).with("to", "bob").start();
+    watcher.logged("subscribed");
     user.succeeds();
+    Sipp::new(&place, "publish", "bob", 5072).play();
+    watcher.succeeds();
 }
 
 #[test]

@@ -21,13 +21,19 @@ const REPEAT: Duration = Duration::from_millis(500);
 pub(crate) struct Watch {
     watcher: String,
     presentity: String,
+    event: &'static str,
     cseq: u32,
     remote_tag: Option<String>,
 }
 
 impl Watch {
     pub(crate) fn new(watcher: &str, presentity: &str) -> Self {
-        Self { watcher: watcher.to_owned(), presentity: presentity.to_owned(), cseq: 0, remote_tag: None }
+        Self::of("presence", watcher, presentity)
+    }
+
+    /// Of another event package.
+    pub(crate) fn of(event: &'static str, watcher: &str, presentity: &str) -> Self {
+        Self { watcher: watcher.to_owned(), presentity: presentity.to_owned(), event, cseq: 0, remote_tag: None }
     }
 }
 
@@ -81,11 +87,11 @@ impl<'a> Party<'a> {
 
     fn ask_to_subscribe(&mut self, watch: &mut Watch, expires: u32) -> (String, u32, String) {
         watch.cseq += 1;
-        let (watcher, presentity, local) = (&watch.watcher, &watch.presentity, self.local());
+        let (watcher, presentity, event, local) = (&watch.watcher, &watch.presentity, watch.event, self.local());
         let tag = watch.remote_tag.as_ref().map(|tag| format!(";tag={tag}")).unwrap_or_default();
         let lines = format!(
             "From: <sip:{watcher}@{DOMAIN}>;tag={watcher}\r\nTo: <sip:{presentity}@{DOMAIN}>{tag}\r\n\
-             Contact: <sip:{watcher}@{local}>\r\nEvent: presence\r\nExpires: {expires}\r\nContent-Length: 0\r\n\r\n"
+             Contact: <sip:{watcher}@{local}>\r\nEvent: {event}\r\nExpires: {expires}\r\nContent-Length: 0\r\n\r\n"
         );
         self.request("SUBSCRIBE", presentity, (watcher, watch.cseq), &lines)
     }
