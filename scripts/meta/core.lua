@@ -236,7 +236,7 @@ function record_route(parameters) end
 ---@return string? reason why not
 function loose_route() end
 
----Tells whether a URI names this server: an address that it listens on, or an alias.
+---Tells whether a URI names this server: an address that it listens on, or an alias. `nil`, such as the host of a `tel:` URI, doesn't.
 ---Callable in: request, failure, reply, branch.
 ---@param uri? string A URI or a host; without it, the Request-URI.
 ---@return boolean result true if it does

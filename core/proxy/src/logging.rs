@@ -1,15 +1,21 @@
 //! Logs: events of `tracing`, for people or as JSON, with a level that can be set per module while the server runs.
 //!
+//! No place in the code can flood the log ([`flood`]): what strangers send often makes a line.
+//!
 //! Modules are named as in `loadmodule`; `core`, `sip`, `documents` and `script` are the others.
+
+mod flood;
 
 use std::collections::BTreeMap;
 use std::io::IsTerminal;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use tracing_subscriber::filter::{LevelFilter, Targets};
+use tracing_subscriber::filter::{FilterExt, LevelFilter, Targets};
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{Layer, Registry, reload};
+
+use self::flood::Flood;
 
 /// What has a level beside the modules.
 pub const OTHER_TARGETS: [&str; 4] = ["core", "sip", "documents", "script"];
@@ -31,6 +37,7 @@ pub struct Logging(Arc<Inner>);
 struct Inner {
     levels: Mutex<Levels>,
     filter: reload::Handle<Targets, Registry>,
+    flood: Flood,
 }
 
 #[derive(Debug, Clone, Default)]
@@ -53,14 +60,15 @@ impl Logging {
     pub fn start(format: Format, level: &str) -> Result<Self, LoggingError> {
         let levels = Levels { all: Some(parse(level)?), ..Levels::default() };
         let (filter, handle) = reload::Layer::new(levels.targets());
+        let flood = Flood::default();
         let lines = tracing_subscriber::fmt::layer().with_writer(std::io::stderr);
         let lines = match format {
             Format::Human => lines.with_ansi(std::io::stderr().is_terminal()).boxed(),
             Format::Json => lines.json().flatten_event(true).boxed(),
         };
-        let started = tracing_subscriber::registry().with(lines.with_filter(filter)).try_init();
+        let started = tracing_subscriber::registry().with(lines.with_filter(filter.and(flood.clone()))).try_init();
         started.map_err(|_| LoggingError::AlreadyStarted)?;
-        Ok(Self(Arc::new(Inner { levels: Mutex::new(levels), filter: handle })))
+        Ok(Self(Arc::new(Inner { levels: Mutex::new(levels), filter: handle, flood })))
     }
 
     /// Sets the level of one module, or with `None` of everything (levels of single modules are forgotten then).
@@ -74,6 +82,14 @@ impl Logging {
             }
         }
         self.0.filter.reload(levels.targets()).map_err(|_| LoggingError::AlreadyStarted)
+    }
+
+    /// Says how many lines were left out because one place in the code wrote too many of them. Call it once in a while.
+    pub fn tell_what_was_left_out(&self) {
+        for (place, lines) in self.0.flood.take_left_out() {
+            let place = format!("{}:{}", place.target(), place.line().unwrap_or_default());
+            tracing::warn!(lines, place, "lines like others were left out");
+        }
     }
 
     /// `all` and its level, then each module that has its own.

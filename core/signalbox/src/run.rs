@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use anyhow::{Context as _, Result};
 use clap::Args;
@@ -135,9 +135,11 @@ fn attend(
         let socket = AdminSocket::bind(&core.admin_socket).context("admin socket")?;
         let admin = tokio::spawn(socket.serve(registry));
         let ticks = tokio::spawn(tick(running.setup.host.clone()));
+        let left_out = tokio::spawn(tell_what_was_left_out(logging.clone()));
         print!("{}", banner(running, core));
         signals.attend(running).await;
         ticks.abort();
+        left_out.abort();
         admin.abort();
         // Its end removes the socket's file.
         let _ = admin.await;
@@ -170,6 +172,16 @@ async fn tick(host: Host) {
     loop {
         interval.tick().await;
         host.tick();
+    }
+}
+
+/// Between two looks at what the log left out.
+const LEFT_OUT: Duration = Duration::from_secs(10);
+
+async fn tell_what_was_left_out(logging: Logging) {
+    loop {
+        tokio::time::sleep(LEFT_OUT).await;
+        logging.tell_what_was_left_out();
     }
 }
 

@@ -34,13 +34,14 @@ pub(super) fn rows() -> Vec<Function<Core>> {
             .result("boolean: true if the request is to be relayed by its Route")
             .plain(|_: &Core, context, _| Ok(context.loose_route()?.into())),
         Function::new("is_myself")
-            .doc("Tells whether a URI names this server: an address that it listens on, or an alias.")
+            .doc("Tells whether a URI names this server: an address that it listens on, or an alias. `nil`, such as the host of a `tel:` URI, doesn't.")
             .optional("uri", Kind::String, "A URI or a host; without it, the Request-URI.")
             .result("boolean: true if it does")
             .routes(Routes::WITH_REQUEST)
             .plain(|_: &Core, context, arguments| {
                 let own = match arguments.string(0) {
                     Some(uri) => context.is_myself(uri),
+                    None if arguments.is_given(0) => false,
                     None => context.is_myself(context.request().request_uri()),
                 };
                 Ok(own.into())

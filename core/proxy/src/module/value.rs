@@ -74,6 +74,17 @@ impl From<&str> for Value {
 pub struct Arguments(SmallVec<[Value; 4]>);
 
 impl Arguments {
+    /// Keeps the first `count`: what the script did not pass has no place.
+    pub(crate) fn given(mut self, count: usize) -> Self {
+        self.0.truncate(count);
+        self
+    }
+
+    /// Whether the script passed an argument at `index`, be it `nil`.
+    pub fn is_given(&self, index: usize) -> bool {
+        index < self.0.len()
+    }
+
     /// The value at `index`, [`Value::Nil`] where the script passed none.
     pub fn value(&self, index: usize) -> &Value {
         self.0.get(index).unwrap_or(&Value::Nil)

@@ -131,7 +131,8 @@ impl Callee {
             let (name, most) = (self.signature.name, rows.len());
             return Err(Error::runtime(format!("{name} takes at most {most} argument(s), {} were given", given.len())));
         }
-        rows.iter().enumerate().map(|(index, row)| self.check_one(index, row, given.get(index))).collect()
+        let checked = rows.iter().enumerate().map(|(index, row)| self.check_one(index, row, given.get(index)));
+        Ok(checked.collect::<Result<Arguments>>()?.given(given.len()))
     }
 
     fn check_one(&self, index: usize, row: &Argument, given: Option<&mlua::Value>) -> Result<Value> {

@@ -76,6 +76,8 @@ struct Inner {
     by_serial: RefCell<HashMap<u32, Rc<Connection>>>,
     by_remote: RefCell<HashMap<SocketAddr, u32>>,
     unflushed: RefCell<Vec<Rc<Connection>>>,
+    /// What is read lies here until it is cut into messages. One for all: most connections are silent most of the time.
+    buffer: RefCell<Vec<u8>>,
 }
 
 #[derive(Debug)]
@@ -107,6 +109,7 @@ impl Connections {
             by_serial: RefCell::default(),
             by_remote: RefCell::default(),
             unflushed: RefCell::default(),
+            buffer: RefCell::new(vec![0; READ_SIZE]),
         }))
     }
 
@@ -268,9 +271,9 @@ impl Connections {
     async fn read(&self, connection: &Rc<Connection>, flow: Flow) -> io::Result<()> {
         let Some(stream) = connection.stream.get() else { return Ok(()) };
         let mut framer = Framer::new();
-        let mut buffer = vec![0; READ_SIZE];
         loop {
             stream.readable().await?;
+            let mut buffer = self.0.buffer.borrow_mut();
             let read = match stream.try_read(&mut buffer) {
                 Ok(0) => return Ok(()),
                 Ok(read) => read,
@@ -279,6 +282,7 @@ impl Connections {
             };
             connection.last_used.set(Instant::now());
             framer.push(&buffer[..read]);
+            drop(buffer);
             let Some(worker) = self.0.worker.get().and_then(WeakWorker::upgrade) else { return Ok(()) };
             let mut broken = false;
             while let Some(frame) = framer.next() {
@@ -288,7 +292,7 @@ impl Connections {
                         worker.receive_message(message, flow);
                     }
                     // RFC 5626 §4.4.1: a double CRLF is a ping and a single one its answer.
-                    Ok(Frame::Ping) => connection.outgoing.borrow_mut().extend_from_slice(b"\r\n"),
+                    Ok(Frame::Ping) => broken |= !connection.answer_ping(),
                     Ok(Frame::Pong) => {}
                     Err(error) => {
                         // Where the next message begins is not known any more.
@@ -318,6 +322,16 @@ impl Connections {
 }
 
 impl Connection {
+    /// False for a peer that pings on and doesn't take the answers.
+    fn answer_ping(&self) -> bool {
+        let mut outgoing = self.outgoing.borrow_mut();
+        let has_room = outgoing.len() < MAX_BACKLOG;
+        if has_room {
+            outgoing.extend_from_slice(b"\r\n");
+        }
+        has_room
+    }
+
     /// When it is to be closed if nothing more happens. Octets that make no message, keep-alives among them, do not put
     /// off the end of one that has sent no message yet.
     fn end(&self, idle_timeout: Duration) -> Instant {
@@ -389,6 +403,13 @@ mod tests {
     fn after_the_first_message_only_silence_ends_a_connection() {
         let (_connections, connection) = connection(TcpLimits::default());
         assert_eq!(connection.end(IDLE), connection.last_used.get() + IDLE);
+    }
+
+    #[test]
+    fn pings_of_a_peer_that_takes_no_answers_are_not_answered_for_ever() {
+        let (_connections, connection) = connection(TcpLimits::default());
+        let answered = (0..2 * MAX_BACKLOG).take_while(|_| connection.answer_ping()).count();
+        assert_eq!(answered, MAX_BACKLOG / 2);
     }
 
     #[test]
