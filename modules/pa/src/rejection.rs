@@ -9,7 +9,7 @@ use signalbox_sip::header::HeaderName;
 /// How long a client should wait when the database can't commit or there is no room (Retry-After of a 503).
 pub const RETRY_AFTER: Duration = Duration::from_secs(5);
 
-/// A request that isn't accepted. [`Self::status`] and [`Self::headers`] are the whole mapping to SIP.
+/// A request that isn't accepted. [`Self::status`] and [`Self::header`] are the whole mapping to SIP.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Rejection {
     #[error("the request cannot be read: {0}")]

@@ -111,3 +111,23 @@ impl StatusStream {
         Some(self.status())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_presence_document_is_read_whatever_its_type() {
+        let read = |content_type: &str, namespace: &str| {
+            let body = format!("<presence xmlns='{namespace}' entity='pres:a@b'><note>hi</note></presence>");
+            let document = Document { content_type: content_type.to_owned(), body: body.into() };
+            document.presence().map(|presence| presence.notes[0].text.clone())
+        };
+        for content_type in ["application/pidf+xml", "application/pidf+xml; charset=utf-8", "application/rpid+xml"] {
+            assert_eq!(read(content_type, pidf::NAMESPACE).as_deref(), Some("hi"), "{content_type}");
+        }
+        assert_eq!(read(cpim_pidf::CONTENT_TYPE, cpim_pidf::NAMESPACE).as_deref(), Some("hi"));
+        assert_eq!(read("text/plain", pidf::NAMESPACE), None);
+        assert_eq!(read("application/pidf+xml", "urn:x"), None);
+    }
+}

@@ -1,4 +1,4 @@
-//! Any XML: reading is bounded, and every element can be looked at and cut out.
+//! Any XML: reading is bounded, and every element can be looked at, cut out and given an id.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
@@ -14,6 +14,15 @@ fuzz_target!(|text: &[u8]| {
         assert!(cut.root().is(element.namespace(), element.name()));
         assert_eq!(cut.root().text(), element.text());
         assert!(element.children().all(|child| element.child(child.namespace(), child.name()).is_some()));
+        let mut prefixed = String::new();
+        fragment.clone().with_id("n").push_with_id_prefix(&mut prefixed, "p-");
+        let named = Document::parse(
+            prefixed.as_bytes(),
+            &Limits { bytes: usize::MAX, attributes: usize::MAX, ..Limits::default() },
+        );
+        let named = named.unwrap_or_else(|error| panic!("{error}: prefixed as {prefixed}"));
+        let id = format!("p-{}", element.attribute("id").unwrap_or("n"));
+        assert_eq!(named.root().attribute("id"), Some(&*id), "{prefixed}");
         let _ = (element.attribute("id"), element.lang(), element.raw_text(), fragment.id());
     }
 });

@@ -14,6 +14,9 @@
 //! | [`observe`] | the hook of packages that tell of the subscriptions of another one |
 //! | [`remember`] | watchers that the database remembers |
 //! | [`look`] | looking at the state |
+//! | `aliases` | whose an address of record is, where a script has set `avp.uid` |
+//! | `rules` | what is the same for all shards |
+//! | `target` | whom a request is about |
 //! | [`effects`] | what is to be done outside of the locks |
 
 mod aliases;

@@ -173,3 +173,63 @@ impl Said {
         self.value("contact_card", Some(said.0).filter(|said| !said.is_empty()));
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use signalbox_documents::pidf::Pidf;
+    use signalbox_documents::xml::Limits;
+
+    use super::*;
+
+    fn described(inside: &str) -> Json {
+        let text = format!(
+            "<presence xmlns='urn:ietf:params:xml:ns:pidf' xmlns:dm='urn:ietf:params:xml:ns:pidf:data-model' xmlns:r='urn:ietf:params:xml:ns:pidf:rpid' \
+             xmlns:c='urn:ietf:params:xml:ns:pidf:cipid' xmlns:caps='urn:ietf:params:xml:ns:pidf:caps' xmlns:lt='urn:ietf:params:xml:ns:location-type' \
+             entity='pres:a@b'>{inside}</presence>"
+        );
+        presence(&Presence::of(&Pidf::parse(text.as_bytes(), &Limits::default()).unwrap()))
+    }
+
+    #[test]
+    fn what_a_person_does_and_is_stands_in_words() {
+        let said = described(
+            "<note>of all</note><dm:person id='p'><r:activities><r:note>far</r:note><r:away/><r:other>juggling</r:other></r:activities><r:class>c</r:class>\
+             <r:mood><r:note xml:lang='en'>why</r:note><r:angry/></r:mood><r:place-is><r:audio><r:noisy/></r:audio></r:place-is><r:place-type><lt:street/></r:place-type>\
+             <r:privacy><r:audio/></r:privacy><r:sphere><r:work/></r:sphere><r:status-icon>i:1</r:status-icon><r:time-offset>-240</r:time-offset>\
+             <r:user-input last-input='2004-10-21T13:20:00-05:00' idle-threshold='600'>idle</r:user-input>\
+             <c:card>c:1</c:card><c:display-name>A</c:display-name><dm:timestamp>2005-05-30T16:09:44+05:00</dm:timestamp></dm:person>",
+        );
+        let person = json!({
+            "id": "p", "activities": ["away", "juggling"], "class": "c", "moods": ["angry"], "places": [{ "audio": "noisy" }],
+            "place_types": ["street"], "privacy": ["audio"], "spheres": ["work"], "status_icons": ["i:1"], "time_offsets": [-240],
+            "user_input": { "state": "idle", "last_input": "2004-10-21T13:20:00-05:00", "idle_threshold": 600 },
+            "activity_notes": [{ "text": "far" }], "mood_notes": [{ "text": "why", "lang": "en" }],
+            "contact_card": { "card": "c:1", "display_names": [{ "text": "A" }] },
+            "notes": [{ "text": "of all" }], "timestamp": "2005-05-30T16:09:44+05:00",
+        });
+        assert_eq!(said, json!({ "persons": [person], "notes": [{ "text": "of all" }] }));
+    }
+
+    #[test]
+    fn what_services_and_devices_can_do_stands_in_words() {
+        let said = described(
+            "<tuple id='t'><status><basic>closed</basic></status><dm:deviceID>urn:d</dm:deviceID><r:relationship><r:assistant/></r:relationship>\
+             <r:service-class><r:electronic/></r:service-class><caps:servcaps><caps:audio>true</caps:audio><caps:type>text/plain</caps:type>\
+             <caps:methods><caps:supported><caps:INVITE/></caps:supported><caps:notsupported><caps:INFO/></caps:notsupported></caps:methods>\
+             <caps:priority><caps:supported><caps:range minvalue='1' maxvalue='3'/></caps:supported></caps:priority></caps:servcaps></tuple>\
+             <dm:device id='d'><caps:devcaps><caps:mobility><caps:supported><caps:fixed/></caps:supported></caps:mobility></caps:devcaps>\
+             <dm:deviceID>urn:d</dm:deviceID></dm:device>",
+        );
+        let capabilities = json!({
+            "audio": true, "methods": { "supported": ["INVITE"], "not_supported": ["INFO"] }, "priority": { "supported": ["1 to 3"] },
+            "types": ["text/plain"],
+        });
+        let service = json!({
+            "id": "t", "basic": "closed", "devices": ["urn:d"], "relationship": ["assistant"], "service_class": ["electronic"],
+            "capabilities": capabilities,
+        });
+        let device =
+            json!({ "id": "d", "device_id": "urn:d", "capabilities": { "mobility": { "supported": ["fixed"] } } });
+        assert_eq!(said, json!({ "services": [service], "devices": [device] }));
+    }
+}

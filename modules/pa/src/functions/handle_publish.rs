@@ -1,4 +1,4 @@
-//! `handle_publish`: a PUBLISH from reading it to the NOTIFYs that follow (RFC 3903 §6); and `target_online`.
+//! `handle_publish`: a PUBLISH from reading it to the NOTIFYs that follow (RFC 3903 §6).
 
 use std::sync::Arc;
 
