@@ -31,6 +31,7 @@ alias { "localhost", "example.com" }
 --   instructions = 10000000,        -- Lua instructions of one request: more is an endless loop
 --   memory = 67108864,              -- bytes of one worker's Lua state
 --   connections = 16384,            -- TCP connections of one worker
+--   connections_per_peer = 4096,    -- of these, with one address (of IPv6, with one /64)
 --   connect_timeout = "5s",         -- for making a TCP connection
 --   idle_timeout = "1h",            -- for a TCP connection without traffic
 --   first_message_timeout = "32s",  -- for the first whole message of a new TCP connection

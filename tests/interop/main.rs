@@ -4,6 +4,7 @@
 mod calls;
 mod clients;
 mod command;
+mod connections;
 mod databases;
 mod durability;
 mod lifecycle;

@@ -253,6 +253,7 @@ fn limits(reading: &mut Reading, values: &[Value]) -> Result<(), String> {
         Parameter::integer("instructions", instructions).range(10_000..=i64::MAX),
         Parameter::integer("memory", number(default.script.memory)).range(1 << 20..=1 << 40),
         Parameter::integer("connections", number(default.tcp.max_connections)).range(1..=10_000_000),
+        Parameter::integer("connections_per_peer", number(default.tcp.max_per_peer)).range(1..=10_000_000),
         Parameter::duration("connect_timeout", default.tcp.connect_timeout).range(1..=3600),
         Parameter::duration("idle_timeout", default.tcp.idle_timeout).range(1..=86_400),
         Parameter::duration("first_message_timeout", default.tcp.first_message_timeout).range(1..=3600),
@@ -267,6 +268,7 @@ fn limits(reading: &mut Reading, values: &[Value]) -> Result<(), String> {
         script: Limits { instructions: settings.integer("instructions").unsigned_abs(), memory: size("memory") },
         tcp: TcpLimits {
             max_connections: size("connections"),
+            max_per_peer: size("connections_per_peer"),
             connect_timeout: settings.duration("connect_timeout"),
             idle_timeout: settings.duration("idle_timeout"),
             first_message_timeout: settings.duration("first_message_timeout"),

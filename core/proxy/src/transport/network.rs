@@ -27,6 +27,8 @@ pub enum SendError {
     Backlog { remote: SocketAddr, limit: usize },
     #[error("there are {limit} connections already")]
     TooManyConnections { limit: usize },
+    #[error("there are {limit} connections with the peer of {remote} already")]
+    TooManyOfPeer { remote: SocketAddr, limit: usize },
     #[error("its Via names no address that it could be sent to")]
     NoWay,
     #[error("sending to {remote} failed: {kind}")]

@@ -17,6 +17,7 @@ pub struct Counters {
     /// Could not be sent, and nothing sends them again.
     pub messages_lost: Counter,
     pub unparsable: Counter,
+    pub connections_refused: Counter,
     pub overload_refused: Counter,
     pub script_errors: Counter,
     pub unanswered: Counter,
@@ -35,6 +36,7 @@ impl Counters {
             absorbed_acks: host.counter("absorbed_acks"),
             messages_lost: host.counter("messages_lost"),
             stray_responses: host.counter("stray_responses"),
+            connections_refused: host.counter("connections_refused"),
             unparsable: host.counter("unparsable"),
             overload_refused: host.counter("overload_refused"),
             script_errors: host.counter("script_errors"),

@@ -1,5 +1,4 @@
-//! TCP: listeners and connections. A connection belongs to the worker that accepted or made it; messages between the
-//! same two addresses share it, in both directions (RFC 3261 §18, RFC 5923 without the alias negotiation).
+//! All connections of a worker: accepting and making them, reading, ending.
 
 use std::cell::{Cell, OnceCell, RefCell};
 use std::collections::HashMap;
@@ -9,59 +8,19 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use signalbox_sip::framing::{Frame, Framer};
-use socket2::{Domain, SockRef, Socket, TcpKeepalive, Type};
+use socket2::{SockRef, TcpKeepalive};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::Notify;
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 
-use super::{ConnectionId, Flow, Protocol, SendError};
+use super::TcpLimits;
+use super::connection::Connection;
+use super::limits::Peers;
 use crate::transactions::ClientId;
+use crate::transport::{ConnectionId, Flow, Protocol, SendError};
 use crate::worker::{WeakWorker, Worker};
 
-/// Bytes that may wait for one slow peer before more are refused.
-pub const MAX_BACKLOG: usize = 1024 * 1024;
-/// Connections that the kernel may hold for us before they are accepted.
-const ACCEPT_BACKLOG: i32 = 1024;
 /// What one read takes from a connection at the most.
 const READ_SIZE: usize = 64 * 1024;
-
-/// Limits and time-outs of connections, from the settings.
-#[derive(Clone, Debug)]
-pub struct TcpLimits {
-    /// Connections of one worker.
-    pub max_connections: usize,
-    /// How long making a connection may take.
-    pub connect_timeout: Duration,
-    /// How long a connection without any traffic is kept.
-    pub idle_timeout: Duration,
-    /// How long a new connection may take until its first complete message.
-    pub first_message_timeout: Duration,
-}
-
-impl Default for TcpLimits {
-    fn default() -> Self {
-        Self {
-            max_connections: 16_384,
-            connect_timeout: Duration::from_secs(5),
-            idle_timeout: Duration::from_secs(3600),
-            first_message_timeout: Duration::from_secs(32),
-        }
-    }
-}
-
-/// A listening socket that no runtime knows yet.
-pub(crate) fn bind(address: SocketAddr) -> io::Result<StdListener> {
-    let socket = Socket::new(Domain::for_address(address), Type::STREAM, None)?;
-    socket.set_reuse_address(true)?;
-    socket.set_reuse_port(true)?;
-    if address.is_ipv6() {
-        socket.set_only_v6(true)?;
-    }
-    socket.set_nonblocking(true)?;
-    socket.bind(&address.into())?;
-    socket.listen(ACCEPT_BACKLOG)?;
-    Ok(socket.into())
-}
 
 /// The connections of one worker.
 #[derive(Clone, Debug)]
@@ -75,28 +34,10 @@ struct Inner {
     serial: Cell<u32>,
     by_serial: RefCell<HashMap<u32, Rc<Connection>>>,
     by_remote: RefCell<HashMap<SocketAddr, u32>>,
+    peers: RefCell<Peers>,
     unflushed: RefCell<Vec<Rc<Connection>>>,
     /// What is read lies here until it is cut into messages. One for all: most connections are silent most of the time.
     buffer: RefCell<Vec<u8>>,
-}
-
-#[derive(Debug)]
-struct Connection {
-    serial: u32,
-    remote: SocketAddr,
-    /// Empty while the connection is being made.
-    stream: OnceCell<TcpStream>,
-    outgoing: RefCell<Vec<u8>>,
-    /// Client transactions to tell when the connection cannot be made.
-    waiting: RefCell<Vec<ClientId>>,
-    /// Messages that wait for that, too, and that nobody sends again.
-    unclaimed: Cell<u64>,
-    unflushed: Cell<bool>,
-    writable: Notify,
-    closed: Notify,
-    last_used: Cell<Instant>,
-    /// By when the first whole message must be in, on a connection that somebody made to us and that has sent none yet.
-    first_message_by: Cell<Option<Instant>>,
 }
 
 impl Connections {
@@ -108,6 +49,7 @@ impl Connections {
             serial: Cell::new(0),
             by_serial: RefCell::default(),
             by_remote: RefCell::default(),
+            peers: RefCell::default(),
             unflushed: RefCell::default(),
             buffer: RefCell::new(vec![0; READ_SIZE]),
         }))
@@ -138,16 +80,13 @@ impl Connections {
             (None, Some(_)) => return Err(SendError::ConnectionGone { remote: flow.remote }),
             (None, None) => self.connect(flow.remote)?,
         };
-        if connection.outgoing.borrow().len() + bytes.len() > MAX_BACKLOG {
-            return Err(SendError::Backlog { remote: flow.remote, limit: MAX_BACKLOG });
+        if let Err(error) = connection.queue(bytes, client) {
+            // A stream that lacks a message is none to go on with: those at its other end repeat nothing.
+            connection.closed.notify_one();
+            self.remove(&connection);
+            return Err(error);
         }
-        connection.outgoing.borrow_mut().extend_from_slice(bytes);
-        if connection.stream.get().is_none() {
-            match client {
-                Some(client) => connection.waiting.borrow_mut().push(client),
-                None => connection.unclaimed.set(connection.unclaimed.get() + 1),
-            }
-        } else if !connection.unflushed.replace(true) {
+        if connection.stream.get().is_some() && !connection.unflushed.replace(true) {
             self.0.unflushed.borrow_mut().push(connection);
         }
         Ok(())
@@ -179,7 +118,12 @@ impl Connections {
                         connection.first_message_by.set(Some(end));
                         tokio::task::spawn_local(self.clone().serve(connection, stream));
                     }
-                    Err(error) => tracing::warn!(%remote, %error, "connection refused"),
+                    Err(error) => {
+                        if let Some(worker) = self.worker() {
+                            worker.counters().connections_refused.increment();
+                        }
+                        tracing::info!(%remote, %error, "connection refused");
+                    }
                 },
                 Err(error) => {
                     // Out of file descriptors, most often: waiting lets connections end.
@@ -191,25 +135,16 @@ impl Connections {
     }
 
     fn add(&self, remote: SocketAddr) -> Result<Rc<Connection>, SendError> {
-        let limit = self.0.limits.max_connections;
-        if self.len() >= limit {
-            return Err(SendError::TooManyConnections { limit });
+        let TcpLimits { max_connections, max_per_peer, .. } = self.0.limits;
+        if self.len() >= max_connections {
+            return Err(SendError::TooManyConnections { limit: max_connections });
+        }
+        if !self.0.peers.borrow_mut().add(remote.ip(), max_per_peer) {
+            return Err(SendError::TooManyOfPeer { remote, limit: max_per_peer });
         }
         let serial = self.0.serial.get().wrapping_add(1);
         self.0.serial.set(serial);
-        let connection = Rc::new(Connection {
-            serial,
-            remote,
-            stream: OnceCell::new(),
-            outgoing: RefCell::default(),
-            waiting: RefCell::default(),
-            unclaimed: Cell::new(0),
-            unflushed: Cell::new(false),
-            writable: Notify::new(),
-            closed: Notify::new(),
-            last_used: Cell::new(Instant::now()),
-            first_message_by: Cell::new(None),
-        });
+        let connection = Rc::new(Connection::new(serial, remote));
         self.0.by_serial.borrow_mut().insert(serial, connection.clone());
         self.0.by_remote.borrow_mut().insert(remote, serial);
         Ok(connection)
@@ -228,23 +163,35 @@ impl Connections {
                     );
                     tracing::info!(%remote, %problem, "cannot connect");
                     this.remove(&pending);
-                    let waiting = pending.waiting.take();
-                    if let Some(worker) = this.0.worker.get().and_then(WeakWorker::upgrade) {
-                        worker.counters().messages_lost.add(pending.unclaimed.get());
-                        worker.sending_failed(&waiting);
-                    }
+                    this.not_made(&pending);
                 }
             }
         });
         Ok(connection)
     }
 
+    /// Tells those who wanted to send something over a connection that cannot be made.
+    fn not_made(&self, connection: &Connection) {
+        let waiting = connection.waiting.take();
+        if let Some(worker) = self.worker() {
+            worker.counters().messages_lost.add(connection.unclaimed.get());
+            worker.sending_failed(&waiting);
+        }
+    }
+
     fn remove(&self, connection: &Connection) {
-        self.0.by_serial.borrow_mut().remove(&connection.serial);
+        if self.0.by_serial.borrow_mut().remove(&connection.serial).is_none() {
+            return;
+        }
+        self.0.peers.borrow_mut().remove(connection.remote.ip());
         let mut by_remote = self.0.by_remote.borrow_mut();
         if by_remote.get(&connection.remote) == Some(&connection.serial) {
             by_remote.remove(&connection.remote);
         }
+    }
+
+    fn worker(&self) -> Option<Worker> {
+        self.0.worker.get().and_then(WeakWorker::upgrade)
     }
 
     /// Reads, writes and times out one connection until it ends.
@@ -273,17 +220,17 @@ impl Connections {
         let mut framer = Framer::new();
         loop {
             stream.readable().await?;
-            let mut buffer = self.0.buffer.borrow_mut();
-            let read = match stream.try_read(&mut buffer) {
-                Ok(0) => return Ok(()),
-                Ok(read) => read,
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => continue,
-                Err(error) => return Err(error),
-            };
+            {
+                let mut buffer = self.0.buffer.borrow_mut();
+                match stream.try_read(&mut buffer) {
+                    Ok(0) => return Ok(()),
+                    Ok(read) => framer.push(buffer.get(..read).unwrap_or_default()),
+                    Err(error) if error.kind() == io::ErrorKind::WouldBlock => continue,
+                    Err(error) => return Err(error),
+                }
+            }
             connection.last_used.set(Instant::now());
-            framer.push(&buffer[..read]);
-            drop(buffer);
-            let Some(worker) = self.0.worker.get().and_then(WeakWorker::upgrade) else { return Ok(()) };
+            let Some(worker) = self.worker() else { return Ok(()) };
             let mut broken = false;
             while let Some(frame) = framer.next() {
                 match frame {
@@ -321,101 +268,43 @@ impl Connections {
     }
 }
 
-impl Connection {
-    /// False for a peer that pings on and doesn't take the answers.
-    fn answer_ping(&self) -> bool {
-        let mut outgoing = self.outgoing.borrow_mut();
-        let has_room = outgoing.len() < MAX_BACKLOG;
-        if has_room {
-            outgoing.extend_from_slice(b"\r\n");
-        }
-        has_room
-    }
-
-    /// When it is to be closed if nothing more happens. Octets that make no message, keep-alives among them, do not put
-    /// off the end of one that has sent no message yet.
-    fn end(&self, idle_timeout: Duration) -> Instant {
-        let idle = self.last_used.get() + idle_timeout;
-        self.first_message_by.get().map_or(idle, |first| first.min(idle))
-    }
-
-    fn write(&self) {
-        let Some(stream) = self.stream.get() else { return };
-        let mut outgoing = self.outgoing.borrow_mut();
-        if outgoing.is_empty() {
-            return;
-        }
-        self.last_used.set(Instant::now());
-        match stream.try_write(&outgoing) {
-            Ok(written) if written == outgoing.len() => outgoing.clear(),
-            Ok(written) => {
-                outgoing.drain(..written);
-                self.writable.notify_one();
-            }
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => self.writable.notify_one(),
-            Err(_) => self.closed.notify_one(),
-        }
-    }
-
-    /// Ends when the connection is broken.
-    async fn keep_writing(&self) {
-        let Some(stream) = self.stream.get() else { return };
-        loop {
-            self.writable.notified().await;
-            while !self.outgoing.borrow().is_empty() {
-                if stream.writable().await.is_err() {
-                    return;
-                }
-                let mut outgoing = self.outgoing.borrow_mut();
-                match stream.try_write(&outgoing) {
-                    Ok(written) => drop(outgoing.drain(..written)),
-                    Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-                    Err(_) => return,
-                }
-            }
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    const IDLE: Duration = Duration::from_secs(3600);
-
-    fn connection(limits: TcpLimits) -> (Connections, Rc<Connection>) {
-        let connections = Connections::new(0, limits);
-        let connection = connections.add(SocketAddr::from(([192, 0, 2, 1], 5060))).unwrap();
-        (connections, connection)
-    }
-
-    #[test]
-    fn octets_that_make_no_message_do_not_put_off_the_first_message() {
-        let (_connections, connection) = connection(TcpLimits::default());
-        let start = connection.last_used.get();
-        let first = start + Duration::from_secs(32);
-        connection.first_message_by.set(Some(first));
-        connection.last_used.set(start + Duration::from_secs(31));
-        assert_eq!(connection.end(IDLE), first);
-    }
-
-    #[test]
-    fn after_the_first_message_only_silence_ends_a_connection() {
-        let (_connections, connection) = connection(TcpLimits::default());
-        assert_eq!(connection.end(IDLE), connection.last_used.get() + IDLE);
-    }
-
-    #[test]
-    fn pings_of_a_peer_that_takes_no_answers_are_not_answered_for_ever() {
-        let (_connections, connection) = connection(TcpLimits::default());
-        let answered = (0..2 * MAX_BACKLOG).take_while(|_| connection.answer_ping()).count();
-        assert_eq!(answered, MAX_BACKLOG / 2);
+    fn add(connections: &Connections, host: u8, port: u16) -> Result<Rc<Connection>, SendError> {
+        connections.add(SocketAddr::from(([192, 0, 2, host], port)))
     }
 
     #[test]
     fn connections_over_the_limit_are_refused() {
-        let (connections, _connection) = connection(TcpLimits { max_connections: 1, ..TcpLimits::default() });
-        let second = connections.add(SocketAddr::from(([192, 0, 2, 2], 5060)));
-        assert!(matches!(second, Err(SendError::TooManyConnections { limit: 1 })));
+        let connections = Connections::new(0, TcpLimits { max_connections: 1, ..TcpLimits::default() });
+        add(&connections, 1, 5060).unwrap();
+        assert_eq!(add(&connections, 2, 5060).unwrap_err(), SendError::TooManyConnections { limit: 1 });
+    }
+
+    #[test]
+    fn connections_of_one_peer_over_its_limit_are_refused_until_one_ends() {
+        let connections = Connections::new(0, TcpLimits { max_per_peer: 1, ..TcpLimits::default() });
+        let first = add(&connections, 1, 5060).unwrap();
+        assert!(matches!(add(&connections, 1, 5061), Err(SendError::TooManyOfPeer { limit: 1, .. })));
+        add(&connections, 2, 5060).unwrap();
+        connections.remove(&first);
+        // What is over ends once, however many notice it.
+        connections.remove(&first);
+        add(&connections, 1, 5061).unwrap();
+    }
+
+    #[test]
+    fn a_connection_that_takes_nothing_more_is_given_up() {
+        let connections = Connections::new(3, TcpLimits::default());
+        let connection = add(&connections, 1, 5060).unwrap();
+        let id = ConnectionId { worker: 3, serial: connection.serial };
+        let (local, remote) = (SocketAddr::from(([192, 0, 2, 9], 5060)), connection.remote);
+        let flow = Flow { protocol: Protocol::Tcp, local, remote, connection: Some(id) };
+        let half = vec![b'x'; super::super::MAX_BACKLOG / 2 + 1];
+        connections.send(&flow, &half, None).unwrap();
+        assert!(matches!(connections.send(&flow, &half, None), Err(SendError::Backlog { .. })));
+        assert_eq!(connections.send(&flow, b"x", None), Err(SendError::ConnectionGone { remote }));
     }
 }
