@@ -44,7 +44,8 @@ impl Presence for Queries {
             wishes: Wishes::of(form.map_err(|_| QueryError::NotAcceptable)?),
         };
         let (sender, receiver) = watch::channel(Status { state: SubscriptionState::Pending, document: None });
-        let destination = |_| Destination::Internal(Internal { watcher: query.watcher.into(), statuses: sender });
+        let destination =
+            |_| Arc::new(Destination::Internal(Internal { watcher: query.watcher.into(), statuses: sender }));
         let joined = state.agent.join(&target, &request, destination, state.clock.now());
         let accepted = joined.map_err(|rejection| match rejection {
             Rejection::TooMany(_) | Rejection::Full => QueryError::TooMany,

@@ -128,8 +128,8 @@ impl Context {
         let listener = listener_for(worker.listeners(), source.protocol, source.remote, Some(source.local));
         let sent_by = listener.map_or("localhost", |listener| worker.sent_by(listener));
         match source.protocol {
-            Protocol::Udp => format!("sip:{sent_by}"),
-            other => format!("sip:{sent_by};transport={}", other.parameter()),
+            Protocol::Udp => ["sip:", sent_by].concat(),
+            other => ["sip:", sent_by, ";transport=", other.parameter()].concat(),
         }
     }
 

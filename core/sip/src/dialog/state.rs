@@ -147,7 +147,7 @@ impl Dialog {
         request.push(HeaderName::From, &tagged(&self.local_uri, &self.id.local_tag));
         request.push(HeaderName::To, &tagged(&self.remote_uri, &self.id.remote_tag));
         request.push(HeaderName::CallId, &self.id.call_id);
-        request.push(HeaderName::CSeq, &format!("{cseq} {method}"));
+        request.push(HeaderName::CSeq, &[&cseq.to_string(), " ", method.as_str()].concat());
         request.push(HeaderName::MaxForwards, MAX_FORWARDS);
         if !routing.route.is_empty() {
             request.push(HeaderName::Route, &routing.route);
@@ -189,7 +189,7 @@ fn is_sips(uri: &str) -> bool {
 }
 
 fn tagged(uri: &str, tag: &str) -> String {
-    if tag.is_empty() { format!("<{uri}>") } else { format!("<{uri}>;tag={tag}") }
+    if tag.is_empty() { ["<", uri, ">"].concat() } else { ["<", uri, ">;tag=", tag].concat() }
 }
 
 #[cfg(test)]

@@ -201,7 +201,7 @@ impl World {
                     }
                 }
             }
-            None => self.agent.subscribe(&ALICE, &request, |_| WATCHERS[watcher], self.now).expect("room"),
+            None => self.agent.subscribe(&ALICE, &request, |_| Arc::new(WATCHERS[watcher]), self.now).expect("room"),
         };
         phone.asking = true;
         let row = if accepted.expires.is_zero() {
@@ -501,7 +501,7 @@ fn after_a_crash_watchers_are_told_the_state_once_and_a_few_hundred_at_a_time() 
             watcher: WATCHERS[0],
             wishes: Wishes::of(Form::Made(DocumentType::Pidf)),
         };
-        let accepted = world.agent.subscribe(&ALICE, &request, |_| WATCHERS[0], world.now).expect("room");
+        let accepted = world.agent.subscribe(&ALICE, &request, |_| Arc::new(WATCHERS[0]), world.now).expect("room");
         let row = Row::Subscription(accepted, world.now + Duration::from_secs(3600), 0);
         world.database.store(row);
     };

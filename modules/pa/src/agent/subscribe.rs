@@ -27,7 +27,7 @@ impl<W: Watcher> Agent<W> {
         &self,
         target: &Target<'_>,
         request: &Subscribe<'_>,
-        way: impl FnOnce(Token) -> W,
+        way: impl FnOnce(Token) -> Arc<W>,
         now: Instant,
     ) -> Result<Accepted, Rejection> {
         let expires = self.settings.subscription.choose(request.expires)?;
@@ -40,7 +40,7 @@ impl<W: Watcher> Agent<W> {
         &self,
         target: &Target<'_>,
         request: &Subscribe<'_>,
-        way: impl FnOnce(Token) -> W,
+        way: impl FnOnce(Token) -> Arc<W>,
         now: Instant,
     ) -> Result<Accepted, Rejection> {
         self.admit(target, request, (MAX_WAIT, Sequence::volatile(0)), way, now)
@@ -60,7 +60,7 @@ impl<W: Watcher> Agent<W> {
         target: &Target<'_>,
         request: &Subscribe<'_>,
         (expires, mut sequence): (Duration, Sequence),
-        way: impl FnOnce(Token) -> W,
+        way: impl FnOnce(Token) -> Arc<W>,
         now: Instant,
     ) -> Result<Accepted, Rejection> {
         let authorization = self.packages().package(target.package).terms().authorization;
@@ -83,7 +83,7 @@ impl<W: Watcher> Agent<W> {
             id,
             presentity,
             wishes: wishes.clone(),
-            way: Arc::new(way(id)),
+            way: way(id),
             since: now,
             fingerprint: self.fingerprint(&request.identity),
             remote_cseq: request.cseq,

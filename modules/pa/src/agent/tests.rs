@@ -100,7 +100,7 @@ impl Story {
     }
 
     fn prepare(&self, watcher: &'static str, expires: u64) -> Accepted {
-        self.agent.subscribe(&ALICE, &self.request(watcher, 1, expires), |_| watcher, self.now).unwrap()
+        self.agent.subscribe(&ALICE, &self.request(watcher, 1, expires), |_| Arc::new(watcher), self.now).unwrap()
     }
 
     fn confirm(&mut self, accepted: &Accepted) {
@@ -318,7 +318,8 @@ fn registrations_show_and_a_contact_that_goes_is_closed_for_a_while() {
 fn an_alias_finds_its_user() {
     let mut story = Story::new(|_| {});
     let target = Target { uid: "alice", ..ALICE };
-    let accepted = story.agent.subscribe(&target, &story.request("bob", 1, 3600), |_| "bob", story.now).unwrap();
+    let accepted =
+        story.agent.subscribe(&target, &story.request("bob", 1, 3600), |_| Arc::new("bob"), story.now).unwrap();
     story.confirm(&accepted);
     story.answer(accepted.id, 200);
     story.notifies();
@@ -468,7 +469,8 @@ fn a_package_that_observes_another_is_shown_its_subscriptions_and_tells_what_eac
     let bob = story.subscribe("bob", 600);
     story.answer(bob, 200);
     let diary = Target { package: story.agent.packages().find("presence.diary").unwrap(), ..ALICE };
-    let accepted = story.agent.subscribe(&diary, &story.request("alice", 1, 3600), |_| "alice", story.now).unwrap();
+    let accepted =
+        story.agent.subscribe(&diary, &story.request("alice", 1, 3600), |_| Arc::new("alice"), story.now).unwrap();
     story.confirm(&accepted);
     let told = |story: &mut Story| -> Vec<String> {
         let alices: Vec<_> =
@@ -503,7 +505,7 @@ fn an_opaque_package_tells_the_newest_document_as_it_was_published_to_those_who_
     let watchers = [("bob", None), ("carol", Some("text/*"))].map(|(name, ranges): (_, Option<&str>)| {
         let form = Form::AsPublished(ranges.map(Into::into));
         let request = Subscribe { wishes: Wishes::of(form), ..story.request(name, 1, 3600) };
-        let accepted = story.agent.subscribe(&dialog, &request, |_| name, story.now).unwrap();
+        let accepted = story.agent.subscribe(&dialog, &request, |_| Arc::new(name), story.now).unwrap();
         story.confirm(&accepted);
         story.answer(accepted.id, 200);
         accepted.id

@@ -5,7 +5,9 @@ use std::sync::Arc;
 use signalbox::context::{Context, Reply};
 use signalbox::module::{Arguments, Outcome, Refusal, Value};
 use signalbox::storage::Write;
+use signalbox_sip::dialog::Dialog;
 use signalbox_sip::dialog::rate::Rates;
+use signalbox_sip::dialog::state::Phase;
 use signalbox_sip::header::{Accept, Event, HeaderName};
 use signalbox_sip::message::Message;
 use signalbox_sip::method::Method;
@@ -107,18 +109,18 @@ fn begin(state: &State, context: &Context, domain: Domain) -> Result<Pending, Re
     let target = Target { package: package_id, domain, uid: &about.uid, aor: about.aor.as_str() };
     let malformed = |_| Rejection::Malformed("Bad Contact Or Record-Route".into());
     let own_uri = own_uri(context);
-    // The tag is known only when the subscription is made; what can be wrong shows here.
-    let mut way = Way::of_subscribe(request, Token(0), &own_uri, context.source()).map_err(malformed)?;
-    let mut written = None;
-    let make = |id: Token| {
-        way = Way::of_subscribe(request, id, &own_uri, context.source()).unwrap_or_else(|_| way.clone());
-        Destination::Dialog(way.clone())
+    // The tag is known only when the subscription is made.
+    let dialog = Dialog::of_request(request, "", Phase::Confirmed, false).map_err(malformed)?;
+    let mut made = None;
+    let make = |tag: Token| {
+        let way = Way::of_subscribe(request, dialog, tag, &own_uri, context.source());
+        made.insert(Arc::new(Destination::Dialog(way))).clone()
     };
     let accepted = state.agent.subscribe(&target, &asked, make, context.now())?;
-    if let Some(store) = state.store.as_ref().filter(|_| !accepted.expires.is_zero()) {
-        written = Some(store.put_subscription(&target, &package.name, &accepted, &way));
-    }
-    Ok(Pending { accepted, way: None, write: written })
+    let store = state.store.as_ref().filter(|_| !accepted.expires.is_zero());
+    let way = made.as_deref().and_then(Destination::way);
+    let write = store.zip(way).map(|(store, way)| store.put_subscription(&target, &package.name, &accepted, way));
+    Ok(Pending { accepted, way: None, write })
 }
 
 /// A SUBSCRIBE within a dialog: refreshes or ends a subscription.

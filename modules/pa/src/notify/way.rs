@@ -5,8 +5,7 @@ use std::fmt::Write;
 use std::net::SocketAddr;
 
 use signalbox::transport::{Flow, Protocol};
-use signalbox_sip::dialog::state::Phase;
-use signalbox_sip::dialog::{Dialog, DialogError};
+use signalbox_sip::dialog::Dialog;
 use signalbox_sip::header::{Contact, Event, HeaderName};
 use signalbox_sip::message::Message;
 use signalbox_sip::method::Method;
@@ -26,22 +25,22 @@ pub struct Way {
 }
 
 impl Way {
-    /// The dialog that a SUBSCRIBE makes when it is answered with `tag` (RFC 3261 §12.1.1). `contact` is our own URI in it.
-    pub fn of_subscribe(request: &Message, tag: Token, contact: &str, source: &Flow) -> Result<Self, DialogError> {
-        let dialog = Dialog::of_request(request, tag.spell().as_str(), Phase::Confirmed, false)?;
+    /// The way back to the sender of a SUBSCRIBE, along the dialog that it makes when it is answered with `tag`. `contact` is our
+    /// own URI in it.
+    pub fn of_subscribe(request: &Message, mut dialog: Dialog, tag: Token, contact: &str, source: &Flow) -> Self {
+        dialog.id.local_tag = tag.spell().as_str().into();
         let mut template = dialog.request(&Method::Notify, 1);
+        template.push(HeaderName::Event, &event_of(request));
+        template.push(HeaderName::Contact, &["<", contact, ">"].concat());
         // A display name is told on to those who want to know who watches.
         let from = request.value(HeaderName::From).and_then(|from| NameAddr::parse(from).ok());
         if let (Some(display), Some(to)) = (from.and_then(|from| from.display), template.value(HeaderName::To)) {
             let to = [display, " ", to].concat();
             template.set(HeaderName::To, &to);
+            template = read_template(&print_template(&template)).unwrap_or(template);
         }
-        template.push(HeaderName::Event, &event_of(request));
-        template.push(HeaderName::Contact, &["<", contact, ">"].concat());
-        let way = Self { template, flow: flow_back(request, source) };
-        // Reading it back lays the text out afresh, without the room that building it left.
-        let template = read_template(&way.notify_text()).unwrap_or_else(|| way.template.clone());
-        Ok(Self { template, ..way })
+        // The clone has no room to grow, and needs none.
+        Self { template: template.clone(), flow: flow_back(request, source) }
     }
 
     /// The way after a SUBSCRIBE within the dialog, which may bring a new Contact (§12.2.2) or come on another connection. Nothing
@@ -98,9 +97,7 @@ impl Way {
 
     /// The dialog as text, for the database.
     pub fn notify_text(&self) -> String {
-        let mut template = self.template.clone();
-        template.prepend(HeaderName::Via, PLACEHOLDER);
-        String::from_utf8_lossy(&template.to_bytes()).into_owned()
+        print_template(&self.template)
     }
 
     /// The flow as text, where it outlives the process: a NAT's hole does, a connection does not.
@@ -148,11 +145,17 @@ impl Watcher for Way {
     }
 }
 
-/// A message without Via could not be read back. Whoever sends the NOTIFY puts its own in.
-const PLACEHOLDER: &str = "SIP/2.0/UDP localhost;branch=z9hG4bK0";
+fn print_template(template: &Message) -> String {
+    String::from_utf8(template.to_bytes())
+        .unwrap_or_else(|error| String::from_utf8_lossy(error.as_bytes()).into_owned())
+}
+
+/// A message without Via is none that could be read. Whoever sends the NOTIFY puts its own in.
+const PLACEHOLDER: &str = "\r\nVia: SIP/2.0/UDP localhost;branch=z9hG4bK0";
 
 fn read_template(text: &str) -> Option<Message> {
-    let mut template = Message::parse(text.as_bytes()).ok()?;
+    let (start, rest) = text.split_at(text.find("\r\n")?);
+    let mut template = Message::parse([start, PLACEHOLDER, rest].concat().as_bytes()).ok()?;
     template.remove(HeaderName::Via);
     Some(template)
 }
@@ -188,6 +191,8 @@ fn read_flow(text: &str) -> Option<Flow> {
 
 #[cfg(test)]
 mod tests {
+    use signalbox_sip::dialog::state::Phase;
+
     use super::*;
 
     const SUBSCRIBE: &str = "SUBSCRIBE sip:alice@example.com SIP/2.0\r\nVia: SIP/2.0/UDP 1.2.3.4;branch=z9hG4bK1\r\nFrom: <sip:bob@example.com>;tag=b\r\n\
@@ -199,7 +204,9 @@ mod tests {
     }
 
     fn way(text: &str, protocol: Protocol) -> Way {
-        Way::of_subscribe(&Message::parse(text.as_bytes()).unwrap(), Token(1), "sip:9.9.9.9", &flow(protocol)).unwrap()
+        let request = Message::parse(text.as_bytes()).unwrap();
+        let dialog = Dialog::of_request(&request, "", Phase::Confirmed, false).unwrap();
+        Way::of_subscribe(&request, dialog, Token(1), "sip:9.9.9.9", &flow(protocol))
     }
 
     fn with(header: &str) -> String {
