@@ -84,16 +84,20 @@ impl EventSource {
     /// Has the script's route for the event run, with `fields` in its argument; from any thread, and at no cost where the script has
     /// none. `subject` is what the event is about: events of one subject reach one worker, in the order of these calls.
     pub fn raise(&self, subject: &str, fields: impl FnOnce() -> Vec<(String, Value)>) {
-        if !self.is_wanted() {
-            return;
+        if self.is_wanted() {
+            self.post(subject, fields());
         }
+    }
+
+    /// Not generic: what it uses must be compiled in the core, as a module is not linked with Lua.
+    fn post(&self, subject: &str, fields: Vec<(String, Value)>) {
         // Nothing can be wanted before the workers have started.
         let Some(workers) = self.events.workers.get() else { return };
         let Some(place) = self.events.take_place() else {
             return self.events.lost.increment();
         };
         let worker = u16::try_from(self.events.hash.hash_one(subject) % u64::from(workers.count()));
-        let occurrence = Arc::new(Occurrence { name: self.name.clone(), fields: fields() });
+        let occurrence = Arc::new(Occurrence { name: self.name.clone(), fields });
         workers.run(worker.unwrap_or_default(), move |worker| {
             worker.run_without_request(Route::Event(occurrence), move || drop(place));
         });
