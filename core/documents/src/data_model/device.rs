@@ -3,7 +3,7 @@
 use super::{DECLARATION, NAMESPACE};
 use crate::caps::{self, DeviceCapabilities};
 use crate::pidf::{self, Note, Timestamp};
-use crate::rpid::{self, Rpid};
+use crate::rpid::Rpid;
 use crate::xml::{Document, Element, Fragment, Limits, XmlError, push_attribute, push_text};
 
 /// What is said about a device. Several with the same device id in a document are several views of the same one (§3.5).
@@ -54,20 +54,22 @@ impl Device {
     pub fn write(&self, out: &mut String) {
         out.push_str("<dm:device");
         out.push_str(DECLARATION);
-        if self.rpid != Rpid::default() {
-            out.push_str(rpid::DECLARATIONS);
-        }
+        self.rpid.declare(out);
         if self.capabilities.is_some() {
             out.push_str(caps::DECLARATION);
         }
-        push_attribute(out, "id", &self.id);
+        if !self.id.is_empty() {
+            push_attribute(out, "id", &self.id);
+        }
         out.push('>');
         self.rpid.write(out);
         self.capabilities.iter().for_each(|capabilities| capabilities.write(out));
         self.extensions.iter().for_each(|extension| out.push_str(extension.as_str()));
-        out.push_str("<dm:deviceID>");
-        push_text(out, &self.device_id);
-        out.push_str("</dm:deviceID>");
+        if !self.device_id.is_empty() {
+            out.push_str("<dm:deviceID>");
+            push_text(out, &self.device_id);
+            out.push_str("</dm:deviceID>");
+        }
         self.notes.iter().for_each(|note| note.write_as("dm:note", out));
         if let Some(timestamp) = &self.timestamp {
             timestamp.write_as("dm:timestamp", out);

@@ -3,7 +3,7 @@
 use super::{DECLARATION, NAMESPACE};
 use crate::cipid::{self, Cipid};
 use crate::pidf::{self, Note, Timestamp};
-use crate::rpid::{self, Rpid};
+use crate::rpid::Rpid;
 use crate::xml::{Document, Element, Fragment, Limits, XmlError, push_attribute};
 
 /// What is said about a person. Several of them in a document are several views of the same one (§3.5).
@@ -49,13 +49,13 @@ impl Person {
     pub fn write(&self, out: &mut String) {
         out.push_str("<dm:person");
         out.push_str(DECLARATION);
-        if self.rpid != Rpid::default() {
-            out.push_str(rpid::DECLARATIONS);
-        }
+        self.rpid.declare(out);
         if self.cipid != Cipid::default() {
             out.push_str(cipid::DECLARATION);
         }
-        push_attribute(out, "id", &self.id);
+        if !self.id.is_empty() {
+            push_attribute(out, "id", &self.id);
+        }
         out.push('>');
         self.rpid.write(out);
         self.cipid.write(out);

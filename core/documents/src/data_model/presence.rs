@@ -174,6 +174,15 @@ mod tests {
     }
 
     #[test]
+    fn what_has_no_id_is_written_without_one() {
+        let (persons, devices) = (vec![Person::default()], vec![Device::default()]);
+        let text = printed(&Presence { entity: "pres:a@b".to_owned(), persons, devices, ..Presence::default() });
+        let model = super::super::NAMESPACE;
+        assert!(text.contains(&format!("<dm:person xmlns:dm=\"{model}\"></dm:person>")), "{text}");
+        assert!(text.contains(&format!("<dm:device xmlns:dm=\"{model}\"></dm:device>")), "{text}");
+    }
+
+    #[test]
     fn what_xml_does_not_allow_is_not_written() {
         let person = Person {
             id: "1".to_owned(),

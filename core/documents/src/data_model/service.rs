@@ -4,7 +4,7 @@ use super::{DECLARATION, NAMESPACE};
 use crate::caps::{self, ServiceCapabilities};
 use crate::cipid::{self, Cipid};
 use crate::pidf::{self, Basic, Contact, Note, Timestamp, Tuple};
-use crate::rpid::{self, Rpid};
+use crate::rpid::Rpid;
 use crate::xml::{Document, Element, Fragment, Limits, XmlError, push_text};
 
 /// What a tuple says about its service. Several with the same contact are several occurrences of one service.
@@ -64,9 +64,10 @@ impl Service {
     /// The tuple that says this. An error where a text has characters that XML doesn't allow.
     pub fn to_tuple(&self) -> Result<Tuple, XmlError> {
         let mut text = "<service".to_owned();
-        for declaration in [DECLARATION, rpid::DECLARATIONS, cipid::DECLARATION, caps::DECLARATION] {
+        for declaration in [DECLARATION, cipid::DECLARATION, caps::DECLARATION] {
             text.push_str(declaration);
         }
+        self.rpid.declare(&mut text);
         text.push('>');
         for device_id in &self.device_ids {
             text.push_str("<dm:deviceID>");

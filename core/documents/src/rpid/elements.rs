@@ -50,7 +50,17 @@ impl Rpid {
         }
     }
 
-    /// Appends the elements. Around them the prefixes `rpid` and `lt` stand for their namespaces, as [`super::DECLARATIONS`] says.
+    /// Appends the declarations of the prefixes that [`Self::write`] relies on, as attributes.
+    pub fn declare(&self, out: &mut String) {
+        if *self != Self::default() {
+            out.push_str(" xmlns:rpid=\"urn:ietf:params:xml:ns:pidf:rpid\"");
+        }
+        if !self.place_types.is_empty() {
+            out.push_str(" xmlns:lt=\"urn:ietf:params:xml:ns:location-type\"");
+        }
+    }
+
+    /// Appends the elements. What stands around them [declares](Self::declare) their prefixes.
     pub fn write(&self, out: &mut String) {
         self.activities.iter().for_each(|activities| activities.write("activities", out));
         if let Some(class) = &self.class {
@@ -105,7 +115,7 @@ mod tests {
     use crate::data_model::{Person, Presence};
     use crate::pidf::{Note, Pidf, Timestamp};
     use crate::rpid::{AudioPlace, Span, Value, Word};
-    use crate::xml::Limits;
+    use crate::xml::{Document, Limits};
 
     /// RFC 4480 §4.
     const EXAMPLE: &str = r#"<?xml version="1.0" encoding="UTF-8"?>
@@ -268,9 +278,13 @@ mod tests {
         fn check<W: Word + std::fmt::Debug>(element: &str, count: usize, listing: fn(&Rpid) -> Option<&Listing<W>>) {
             assert_eq!(W::ALL.len(), count, "{element}");
             let words = W::ALL.iter().map(|word| format!("<{}:{}/>", W::PREFIX, word.as_str())).collect::<String>();
-            let text = format!("<rpid:{element}{}>{words}</rpid:{element}>", crate::rpid::DECLARATIONS);
+            let text = format!(
+                "<x xmlns:rpid=\"{NAMESPACE}\" xmlns:lt=\"{}\"><rpid:{element}>{words}</rpid:{element}></x>",
+                crate::rpid::words::LOCATION_TYPE
+            );
+            let document = Document::parse(text.as_bytes(), &Limits::default()).unwrap();
             let mut rpid = Rpid::default();
-            assert!(rpid.take(crate::xml::Document::parse(text.as_bytes(), &Limits::default()).unwrap().root()));
+            assert!(document.root().children().all(|element| rpid.take(element)));
             assert_eq!(listing(&rpid), Some(&Listing::of(W::ALL.iter().copied())));
         }
         check("activities", 26, |rpid| rpid.activities.first());

@@ -36,9 +36,6 @@ use crate::{data_model, pidf};
 pub const NAMESPACE: &str = "urn:ietf:params:xml:ns:pidf:rpid";
 /// The prefix that it is written with.
 pub const PREFIX: &str = "rpid";
-/// The prefixes that [`Rpid::write`] relies on, as attributes.
-pub const DECLARATIONS: &str =
-    " xmlns:rpid=\"urn:ietf:params:xml:ns:pidf:rpid\" xmlns:lt=\"urn:ietf:params:xml:ns:location-type\"";
 /// The media type that old clients ask for it by; it has been that of PIDF since RFC 4480.
 pub const CONTENT_TYPE: &str = "application/rpid+xml";
 
