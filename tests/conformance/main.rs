@@ -3,6 +3,7 @@
 mod hostile;
 mod presence;
 mod presence_document;
+mod reload;
 mod rfc3261;
 mod rfc3856;
 mod rfc3857;

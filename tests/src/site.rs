@@ -43,6 +43,7 @@ pub struct Setup {
 pub struct Site {
     // Dropped first: the worker and the script belong to the runtime.
     worker: Option<Worker>,
+    script: PathBuf,
     local: LocalSet,
     runtime: Runtime,
     modules: ModuleSet,
@@ -95,11 +96,18 @@ impl Site {
             network: Network::Virtual(outbox.clone()),
             secrets: Secrets::seeded(1),
         });
-        let script = ScriptSource::read(&setup.script).with_context(|| setup.script.display().to_string())?;
-        let engine = ScriptEngine::new(&script, &modules.exports(), Limits::default(), &host.counter("panics"))?;
-        worker.set_engine(Rc::new(engine));
         let local = LocalSet::new();
-        Ok(Self { worker: Some(worker), local, runtime, modules, host, clock, outbox, background: Some(background) })
+        let (script, background) = (setup.script, Some(background));
+        let site = Self { worker: Some(worker), script, local, runtime, modules, host, clock, outbox, background };
+        site.worker().set_engine(Rc::new(site.engine()?));
+        Ok(site)
+    }
+
+    /// The script as its file is now.
+    fn engine(&self) -> Result<ScriptEngine> {
+        let script = ScriptSource::read(&self.script).with_context(|| self.script.display().to_string())?;
+        let (exports, panics) = (self.modules.exports(), self.host.counter("panics"));
+        Ok(ScriptEngine::new(&script, &exports, Limits::default(), &panics)?)
     }
 
     pub fn host(&self) -> &Host {
@@ -139,6 +147,16 @@ impl Site {
     pub fn deliver(&mut self, message: &[u8], flow: Flow) -> Vec<Sent> {
         let worker = self.worker().clone();
         self.run(|| worker.receive_datagram(message, flow))
+    }
+
+    /// The same, but the script is read and loaded anew once this message has been routed so far that it waits for something,
+    /// such as a commit.
+    pub fn deliver_and_reload(&mut self, message: &[u8], flow: Flow) -> Result<Vec<Sent>> {
+        let (worker, engine) = (self.worker().clone(), self.engine()?);
+        Ok(self.run(|| {
+            worker.receive_datagram(message, flow);
+            worker.set_engine(Rc::new(engine));
+        }))
     }
 
     /// Runs a command such as `pa.show`, and returns its answer and what the server sends because of it.

@@ -12,6 +12,7 @@
 //! | [`query`] | subscriptions of other modules: the Query Status API |
 //! | [`commands`] | `signalbox ctl pa …` |
 //! | [`settings`], [`rejection`], [`token`] | parameters; why a request is refused and how that is answered; entity and dialog tags |
+//! | [`settling`] | what waits for its commit |
 //! | [`state`], [`start`] | the agent with its journal, doing what the agent says; the start |
 
 use std::sync::Arc;
@@ -30,6 +31,7 @@ pub mod publication;
 mod query;
 pub mod rejection;
 pub mod settings;
+mod settling;
 mod start;
 pub mod state;
 pub mod store;

@@ -11,8 +11,8 @@ use signalbox::storage::StorageError;
 
 use crate::agent::{AcceptedPublish, Agent, Effects, Record, Target};
 use crate::notify::{self, Destination};
-use crate::rejection::Rejection;
 use crate::settings::OfflineWinfo;
+use crate::settling::Settling;
 use crate::store::{OfflineWatchers, Store};
 use crate::token::Token;
 
@@ -89,26 +89,23 @@ impl State {
         }
     }
 
-    /// Waits until a publication is committed, and takes it back where it can't be.
-    pub(crate) async fn commit_publication(
+    /// Begins to store a publication: watchers hear of it once it is committed, and it is taken back where it can't be.
+    pub(crate) fn store_publication(
         self: &Arc<Self>,
         target: &Target<'_>,
         accepted: AcceptedPublish,
-    ) -> Result<AcceptedPublish, Rejection> {
+    ) -> Settling<AcceptedPublish> {
         let published = &accepted.published;
         let stored = published.content.is_some() || published.previous.is_some();
-        let Some(store) = self.store.as_ref().filter(|_| stored) else {
-            return Ok(accepted);
-        };
-        let write = store.put_publication(target, self.agent.packages().name(target.package), published);
-        match write.await {
-            Ok(()) => Ok(accepted),
-            Err(error) => {
-                tracing::warn!(%error, "a publication could not be stored");
-                self.perform(|agent, now, effects| agent.withdraw_publish(accepted, now, effects));
-                Err(Rejection::Storage)
-            }
-        }
+        let package = self.agent.packages().name(target.package);
+        let store = self.store.as_ref().filter(|_| stored);
+        let write = store.map(|store| store.put_publication(target, package, published));
+        Settling::new(self, accepted, write, |state, accepted, committed| {
+            state.perform(|agent, now, effects| match committed {
+                true => agent.confirm_publish(&accepted, now, effects),
+                false => agent.withdraw_publish(accepted, now, effects),
+            });
+        })
     }
 
     fn record(self: &Arc<Self>, record: Record) {

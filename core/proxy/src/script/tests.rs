@@ -225,6 +225,17 @@ fn a_wrong_call_is_an_error_with_its_line_and_what_would_be_right() {
 }
 
 #[test]
+fn what_waits_when_the_script_is_replaced_is_carried_to_its_end() {
+    let stage = Stage::new();
+    let engine = stage.load("function route(msg) avp.result = later('x') end").unwrap();
+    let context = stage.request();
+    let run = waits(engine.call(Route::Request, context.clone()).begin());
+    drop(engine);
+    ended(run.begin()).unwrap();
+    assert_eq!(avp(&context, "result"), "x".into());
+}
+
+#[test]
 fn a_script_that_calls_what_there_is_not_is_not_loaded() {
     let stage = Stage::new();
     let error = stage.load("function route(msg)\n  if false then t_rely() end\n  voicemail()\nend").err().unwrap();

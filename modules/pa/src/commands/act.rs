@@ -47,10 +47,12 @@ pub(crate) async fn publish(module: Arc<PresenceAgent>, parameters: Json) -> Res
     };
     let failed = |rejection: Rejection| CommandError::Failed(Box::new(rejection));
     let accepted = state.agent.publish(&named.target(), asked, state.clock.now(), read).map_err(failed)?;
-    let accepted = state.commit_publication(&named.target(), accepted).await.map_err(failed)?;
-    state.perform(|agent, now, effects| agent.confirm_publish(&accepted, now, effects));
-    let published = &accepted.published;
-    Ok(json!({ "etag": published.entity_tag.to_string(), "expires": published.expires.as_secs() }))
+    let (entity_tag, expires) = (accepted.published.entity_tag, accepted.published.expires);
+    let mut settling = state.store_publication(&named.target(), accepted);
+    let committed = settling.committed().await;
+    settling.settle(committed.is_ok());
+    committed.map_err(|_| failed(Rejection::Storage))?;
+    Ok(json!({ "etag": entity_tag.to_string(), "expires": expires.as_secs() }))
 }
 
 /// Lets watchers see the state, or makes them wait.

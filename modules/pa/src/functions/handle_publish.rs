@@ -45,15 +45,20 @@ pub(crate) async fn handle_publish(module: Arc<PresenceAgent>, context: Context,
 async fn publish(state: &Arc<State>, context: &Context, domain: Domain) -> Result<(), Rejection> {
     let about = About::of(context)?;
     let (target, accepted) = begin(state, context, domain, &about)?;
-    let accepted = state.commit_publication(&target, accepted).await?;
-    let published = &accepted.published;
+    let (entity_tag, expires) = (accepted.published.entity_tag, accepted.published.expires);
+    let mut settling = state.store_publication(&target, accepted);
+    if let Err(error) = settling.committed().await {
+        tracing::warn!(%error, "a publication could not be stored");
+        settling.settle(false);
+        return Err(Rejection::Storage);
+    }
     let reply = Reply::new(200)
-        .header(HeaderName::SipEtag, published.entity_tag.to_string())
-        .header(HeaderName::Expires, published.expires.as_secs().to_string());
+        .header(HeaderName::SipEtag, entity_tag.to_string())
+        .header(HeaderName::Expires, expires.as_secs().to_string());
     if let Err(error) = context.send_reply(&reply) {
         tracing::info!(%error, "a PUBLISH could not be answered");
     }
-    state.perform(|agent, now, effects| agent.confirm_publish(&accepted, now, effects));
+    settling.settle(true);
     Ok(())
 }
 

@@ -19,6 +19,7 @@ use crate::notify::{Destination, Way};
 use crate::packages::Terms;
 use crate::presentity::{Domain, Presentity};
 use crate::rejection::Rejection;
+use crate::settling::Settling;
 use crate::state::{PresenceAgent, State};
 use crate::subscription::{Accepted, Condition, Identity, Subscribe, Subscription, Wishes};
 use crate::token::Token;
@@ -65,20 +66,24 @@ pub(crate) async fn handle_subscription(module: Arc<PresenceAgent>, context: Con
 /// Gives the status that the subscription has afterwards.
 async fn subscribe(state: &Arc<State>, context: &Context, domain: Domain) -> Result<&'static str, Rejection> {
     let Pending { accepted, way, write } = begin(state, context, domain)?;
-    if let Some(write) = write
-        && let Err(error) = write.await
-    {
-        tracing::warn!(%error, subscription = %accepted.id, "a subscription could not be stored");
-        state.agent.withdraw_subscribe(&accepted);
+    let (id, way) = (accepted.id, way.map(Destination::Dialog));
+    let ended = accepted.expires.is_zero() && !accepted.is_new;
+    let status = if ended { "terminated" } else { accepted.status.as_str() };
+    let mut settling =
+        Settling::new(state, (accepted, way), write, |state, (accepted, way), committed| match committed {
+            true => state.perform(|agent, now, effects| agent.confirm_subscribe(&accepted, way, now, effects)),
+            false => state.agent.withdraw_subscribe(&accepted),
+        });
+    if let Err(error) = settling.committed().await {
+        tracing::warn!(%error, subscription = %id, "a subscription could not be stored");
+        settling.settle(false);
         return Err(Rejection::Storage);
     }
-    if let Err(error) = answer(context, &accepted) {
-        tracing::info!(%error, subscription = %accepted.id, "a SUBSCRIBE could not be answered");
+    if let Some(Err(error)) = settling.what().map(|(accepted, _)| answer(context, accepted)) {
+        tracing::info!(%error, subscription = %id, "a SUBSCRIBE could not be answered");
     }
-    let way = way.map(Destination::Dialog);
-    state.perform(|agent, now, effects| agent.confirm_subscribe(&accepted, way, now, effects));
-    let ended = accepted.expires.is_zero() && !accepted.is_new;
-    Ok(if ended { "terminated" } else { accepted.status.as_str() })
+    settling.settle(true);
+    Ok(status)
 }
 
 /// Everything up to waiting for the commit.
