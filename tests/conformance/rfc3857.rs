@@ -58,10 +58,18 @@ fn told(document: &str) -> String {
 
 const IMPLICIT: &[&str] = &["pa.auth: implicit"];
 
-/// §4.4: "Watcherinfo subscribers MUST support application/watcherinfo+xml"; it is what they get, and another type is not to be had.
+/// §4.4: "We arbitrarily choose one hour".
 #[test]
-fn section_4_4_the_document_is_watcherinfo() {
-    play(&[&*asks("  Accept: application/watcherinfo+xml\n"), &told("<watcherinfo ")].concat());
+fn section_4_4_the_default_duration_is_an_hour() {
+    play(&asks("").replace("  200 OK\n", "  200 OK\n  Expires: 3600\n"));
+}
+
+/// §4.5: "MUST support the application/watcherinfo+xml format"; without Accept it is what they get, and another type is not to be had.
+#[test]
+fn section_4_5_the_document_is_watcherinfo() {
+    for accept in ["", "  Accept: application/watcherinfo+xml\n"] {
+        play(&[&*asks(accept), &told("<watcherinfo ")].concat());
+    }
     play(
         "
 bob sends
@@ -76,9 +84,9 @@ bob receives 406 Not Acceptable
     );
 }
 
-/// §4.5: a fetch is a subscription with Expires 0; §4.7.2: it gets the full state.
+/// §4.7.2: notifications "triggered as a result of a fetch operation (a SUBSCRIBE with Expires of 0) SHOULD result in the full state".
 #[test]
-fn section_4_5_a_fetch_gets_the_full_state_once() {
+fn section_4_7_2_a_fetch_gets_the_full_state_once() {
     let fetch = asks("  Expires: 0\n");
     let all = told(
         "state=\"full\"><watcher-list resource=\"sip:bob@example.com\" package=\"presence\"><watcher status=\"active\"",
@@ -270,4 +278,90 @@ bob receives
   Allow-Events: presence, presence.winfo
 ",
     );
+}
+
+/// §4.7.1: the server deactivates a subscription, puts it on probation, gives it up, or its resource is gone: terminated, with that event.
+#[test]
+fn section_4_7_1_ended_by_the_server() {
+    for (reason, state) in [
+        ("deactivated", "terminated;reason=deactivated"),
+        ("probation", "terminated;reason=probation"),
+        ("giveup", "terminated;reason=giveup"),
+        ("noresource", "terminated;reason=noresource"),
+    ] {
+        let end = format!(
+            "
+ctl pa.terminate
+  uid: sip:bob@example.com
+  watcher: sip:alice@example.com
+  reason: {reason}
+
+  ...subscriptions...
+
+alice receives
+  NOTIFY sip:alice@{{alice}}
+  Subscription-State: {state}...
+
+alice answers 200 OK
+"
+        );
+        let ended = told(&format!("state=\"partial\"...status=\"terminated\"...event=\"{reason}\""));
+        play_with(
+            IMPLICIT,
+            &[&*asks(""), &told("state=\"full\""), &watches("pending"), &told("status=\"pending\""), &end, &ended]
+                .concat(),
+        );
+    }
+}
+
+/// §4.7.1: with a policy that accepts, init → active at once; what follows from it is told as "subscribe".
+#[test]
+fn section_4_7_1_accepted_at_once() {
+    let steps =
+        [&*asks(""), &told("state=\"full\""), &watches("active"), &told("status=\"active\"...event=\"subscribe\"")];
+    play(&steps.concat());
+}
+
+/// §4.7.1: "a user can fetch watcherinfo state at any time, and learn of any subscriptions that arrived previously": also of a fetch,
+/// which "expires immediately".
+#[test]
+fn section_4_7_1_an_undecided_fetch_waits() {
+    let fetch = "
+alice sends
+  SUBSCRIBE sip:bob@example.com
+  Contact: <sip:alice@{alice}>
+  Event: presence
+  Expires: 0
+
+alice receives 200 OK
+
+alice receives
+  NOTIFY sip:alice@{alice}
+  Subscription-State: terminated...
+  !Content-Type
+
+alice answers 200 OK
+";
+    play_with(
+        IMPLICIT,
+        &[fetch, &asks("  Expires: 0\n"), &told("state=\"full\"...status=\"waiting\"...event=\"timeout\"")].concat(),
+    );
+}
+
+/// §4.10: the rate of notifications is bounded by `notify_min_interval` (RECOMMENDED: 5 s): what changes meanwhile is told together.
+#[test]
+fn section_4_10_rate_of_notifications() {
+    let second = watches("pending")
+        .replace("Call-ID: watching", "Call-ID: again")
+        .replace("\"Alice\" <sip:alice@", "\"Other\" <sip:other@")
+        .replace("{tag}", "{second}");
+    let steps = [
+        &*asks(""),
+        &told("version=\"0\" state=\"full\""),
+        &watches("pending"),
+        &second,
+        "\nbob receives nothing\n\ntime passes 5s\n",
+        &told("version=\"1\" state=\"partial\"...sip:alice@example.com...sip:other@example.com"),
+    ];
+    play_with(&["pa.auth: implicit", "pa.notify_min_interval: 5"], &steps.concat());
 }
