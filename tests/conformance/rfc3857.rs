@@ -61,7 +61,8 @@ const IMPLICIT: &[&str] = &["pa.auth: implicit"];
 /// §4.4: "We arbitrarily choose one hour".
 #[test]
 fn section_4_4_the_default_duration_is_an_hour() {
-    play(&asks("").replace("  200 OK\n", "  200 OK\n  Expires: 3600\n"));
+    let asks = asks("").replace("  200 OK\n", "  200 OK\n  Expires: 3600\n");
+    play(&[&*asks, &told("state=\"full\"")].concat());
 }
 
 /// §4.5: "MUST support the application/watcherinfo+xml format"; without Accept it is what they get, and another type is not to be had.
