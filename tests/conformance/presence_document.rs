@@ -10,7 +10,9 @@ use signalbox::services::presence::{Presence, Query, QueryError, SubscriptionSta
 use signalbox::storage::{Column, Storage, Table};
 use signalbox::transport::{Flow, Protocol};
 use signalbox_documents::rpid::{Activity, Mood};
+use signalbox_im_auth::ImAuth;
 use signalbox_pa::PresenceAgent;
+use signalbox_registrar::Registrar;
 use signalbox_tests::scenario::run_text;
 use signalbox_tests::site::{Setup, Site, server_address};
 
@@ -539,6 +541,9 @@ fn offline_winfo_timer() {
         ("offline_winfo_timer", Value::Integer(1000)),
     ]);
     stage.script = Path::new(env!("CARGO_MANIFEST_DIR")).join("scenarios/scripts/offline_winfo.lua");
+    // The script calls functions of theirs.
+    stage.modules.push(Configured::new(export::entry::<Registrar>()));
+    stage.modules.push(Configured::new(export::entry::<ImAuth>()));
     let mut site = Site::start(stage).expect("a site");
     let start = site.now();
     let knocks = "SUBSCRIBE sip:bob@example.com SIP/2.0\r\nVia: SIP/2.0/UDP 192.0.2.1:5060;branch=z9hG4bKknock\r\n\
