@@ -207,6 +207,28 @@ alice answers 200 OK
     play_with(&["pa.auth: implicit", "pa.winfo_waiting_expiration: 1200"], &steps.concat());
 }
 
+/// §4.7.1: "if the subscription is approved or denied", one that waits is terminated, whereupon it is no more.
+#[test]
+fn section_4_7_1_waiting_ends_with_a_decision() {
+    for (status, event) in [("active", "approved"), ("rejected", "rejected")] {
+        let decide = format!(
+            "\nctl pa.authorize\n  uid: sip:bob@example.com\n  watcher: sips:alice@EXAMPLE.com\n  status: {status}\n\n  ...\"subscriptions\":[\"...\"]...\n"
+        );
+        let again = decide.replace("  ...\"subscriptions\":[\"...\"]...", "  error: there is no such subscription");
+        let expire = "\ntime passes 600s\n\nalice receives\n  NOTIFY sip:alice@{alice}\n  Subscription-State: terminated...\n\nalice answers 200 OK\n";
+        let steps = [
+            &*watches("pending"),
+            expire,
+            &asks(""),
+            &told("status=\"waiting\""),
+            &decide,
+            &told(&format!("state=\"partial\"...status=\"terminated\"...event=\"{event}\"")),
+            &again,
+        ];
+        play_with(IMPLICIT, &steps.concat());
+    }
+}
+
 /// §4.7.2: "watcherinfo notifications SHOULD NOT be sent for any transient states": an authorized fetch is not told.
 #[test]
 fn section_4_7_2_an_authorized_fetch_is_not_told() {

@@ -6,9 +6,11 @@ use signalbox_sip::dialog::subscription::Reason;
 use signalbox_sip::uri::Aor;
 
 use super::effects::Effects;
+use super::shard::KeyRef;
 use super::shards::Agent;
 use super::target::Target;
-use crate::subscription::{Status, Subscription, Watcher};
+use crate::packages::Cause;
+use crate::subscription::{Status, Watcher};
 use crate::token::Token;
 
 /// What becomes of subscriptions.
@@ -20,6 +22,19 @@ pub enum Verdict {
     End(Reason, Option<Duration>),
     /// It is told the state once more.
     Refresh,
+}
+
+impl Verdict {
+    /// What ends the state "waiting" of RFC 3857 §4.7.1. The others say something about subscriptions only.
+    fn ends_waiting(self) -> Option<Cause> {
+        match self {
+            Self::Status(Status::Active) => Some(Cause::Approved),
+            Self::End(Reason::Rejected, _) => Some(Cause::Rejected),
+            Self::End(Reason::GiveUp, _) => Some(Cause::GiveUp),
+            Self::End(Reason::NoResource, _) => Some(Cause::NoResource),
+            Self::Status(Status::Pending) | Self::End(..) | Self::Refresh => None,
+        }
+    }
 }
 
 /// Which subscriptions to a presentity.
@@ -45,17 +60,16 @@ impl<W: Watcher> Agent<W> {
             Chosen::Watcher(uri) => Aor::parse(uri),
             _ => None,
         };
-        let is_chosen = |subscription: &Subscription<W>| match chosen {
+        let is_chosen = |id: Token, watcher: &str| match chosen {
             Chosen::All => true,
-            Chosen::One(id) => subscription.id == id,
-            Chosen::Watcher(uri) => {
-                subscription.way.uri() == uri || wanted.is_some() && Aor::parse(subscription.way.uri()) == wanted
-            }
+            Chosen::One(one) => id == one,
+            Chosen::Watcher(uri) => watcher == uri || wanted.is_some() && Aor::parse(watcher) == wanted,
         };
-        let hit: Vec<Token> = self
+        let mut hit: Vec<Token> = self
             .look(target, |_, watchers| {
                 let standing = watchers.filter(|subscription| !subscription.state().is_terminated());
-                standing.filter(|subscription| is_chosen(subscription)).map(|subscription| subscription.id).collect()
+                let chosen = standing.filter(|subscription| is_chosen(subscription.id, subscription.way.uri()));
+                chosen.map(|subscription| subscription.id).collect()
             })
             .unwrap_or_default();
         let mut shard = self.lock(self.shard_of(target.uid));
@@ -68,6 +82,35 @@ impl<W: Watcher> Agent<W> {
                 }
             }
             shard.advance(id, &self.rules, now, effects);
+        }
+        drop(shard);
+        hit.extend(self.decide_waiting(target, &is_chosen, verdict, now, effects));
+        hit
+    }
+
+    /// The same about those whose subscriptions ended before anybody had decided (RFC 3857 §4.7.1: "waiting").
+    fn decide_waiting(
+        &self,
+        target: &Target<'_>,
+        is_chosen: &dyn Fn(Token, &str) -> bool,
+        verdict: Verdict,
+        now: Instant,
+        effects: &mut Effects<W>,
+    ) -> Vec<Token> {
+        let (Some(package), Some(cause)) = (self.packages().observer_of(target.package), verdict.ends_waiting()) else {
+            return Vec::new();
+        };
+        let mut shard = self.lock(self.shard_of(target.uid));
+        let key = KeyRef { package, domain: target.domain, uid: target.uid };
+        let Some(at) = shard.find(key) else {
+            return Vec::new();
+        };
+        let observer = shard.presentity(at).and_then(|presentity| presentity.observer.as_mut());
+        let hit = observer.map(|observer| observer.decide(is_chosen, cause, now)).unwrap_or_default();
+        if !hit.is_empty() {
+            shard.tell_watchers(at, &self.rules, now, effects);
+            shard.schedule_presentity(at, now);
+            shard.remove_if_idle(at);
         }
         hit
     }

@@ -29,6 +29,12 @@ pub trait Observer: Send + Debug {
     /// Takes in a watcher that the database remembers. The watchers of this package are told after it.
     fn remember(&mut self, _watcher: &Remembered, _now: Instant) {}
 
+    /// Somebody decided about watchers whose subscriptions are over: those whom `is_chosen` names, by id and URI. Gives their ids. The
+    /// watchers of this package are told after it.
+    fn decide(&mut self, _is_chosen: &dyn Fn(Token, &str) -> bool, _cause: Cause, _now: Instant) -> Vec<Token> {
+        Vec::new()
+    }
+
     /// A NOTIFY arrived whose document left the mark `seen`. Gives what the database need not remember any more.
     fn delivered(&mut self, _seen: u64) -> Vec<Token> {
         Vec::new()

@@ -85,7 +85,7 @@ fn rounded(span: Duration) -> Duration {
     Duration::from_secs(span.as_secs_f64().round() as u64)
 }
 
-fn event_of(cause: Cause) -> Event {
+pub(super) fn event_of(cause: Cause) -> Event {
     match cause {
         Cause::Subscribe | Cause::Refresh => Event::Subscribe,
         Cause::Approved => Event::Approved,

@@ -10,7 +10,7 @@ use bytes::Bytes;
 use signalbox_documents::watcherinfo::{CONTENT_TYPE, Event, State, Status, WatcherInfo, WatcherList};
 use signalbox_sip::uri::Aor;
 
-use super::row::Row;
+use super::row::{self, Row};
 use crate::documents::{Body, ContentType};
 use crate::packages::observer::{Cause, Change, Observer, Remembered, Told};
 use crate::token::Token;
@@ -134,6 +134,13 @@ impl Observer for Watchers {
         };
         self.put(row, now);
         self.limit_waiting(now);
+    }
+
+    fn decide(&mut self, is_chosen: &dyn Fn(Token, &str) -> bool, cause: Cause, now: Instant) -> Vec<Token> {
+        let waiting = self.rows.values().filter(|row| row.status == Status::Waiting);
+        let chosen: Vec<_> = waiting.filter(|row| is_chosen(row.id, &row.uri)).map(|row| row.id).collect();
+        chosen.iter().for_each(|id| self.end(*id, row::event_of(cause), now));
+        chosen
     }
 
     fn body(&self, told: Told<'_>, now: Instant) -> Body {
@@ -298,6 +305,26 @@ mod tests {
         assert!(story.watchers.is_idle());
         story.wait(TOLD_FOR);
         assert_eq!(story.watchers.next_deadline(), None);
+    }
+
+    #[test]
+    fn who_waits_is_terminated_by_a_decision() {
+        let mut story = Story::new();
+        for who in ["bob", "carol"] {
+            story.pending(who);
+            story.timeout(who, Decided::Pending);
+        }
+        story.pending("dave");
+        story.news();
+        let is_bob = |_: Token, uri: &str| uri == "sip:bob@example.com";
+        assert_eq!(story.watchers.decide(&is_bob, Cause::Approved, story.now).len(), 1);
+        assert_eq!(story.news().2, ["BOB terminated approved"]);
+        assert_eq!(
+            story.watchers.decide(&|_, _| true, Cause::Rejected, story.now).len(),
+            1,
+            "dave's is a subscription"
+        );
+        assert_eq!(story.news().2, ["CAROL terminated rejected"]);
     }
 
     #[test]
