@@ -13,3 +13,4 @@ mod offline_winfo;
 mod presence;
 mod registration;
 mod support;
+mod workers;

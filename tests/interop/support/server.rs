@@ -39,8 +39,14 @@ impl<'a> Server<'a> {
     /// Starts it with the scripts that are shipped, accounts for everybody in `USERS`, and waits until it answers.
     #[track_caller]
     pub(crate) fn start(place: &'a Place) -> Self {
+        Self::start_with(place, "")
+    }
+
+    /// As [`Server::start`], with more settings.
+    #[track_caller]
+    pub(crate) fn start_with(place: &'a Place, more: &str) -> Self {
         if subject() == Subject::Signalbox {
-            write_settings(place, &settings(place));
+            write_settings(place, &format!("{}{more}", settings(place)));
             for user in USERS {
                 add_account(place, user);
             }

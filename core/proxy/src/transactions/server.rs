@@ -18,12 +18,19 @@ impl Worker {
     /// A request came in, whole and well-formed.
     pub(crate) fn receive_request(&self, mut request: Message, source: Flow) {
         let key = self.transaction_keys().of_request(&request);
+        let known = key.as_ref().ok().and_then(|key| self.table().server_by_key(key));
+        if known.is_none()
+            && key.is_ok()
+            && let Some(receiver) = self.elsewhere(&request)
+            && !self.knows_invite_of(&request)
+        {
+            return self.hand_request_over(receiver, request, source);
+        }
         let (key, reply_to) = match (key, forward::receive_via(&mut request, &source)) {
             (Ok(key), Ok(reply_to)) => (key, reply_to),
             (_, Err(error)) => return self.refuse(&request, &source, error.status()),
             (Err(_), Ok(reply_to)) => return self.refuse(&request, &reply_to, (400, "Bad Request")),
         };
-        let known = self.table().server_by_key(&key);
         match (request.method(), known) {
             (Method::Ack, Some(server)) => self.receive_ack(server, request, source, reply_to),
             (Method::Ack, None) if self.is_own_tag(&request) => self.counters().absorbed_acks.increment(),
@@ -31,6 +38,13 @@ impl Worker {
             (_, Some(server)) => self.repeat(server),
             _ => self.route_request(request, source, reply_to, key),
         }
+    }
+
+    /// Whether the request is a CANCEL, and its INVITE is known here.
+    fn knows_invite_of(&self, request: &Message) -> bool {
+        let cancel = *request.method() == Method::Cancel;
+        let invite = cancel.then(|| self.transaction_keys().of_cancel(request).ok()).flatten();
+        invite.is_some_and(|key| self.table().server_by_key(&key).is_some())
     }
 
     /// Answers a request that cannot be routed at all.

@@ -21,7 +21,10 @@ pub struct Counters {
     pub overload_refused: Counter,
     pub script_errors: Counter,
     pub unanswered: Counter,
+    /// Responses that came in at another worker than that of their transaction.
     pub handed_over: Counter,
+    /// New requests given to workers with less to do.
+    pub requests_handed_over: Counter,
 }
 
 impl Counters {
@@ -41,6 +44,7 @@ impl Counters {
             overload_refused: host.counter("overload_refused"),
             script_errors: host.counter("script_errors"),
             unanswered: host.counter("unanswered"),
+            requests_handed_over: host.counter("requests_handed_over"),
             handed_over: host.counter("handed_over"),
         }
     }

@@ -3,10 +3,12 @@
 use std::cell::RefCell;
 use std::hash::{BuildHasher, RandomState};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Instant;
 
 use signalbox_sip::message::Message;
 use tokio::sync::Notify;
 
+use super::handover::{Handed, Load};
 use super::{WeakWorker, Worker};
 use crate::module::Host;
 use crate::transactions::{ClientId, OutgoingRequest};
@@ -16,6 +18,8 @@ use crate::transport::Flow;
 pub(crate) enum Mail {
     /// A message that came in at another worker's socket.
     Message(Message, Flow),
+    /// New requests that came in at a worker that has too much to do.
+    Requests(Vec<Handed>),
     /// Bytes for a connection that this worker holds, and the client transaction of another worker to tell when they
     /// cannot be sent.
     Send(Flow, Vec<u8>, Option<(u16, ClientId)>),
@@ -34,6 +38,8 @@ pub struct Workers(Arc<Inner>);
 struct Inner {
     mailboxes: Box<[Mailbox]>,
     hash: RandomState,
+    /// What times of [`Load`]s are counted from.
+    began: Instant,
 }
 
 thread_local! {
@@ -45,6 +51,7 @@ thread_local! {
 struct Mailbox {
     queue: Mutex<Vec<Mail>>,
     bell: Notify,
+    load: Load,
 }
 
 /// What this thread's worker has queued goes out before another worker hears of what made it do so: a NOTIFY that leaves
@@ -61,7 +68,7 @@ fn send_waiting_first(receiver: u16) {
 impl Workers {
     pub(crate) fn new(count: u16) -> Self {
         let mailboxes = (0..count.max(1)).map(|_| Mailbox::default()).collect();
-        Self(Arc::new(Inner { mailboxes, hash: RandomState::new() }))
+        Self(Arc::new(Inner { mailboxes, hash: RandomState::new(), began: Instant::now() }))
     }
 
     /// The mailbox of a worker that is alone and runs on the caller's thread, as in a test; `host` sends its requests there.
@@ -79,11 +86,31 @@ impl Workers {
     /// Sends a request of the server's own. All requests of one dialog leave from one worker, in the order of these calls.
     pub fn request(&self, request: OutgoingRequest) {
         let held_by = request.flow.and_then(|flow| flow.connection).map(|connection| connection.worker);
-        let worker = held_by.unwrap_or_else(|| {
-            let hash = self.0.hash.hash_one(request.message.call_id());
-            u16::try_from(hash % u64::from(self.count())).unwrap_or_default()
-        });
+        let worker = held_by.unwrap_or_else(|| self.by_call_id(request.message.call_id()));
         self.post(worker, Mail::Request(request));
+    }
+
+    /// The worker that has all requests of one Call-ID, where it may be any.
+    pub(crate) fn by_call_id(&self, call_id: &str) -> u16 {
+        u16::try_from(self.0.hash.hash_one(call_id) % u64::from(self.count())).unwrap_or_default()
+    }
+
+    pub(super) fn load(&self, worker: u16) -> Option<&Load> {
+        self.0.mailboxes.get(usize::from(worker)).map(|mailbox| &mailbox.load)
+    }
+
+    pub(super) fn set_awake_since(&self, worker: u16, since: Option<Instant>) {
+        if let Some(load) = self.load(worker) {
+            load.set_awake_since(since.map(|since| since.saturating_duration_since(self.0.began)));
+        }
+    }
+
+    /// Whether `worker` has more to do than it can, and any other has not.
+    pub(super) fn should_hand_over(&self, worker: u16, now: Instant) -> bool {
+        let now = now.saturating_duration_since(self.0.began);
+        let is_saturated = |mailbox: &Mailbox| mailbox.load.is_saturated(now);
+        self.0.mailboxes.get(usize::from(worker)).is_some_and(is_saturated)
+            && !self.0.mailboxes.iter().all(is_saturated)
     }
 
     /// Runs `task` on a worker's thread.
@@ -98,6 +125,11 @@ impl Workers {
 
     pub(crate) fn post(&self, worker: u16, mail: Mail) {
         send_waiting_first(worker);
+        self.post_to(worker, mail);
+    }
+
+    /// As [`Workers::post`], for mail that nothing here has led to.
+    pub(super) fn post_to(&self, worker: u16, mail: Mail) {
         // Mail for a worker that does not exist can only come from a forged branch: it is nobody's.
         let Some(mailbox) = self.0.mailboxes.get(usize::from(worker)) else { return };
         let mut queue = mailbox.queue.lock().unwrap_or_else(PoisonError::into_inner);

@@ -8,12 +8,14 @@
 //! | [`transmit`] | requests out: Via, flows, looking up hosts |
 //! | [`respond`] | responses out: where each goes |
 //! | [`route`] | running the script |
+//! | [`handover`] | new requests for workers that have less to do |
 //! | [`mailbox`] | what reaches a worker from other threads |
 //! | [`run`], [`inbox`] | the event loop, and the datagrams that wait in it |
 //! | [`rest`] | how often a worker is woken when there is little to do |
 //! | [`server`] | all workers of a server: start, reload, drain, stop |
 
 pub mod counters;
+mod handover;
 mod inbox;
 pub mod mailbox;
 pub mod options;

@@ -100,6 +100,7 @@ impl Worker {
     /// The batch of events that is being handled is over: what was queued goes out.
     pub fn end_of_batch(&self) {
         self.batch_began().set(None);
+        self.post_handed_over();
         self.network().flush();
         let failed = self.network().take_failed();
         if !failed.is_empty() {
@@ -132,6 +133,7 @@ impl Worker {
     pub(crate) fn receive_mail(&self, mail: Mail) {
         match mail {
             Mail::Message(message, flow) => self.receive_message(message, flow),
+            Mail::Requests(requests) => self.receive_handed_over(requests),
             Mail::Send(flow, bytes, client) => match (self.network().send(&flow, &bytes, None), client) {
                 (Ok(()), _) => {}
                 (Err(_), Some((worker, client))) => self.workers().post(worker, Mail::SendingFailed(client)),

@@ -8,6 +8,8 @@ use std::cell::Cell;
 use std::thread;
 use std::time::{Duration, Instant};
 
+use super::handover;
+
 /// A worker that waited no longer than this is woken often.
 const OFTEN: Duration = Duration::from_micros(400);
 /// Work that is worth a wake-up.
@@ -34,6 +36,7 @@ impl Rhythm {
 
 /// The worker of this thread has nothing more to do: it rests for `length` if it has been woken soon and for a little.
 pub(super) fn before_waiting(length: Duration) {
+    handover::falls_asleep();
     let (rhythm, now) = (RHYTHM.get(), Instant::now());
     let asleep = if rhythm.is_restless(now) {
         thread::sleep(length);
@@ -46,6 +49,7 @@ pub(super) fn before_waiting(length: Duration) {
 
 /// The worker of this thread was woken.
 pub(super) fn after_waiting() {
+    handover::wakes_up();
     RHYTHM.set(Rhythm { woken: Some(Instant::now()), ..RHYTHM.get() });
 }
 

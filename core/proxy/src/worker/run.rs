@@ -10,7 +10,8 @@ use tokio::task::{spawn_local, yield_now};
 use tokio::time::{Instant, sleep_until, timeout_at};
 
 use super::inbox::Inbox;
-use super::{Worker, Workers};
+use super::mailbox::Mail;
+use super::{Worker, Workers, handover};
 use crate::transport::udp::UdpSocket;
 use crate::transport::{Flow, Protocol};
 
@@ -35,6 +36,7 @@ impl Worker {
     pub(super) async fn run(&self, mut stop: watch::Receiver<bool>) {
         let crate::transport::Network::Sockets(sockets) = self.network() else { return };
         Workers::enter(self);
+        handover::enter(self);
         for (local, socket) in sockets.udp.iter() {
             spawn_local(self.clone().read_datagrams(socket.clone(), *local));
         }
@@ -113,7 +115,15 @@ impl Worker {
     async fn read_mail(self) {
         loop {
             self.workers().wait(self.index()).await;
-            self.take_mail();
+            for mail in self.workers().take(self.index()) {
+                let is_batch = matches!(mail, Mail::Requests(_));
+                self.guarded(|worker| worker.receive_mail(mail));
+                if is_batch {
+                    // What comes in at this worker's own sockets has its turn, too.
+                    self.end_of_batch();
+                    yield_now().await;
+                }
+            }
             self.end_of_batch();
             yield_now().await;
         }

@@ -10,6 +10,7 @@ use signalbox_sip::message::Message;
 use signalbox_sip::transaction::{Timers, TransactionKeys};
 use tokio::sync::Notify;
 
+use super::handover::Handover;
 use super::{Counters, Options, Workers};
 use crate::clock::Clock;
 use crate::forward;
@@ -73,6 +74,7 @@ struct Inner {
     batch_began: Cell<Option<Instant>>,
     pub(super) waited_since: Cell<Option<Instant>>,
     pub(super) draining: Cell<bool>,
+    handover: Handover,
 }
 
 impl Worker {
@@ -102,6 +104,7 @@ impl Worker {
             batch_began: Cell::new(None),
             waited_since: Cell::new(None),
             draining: Cell::new(false),
+            handover: Handover::default(),
             clock,
         }))
     }
@@ -175,6 +178,10 @@ impl Worker {
 
     pub(super) fn scratch(&self) -> RefMut<'_, Vec<u8>> {
         self.0.scratch.borrow_mut()
+    }
+
+    pub(super) fn handover(&self) -> &Handover {
+        &self.0.handover
     }
 
     pub(super) fn draining(&self) -> &Cell<bool> {

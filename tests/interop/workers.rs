@@ -1,0 +1,170 @@
+//! Several workers, and one peer that has more for them than one can do.
+
+use std::collections::BTreeMap;
+use std::iter;
+use std::net::UdpSocket;
+use std::time::Duration;
+
+use signalbox_sip::header::HeaderName;
+use signalbox_sip::message::Message;
+
+use crate::support::place::{DOMAIN, Place};
+use crate::support::server::{self, Server, run_signalbox};
+use crate::support::sipp::{self, Sipp};
+use crate::support::wait::wait_for;
+
+const WORKERS: u32 = 3;
+/// Requests that are sent at once: some tenths of a second of work.
+const BURST: usize = 120;
+
+/// Each request takes some milliseconds, and its answer tells which run of the script it was. Calls go to BOB.
+const SCRIPT: &str = "
+local count, state = 0, tostring({})
+function route(msg)
+  if msg.method == 'ACK' then return end
+  count = count + 1
+  local run = state .. ' ' .. count
+  for i = 1, 100000 do run = run .. '' end
+  if msg.method == 'INVITE' then
+    t_relay_to('sip:BOB')
+  else
+    t_reply(200, run)
+  end
+end";
+
+fn start<'a>(place: &'a Place, bob: &str) -> Server<'a> {
+    let address = place.server();
+    let listen = format!("listen {{ \"udp:{address}\", \"tcp:{address}\" }}\nalias {{ \"{DOMAIN}\" }}\n");
+    let settings =
+        format!("{listen}workers({WORKERS})\nlimits {{ overload_delay = '30s' }}\nroute_script \"route.lua\"\n");
+    server::write_settings(place, &settings);
+    place.write("route.lua", &SCRIPT.replace("BOB", bob));
+    Server::start_again(place)
+}
+
+/// A peer with one address and port.
+struct Peer<'a> {
+    place: &'a Place,
+    socket: UdpSocket,
+}
+
+impl<'a> Peer<'a> {
+    fn new(place: &'a Place) -> Self {
+        let socket = UdpSocket::bind((place.address, 0)).expect("a free port");
+        socket.set_read_timeout(Some(Duration::from_secs(10))).expect("a time-out");
+        Self { place, socket }
+    }
+
+    fn send(&self, method: &str, call: usize) {
+        let local = self.socket.local_addr().expect("its address");
+        let cseq = if method == "CANCEL" { "INVITE" } else { method };
+        let branch = format!("z9hG4bK{cseq}{call}");
+        let request = format!(
+            "{method} sip:bob@{DOMAIN} SIP/2.0\r\nVia: SIP/2.0/UDP {local};branch={branch}\r\nMax-Forwards: 70\r\n\
+             From: <sip:a@{DOMAIN}>;tag={call}\r\nTo: <sip:b@{DOMAIN}>\r\nCall-ID: {call}\r\nCSeq: 1 {method}\r\n\
+             Content-Length: 0\r\n\r\n"
+        );
+        self.socket.send_to(request.as_bytes(), self.place.server()).expect("sent");
+    }
+
+    /// Waits for a request of this method, and answers the INVITE of the call.
+    fn answer(&self, method: &str, call: usize, status: u16) {
+        let mut buffer = [0; 4096];
+        loop {
+            let length = self.socket.recv(&mut buffer).expect("a request");
+            let mut request = Message::parse(&buffer[..length]).expect("a request");
+            if request.method().as_str() != method || request.from_tag() != Some(&call.to_string()) {
+                continue;
+            }
+            let send = |response: Message| {
+                self.socket.send_to(&response.to_bytes(), self.place.server()).expect("sent");
+            };
+            if method == "CANCEL" {
+                send(request.reply(200, "OK"));
+                request.set(HeaderName::CSeq, "1 INVITE");
+            }
+            let mut response = request.reply(status, "");
+            response.set_to_tag("bob");
+            return send(response);
+        }
+    }
+
+    /// The next final response: its Call-ID, method and reason.
+    fn receive(&self) -> (usize, String, String) {
+        let mut buffer = [0; 4096];
+        loop {
+            let length = self.socket.recv(&mut buffer).expect("an answer");
+            let response = Message::parse(&buffer[..length]).expect("a response");
+            if response.status() >= 200 {
+                let call = response.call_id().parse().expect("a Call-ID of ours");
+                return (call, response.method().to_string(), response.reason().to_owned());
+            }
+        }
+    }
+}
+
+fn counter(place: &Place, name: &str) -> u64 {
+    let output = run_signalbox(place, &["ctl", "--json", "core", "counters"]);
+    let counters: serde_json::Value = serde_json::from_slice(&output.stdout).expect("JSON");
+    counters[name].as_u64().unwrap_or_else(|| panic!("{counters}"))
+}
+
+#[test]
+fn all_workers_serve_one_busy_peer_and_each_request_once() {
+    let place = Place::on_loopback();
+    let _server = start(&place, "");
+    let peer = Peer::new(&place);
+    (0..BURST).for_each(|call| peer.send("OPTIONS", call));
+    let mut answers = BTreeMap::new();
+    while answers.len() < BURST {
+        let (call, _, run) = peer.receive();
+        answers.insert(call, run);
+    }
+    assert!(counter(&place, "requests_handed_over") > 0);
+    // What comes again meets the same transaction, wherever that is.
+    for (call, run) in answers {
+        peer.send("OPTIONS", call);
+        assert_eq!(peer.receive(), (call, "OPTIONS".to_owned(), run));
+    }
+    assert_eq!(counter(&place, "repeated_requests"), BURST as u64);
+}
+
+#[test]
+fn a_cancel_finds_its_invite_at_whatever_worker_that_is() {
+    let place = Place::on_loopback();
+    let (peer, bob) = (Peer::new(&place), Peer::new(&place));
+    let _server = start(&place, &bob.socket.local_addr().expect("its address").to_string());
+    (0..BURST).for_each(|call| peer.send("OPTIONS", call));
+    (0..BURST).for_each(|_| drop(peer.receive()));
+    wait_for("requests are handed over", || (counter(&place, "requests_handed_over") > 0).then_some(()));
+    for call in 1000..1012 {
+        peer.send("INVITE", call);
+        bob.answer("INVITE", call, 180);
+        peer.send("CANCEL", call);
+        bob.answer("CANCEL", call, 487);
+        // Those to earlier calls come again: nobody acknowledges them.
+        let next = || iter::repeat_with(|| peer.receive()).find(|(of, ..)| *of == call).expect("one of this call");
+        let mut answers = [next(), next()];
+        answers.sort();
+        let expected = [("CANCEL", "OK"), ("INVITE", "Request Terminated")];
+        assert_eq!(answers, expected.map(|(method, reason)| (call, method.to_owned(), reason.to_owned())));
+    }
+}
+
+#[test]
+fn phones_register_and_exchange_messages_with_several_workers() {
+    if !sipp::is_installed() {
+        return;
+    }
+    let place = Place::on_loopback();
+    let _server = Server::start_with(&place, &format!("workers({WORKERS})\n"));
+    for round in 0..2 {
+        let (bob, alice) = (5071 + round * 10, 5080 + round * 10);
+        Sipp::new(&place, "register", "bob", bob).with("expires", 600).play();
+        let receiver = Sipp::new(&place, "message_receive", "bob", bob).with("text", "hello").start();
+        let sender = Sipp::new(&place, "message_send", "alice", alice).with("to", "bob").with("text", "hello");
+        sender.with("status", 200).play();
+        receiver.succeeds();
+        Sipp::new(&place, "unregister", "bob", bob).play();
+    }
+}
