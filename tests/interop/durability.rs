@@ -1,11 +1,17 @@
 //! What a 2xx has promised outlives a killed server and a database that goes: registrations, subscriptions and publications, on each
 //! database.
 
+use std::io::{Read, Write};
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+
 use crate::databases::on;
-use crate::support::database::{DatabaseServer, Kind};
+use crate::support::database::Kind;
 use crate::support::party::{Party, Watch};
+use crate::support::peers;
 use crate::support::place::{DOMAIN, Place};
-use crate::support::server::{Server, Subject, subject, write_settings};
+use crate::support::server::{Server, Subject, binary, subject, write_settings};
+use crate::support::wait::wait_for;
 
 const SCRIPT: &str = "function route(msg)
   if msg.method == \"REGISTER\" then return save(\"location\") end
@@ -34,12 +40,90 @@ fn presence_outlives_a_killed_server_on_mariadb() {
 
 #[test]
 fn without_postgresql_what_must_be_stored_is_refused_and_what_is_in_memory_goes_on() {
-    on(Kind::Postgres, |_, server| goes_on(server));
+    on(Kind::Postgres, |_, server| {
+        let (place, url) = (server.place(), server.url());
+        let running = start(place, &url);
+        goes_on(place, &running, |there| if there { server.start_again() } else { server.stop() });
+    });
 }
 
 #[test]
 fn without_mariadb_what_must_be_stored_is_refused_and_what_is_in_memory_goes_on() {
-    on(Kind::MariaDb, |_, server| goes_on(server));
+    on(Kind::MariaDb, |_, server| {
+        let (place, url) = (server.place(), server.url());
+        let running = start(place, &url);
+        goes_on(place, &running, |there| if there { server.start_again() } else { server.stop() });
+    });
+}
+
+/// Another process has SQLite's file and keeps it.
+#[test]
+fn while_the_sqlite_file_is_locked_what_must_be_stored_is_refused_and_what_is_in_memory_goes_on() {
+    if peers::find("sqlite3").is_none() {
+        return;
+    }
+    let place = Place::on_loopback();
+    let server = start(&place, "sqlite:signalbox.db");
+    let mut holder = None;
+    goes_on(&place, &server, |there| match there {
+        false => holder = Some(Holder::of(&place.path("signalbox.db"))),
+        true => holder = None,
+    });
+}
+
+/// The disk that SQLite's file is on is full: a small one, which only this server and what it starts can see.
+#[test]
+fn while_the_disk_is_full_what_must_be_stored_is_refused_and_what_is_in_memory_goes_on() {
+    if !Command::new("unshare").args(["-Urm", "true"]).status().is_ok_and(|status| status.success()) {
+        return peers::skip("user namespaces are not allowed here");
+    }
+    let place = Place::on_loopback();
+    write(&place, "sqlite:small/signalbox.db");
+    std::fs::create_dir(place.path("small")).expect("a folder");
+    // What is written to `orders` is done by a shell on the server's side.
+    let orders = place.path("orders");
+    assert!(Command::new("mkfifo").arg(&orders).status().expect("mkfifo").success());
+    let life = format!(
+        "mount -t tmpfs -o size=2m none small; (while :; do sh orders; done) & exec '{}' run settings.lua",
+        binary().display()
+    );
+    let mut command = Command::new("unshare");
+    command.args(["-Urmpf", "--kill-child", "sh", "-c", &life]);
+    let server = Server::start_by(&place, &mut command);
+    goes_on(&place, &server, |there| {
+        let done = place.path(if there { "freed" } else { "filled" });
+        let order = match there {
+            false => "dd if=/dev/zero of=small/ballast bs=1k; sync; : > filled",
+            true => "rm small/ballast; : > freed",
+        };
+        std::fs::write(&orders, order).expect("giving an order");
+        wait_for(order, || done.exists().then_some(()));
+    });
+}
+
+/// A process that holds a SQLite file until this is dropped.
+struct Holder(Child);
+
+impl Holder {
+    fn of(file: &Path) -> Self {
+        let mut command = Command::new("sqlite3");
+        command.arg(file).stdin(Stdio::piped()).stdout(Stdio::piped());
+        let mut child = command.spawn().expect("sqlite3");
+        let input = child.stdin.as_mut().expect("its input");
+        input.write_all(b".timeout 10000\nBEGIN EXCLUSIVE;\nSELECT 'held';\n").expect("asking for the file");
+        let mut answer = [0; 4];
+        child.stdout.as_mut().expect("its output").read_exact(&mut answer).expect("its answer");
+        assert_eq!(&answer, b"held");
+        Self(child)
+    }
+}
+
+impl Drop for Holder {
+    fn drop(&mut self) {
+        // It ends when its input does.
+        drop(self.0.stdin.take());
+        let _ = self.0.wait();
+    }
 }
 
 #[test]
@@ -67,6 +151,12 @@ fn a_server_killed_while_it_tells_a_thousand_watchers_tells_each_of_them_the_new
 }
 
 fn start<'a>(place: &'a Place, url: &str) -> Server<'a> {
+    write(place, url);
+    Server::start_again(place)
+}
+
+/// Writes the settings and the script.
+fn write(place: &Place, url: &str) {
     let script = place.write("route.lua", SCRIPT);
     let server = place.server();
     let mut text =
@@ -77,7 +167,6 @@ fn start<'a>(place: &'a Place, url: &str) -> Server<'a> {
     text.push_str("modparam(\"pa\", \"auth\", \"none\")\nmodparam(\"pa\", \"min_publish_expiration\", 1)\n");
     text.push_str(&format!("route_script {script:?}\n"));
     write_settings(place, &text);
-    Server::start_again(place)
 }
 
 fn outlives(place: &Place, url: &str) {
@@ -103,16 +192,15 @@ fn outlives(place: &Place, url: &str) {
     party.until("all have heard the end", |party| party.ended() == 3);
 }
 
-fn goes_on(database: &mut DatabaseServer<'_>) {
-    let place = database.place();
-    let _server = start(place, &database.url());
+/// What the server does while it is without its database, and when that is there again, as `database` sees to.
+fn goes_on(place: &Place, _server: &Server<'_>, mut database: impl FnMut(bool)) {
     let mut party = Party::new(place);
     let mut watches = [Watch::new("w0", "bob")];
     party.subscribe_all(&mut watches, 600);
     party.publish("bob", None, Some("at home"), 5).expect("published");
     party.until("the watcher has heard", |party| party.count("at home") == 1);
 
-    database.stop();
+    database(false);
     let refused = party.subscribe(&mut Watch::new("w1", "bob"), 600);
     assert_eq!((refused.status(), Party::retry_after(&refused)), (503, true));
     let refused = party.subscribe(&mut watches[0], 600);
@@ -123,7 +211,7 @@ fn goes_on(database: &mut DatabaseServer<'_>) {
     assert_eq!((refused.status(), Party::retry_after(&refused)), (503, true));
     party.until("the watcher is told what expires", |party| party.count("at home") == 0);
 
-    database.start_again();
+    database(true);
     party.until_accepted("the database is found again", |party| party.subscribe(&mut watches[0], 600).status() == 200);
     assert_eq!(party.register("carol", 600).status(), 200);
     party.publish("bob", None, Some("on the train"), 600).expect("published");

@@ -3,7 +3,7 @@
 # when one is missing. In CI a missing one is a failure (the tests see to that), elsewhere a skip with its reason.
 set -eu
 
-packages="sip-tester:sipp sipsak:sipsak baresip-core:baresip postgresql:/usr/lib/postgresql mariadb-server:mariadbd"
+packages="sip-tester:sipp sipsak:sipsak baresip-core:baresip postgresql:/usr/lib/postgresql sqlite3:sqlite3 mariadb-server:mariadbd"
 
 missing=
 for entry in $packages; do

@@ -80,7 +80,13 @@ impl<'a> Server<'a> {
             Subject::Signalbox => signalbox(&["run", "settings.lua"]),
             Subject::Kamailio => kamailio(place),
         };
-        let mut server = Self { place, process: Process::start(place, "server", &mut command) };
+        Self::start_by(place, &mut command)
+    }
+
+    /// Starts it by a command of the test's own.
+    #[track_caller]
+    pub(crate) fn start_by(place: &'a Place, command: &mut Command) -> Self {
+        let mut server = Self { place, process: Process::start(place, "server", command) };
         server.wait_until_ready();
         server
     }

@@ -73,6 +73,16 @@ pub(super) fn begin(engine: Engine) -> &'static str {
     }
 }
 
+/// What shows that the database can be written to again.
+pub(super) fn probe(engine: Engine) -> &'static str {
+    match engine {
+        // Reading goes on while the disk is full or another process holds the file. This writes what is there anyway: nobody else
+        // uses this number.
+        Engine::Sqlite => "PRAGMA user_version = 0",
+        Engine::Postgres | Engine::MySql => "SELECT 1",
+    }
+}
+
 /// What takes and gives back a lock that lets one process at a time migrate; none where the transaction itself is one.
 pub(super) fn migration_lock(engine: Engine) -> Option<(&'static str, &'static str)> {
     match engine {

@@ -116,6 +116,11 @@ impl Writer {
             };
             match Blame::of(&error) {
                 Blame::Statement => return self.attempt_each(gathered, &error).await,
+                // SQLite has waited for its file already, as long as it is worth: whoever holds it may go on holding it.
+                Blame::Conflict if self.engine == Engine::Sqlite => {
+                    self.connection = None;
+                    return Outcome::Failed(self.shared.unavailable(&error.to_string()));
+                }
                 Blame::Conflict if attempt < ATTEMPTS => sleep(Duration::from_millis(10) * attempt).await,
                 Blame::Conflict => return Outcome::Failed(self.shared.unavailable(&error.to_string())),
                 // A connection that broke while it was idle says nothing about the database: a second one is tried.
@@ -253,13 +258,14 @@ impl Writer {
         if self.shared.outage() {
             return Err(sqlx::Error::PoolTimedOut);
         }
+        let question: Arc<str> = sql::probe(self.engine).into();
         if let Some(connection) = &mut self.connection
-            && connection.run("SELECT 1".into()).await.is_ok()
+            && connection.run(question.clone()).await.is_ok()
         {
             return Ok(());
         }
         let mut connection = connect(&self.target).await?;
-        connection.run("SELECT 1".into()).await?;
+        connection.run(question).await?;
         self.connection = Some(connection);
         Ok(())
     }
