@@ -20,11 +20,12 @@ pub(crate) fn consume_credentials(_: &Auth, context: &Context, _: &Arguments) ->
 
 /// Removes the credentials for `realm`; those for others go on to whom they are meant for.
 fn take(request: &mut Message, header: HeaderName, realm: &str) -> bool {
-    let is_ours = |value: &str| Credentials::parse(value).is_ok_and(|credentials| credentials.realm == realm);
-    if !request.values(header).any(is_ours) {
+    let is_ours = |value: &str| Credentials::realm_of(value).is_ok_and(|theirs| theirs == realm);
+    let all = request.values(header).count();
+    let others: Vec<String> = request.values(header).filter(|value| !is_ours(value)).map(str::to_owned).collect();
+    if others.len() == all {
         return false;
     }
-    let others: Vec<String> = request.values(header).filter(|value| !is_ours(value)).map(str::to_owned).collect();
     request.remove(header);
     for value in others {
         request.push(header, &value);

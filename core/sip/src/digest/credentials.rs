@@ -89,6 +89,15 @@ impl<'a> Credentials<'a> {
         })
     }
 
+    /// The realm of a header value, escapes undone; nothing else in it is looked at.
+    pub fn realm_of(value: &'a str) -> Result<Cow<'a, str>, DigestError> {
+        let realm = Parameters::after_scheme(value)?.find_map(|parameter| match parameter {
+            Ok((name, value)) => name.eq_ignore_ascii_case("realm").then_some(Ok(unquoted(value))),
+            Err(error) => Some(Err(error)),
+        });
+        realm.unwrap_or(Err(DigestError::Missing("realm")))
+    }
+
     /// Checks the response against the account's secret, in constant time. The nonce is judged apart, by
     /// [`Nonces`](super::Nonces).
     pub fn check(&self, ha1: &Ha1, method: &str, without_qop: WithoutQop) -> Result<(), CheckError> {
@@ -256,6 +265,15 @@ mod tests {
              cnonce=\"f2/wE4q74E6zIJEtWaHKaf5wv/H5QzzpXusqGemxURZJ\", qop=auth, response=\"{response}\", \
              opaque=\"FQhe/qaU925kfnzjCev0ciny7QMkPqMAFRtzCUYo5tdS\""
         )
+    }
+
+    #[test]
+    fn the_realm_is_found_without_reading_the_rest() {
+        let realm = |value| Credentials::realm_of(value);
+        assert_eq!(realm(r#"Digest username="a", realm="x \"y\"", nonce"#), Ok(r#"x "y""#.into()));
+        assert_eq!(realm(r#"Digest username="a""#), Err(DigestError::Missing("realm")));
+        assert_eq!(realm("Digest username, realm=\"x\""), Err(DigestError::Malformed));
+        assert_eq!(realm("Basic abc"), Err(DigestError::NotDigest));
     }
 
     #[test]

@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 
 use super::DigestError;
+use crate::lex;
 
 /// A nonce count; what is not hexadecimal is none, and could not be printed again without quotes.
 pub(crate) fn nonce_count(value: &str) -> Option<&str> {
@@ -28,12 +29,12 @@ impl<'a> Parameters<'a> {
     }
 
     fn take(&mut self) -> Result<(&'a str, &'a str), DigestError> {
-        let (name, after) = self.rest.split_once('=').ok_or(DigestError::Malformed)?;
+        let (name, after) = lex::split_at_byte(self.rest, b'=').ok_or(DigestError::Malformed)?;
         let after = after.trim_ascii_start();
         let end = if after.starts_with('"') {
-            quoted_end(after).ok_or(DigestError::Malformed)?
+            lex::end_of_quoted(after, 0).ok_or(DigestError::Malformed)?
         } else {
-            after.find(',').unwrap_or(after.len())
+            lex::find(after, b',').unwrap_or(after.len())
         };
         let (value, rest) = after.split_at(end);
         let rest = rest.trim_ascii_start();
@@ -41,11 +42,11 @@ impl<'a> Parameters<'a> {
             return Err(DigestError::Malformed);
         }
         // A quote within an unquoted value could not be printed again.
-        if !value.starts_with('"') && value.contains(['"', '\\']) {
+        if !value.starts_with('"') && value.bytes().any(|byte| matches!(byte, b'"' | b'\\')) {
             return Err(DigestError::Malformed);
         }
         let name = name.trim_ascii();
-        if name.is_empty() || name.contains([' ', '\t', '"', ',']) {
+        if name.is_empty() || name.bytes().any(|byte| matches!(byte, b' ' | b'\t' | b'"' | b',')) {
             return Err(DigestError::Malformed);
         }
         self.rest = rest;
@@ -58,7 +59,9 @@ impl<'a> Iterator for Parameters<'a> {
 
     fn next(&mut self) -> Option<Self::Item> {
         // Empty list elements are allowed by RFC 7230 §7 and sent by some.
-        self.rest = self.rest.trim_start_matches(|c: char| c == ',' || c.is_ascii_whitespace());
+        let is_between = |byte: &u8| *byte == b',' || byte.is_ascii_whitespace();
+        let start = self.rest.bytes().position(|byte| !is_between(&byte)).unwrap_or(self.rest.len());
+        self.rest = &self.rest[start..];
         if self.rest.is_empty() {
             return None;
         }
@@ -68,20 +71,6 @@ impl<'a> Iterator for Parameters<'a> {
         }
         Some(item)
     }
-}
-
-/// Where the quoted string at the start of `text` ends, behind its closing quote.
-fn quoted_end(text: &str) -> Option<usize> {
-    let mut escaped = false;
-    for (index, byte) in text.bytes().enumerate().skip(1) {
-        match byte {
-            _ if escaped => escaped = false,
-            b'\\' => escaped = true,
-            b'"' => return Some(index + 1),
-            _ => {}
-        }
-    }
-    None
 }
 
 /// What stands between the quotes, escapes left alone: RFC 7616's `unq`, the form that is hashed.

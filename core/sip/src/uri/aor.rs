@@ -77,8 +77,12 @@ impl Aor {
 
 fn push_host(host: &Host<'_>, text: &mut String) {
     match host {
-        Host::Name(name) => text.extend(without_root(name).chars().map(|c| c.to_ascii_lowercase())),
-        address => text.push_str(&address.to_string()),
+        Host::Name(name) => {
+            let start = text.len();
+            text.push_str(without_root(name));
+            text[start..].make_ascii_lowercase();
+        }
+        address => address.push_to(text),
     }
 }
 
