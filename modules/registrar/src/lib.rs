@@ -4,6 +4,7 @@
 //! |---|---|
 //! | [`registration`] | what a REGISTER asks for |
 //! | [`location`], [`shard`], [`binding`] | bindings in memory, and the rules by which a REGISTER changes them |
+//! | [`undo`] | taking back what could not be stored |
 //! | [`tables`] | location services by name |
 //! | [`store`] | the table `location` in the database |
 //! | [`announce`] | who hears of changed bindings |
@@ -20,6 +21,8 @@ use signalbox::services::bindings::Bindings;
 mod announce;
 mod binding;
 mod commands;
+#[cfg(test)]
+mod crash_tests;
 mod location;
 mod lookup;
 mod registrar;
@@ -29,6 +32,7 @@ mod save;
 mod shard;
 mod store;
 mod tables;
+mod undo;
 
 pub use registrar::Registrar;
 

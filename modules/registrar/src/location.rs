@@ -86,26 +86,13 @@ impl Location {
         Ok((changes, tentative))
     }
 
-    /// Takes back `changes` that could not be made durable, where nothing newer has replaced them since.
+    /// Takes back `changes` that could not be made durable. What newer ones made of them stays, unless those are taken back, too.
     pub(crate) fn take_back(&self, aor: &str, changes: &Changes, now: Instant) {
         let hash = self.hash(aor);
         let mut shard = self.shard(hash);
         let mut records = shard.valid(hash, aor, now, &mut Changes::new());
         for change in changes.iter().rev().filter(|change| change.kind != BindingChange::Expired) {
-            let current = match &change.after {
-                Some(after) => records.iter().position(|record| Arc::ptr_eq(record, after)),
-                None => None,
-            };
-            match (current, &change.before) {
-                (Some(index), Some(before)) => records[index] = before.clone(),
-                (Some(index), None) => drop(records.remove(index)),
-                (None, Some(before)) if change.after.is_none() => {
-                    if !records.iter().any(|record| same_contact(record.contact(), before.contact())) {
-                        records.push(before.clone());
-                    }
-                }
-                (None, _) => {}
-            }
+            shard.undone.take_back(&mut records, change, now);
         }
         // What was there before the changes fits.
         let _ = self.commit(&mut shard, hash, aor, records);
@@ -177,7 +164,12 @@ impl Location {
             Some(entry) => entry.records.clone(),
             None => Records::new(),
         };
-        records.push(Record::new(numbers, texts));
+        // A removal that failed while the contact was registered anew leaves two rows: the newer one counts.
+        match records.iter_mut().find(|record| same_contact(record.contact(), texts.contact)) {
+            Some(record) if record.id > numbers.id => return Ok(()),
+            Some(record) => *record = Record::new(numbers, texts),
+            None => records.push(Record::new(numbers, texts)),
+        }
         self.commit(&mut shard, hash, aor, records)
     }
 
@@ -536,6 +528,20 @@ mod tests {
         let contacts = contacts.into_iter().map(|(uri, q)| ContactUpdate { q, ..contact(uri, 60) }).collect();
         phone.send(0, AOR, ("c", 1), Contacts::Each(contacts)).unwrap();
         assert_eq!(phone.contacts(1), ["sip:high@h", "sip:middle@h", "sip:low@h"]);
+    }
+
+    #[test]
+    fn of_two_rows_for_one_contact_the_newer_counts() {
+        for ids in [[1, 2], [2, 1]] {
+            let phone = phone();
+            for id in ids {
+                let numbers = Numbers { id, expires_at: phone.at(60), cseq: 1, reg_id: None, q: 1000, flow: None };
+                let texts = Texts { contact: "sip:a@h", call_id: "c", ..Texts::default() };
+                phone.location.restore(AOR, numbers, &texts).unwrap();
+            }
+            let records = phone.location.records(AOR, phone.at(1));
+            assert_eq!(records.iter().map(|record| record.id).collect::<Vec<_>>(), [2]);
+        }
     }
 
     #[test]

@@ -10,6 +10,7 @@ use signalbox::services::bindings::BindingChange;
 use smallvec::SmallVec;
 
 use crate::binding::Record;
+use crate::undo::Undone;
 
 /// Stale deadlines a shard may hold before they are swept out, beside one for each address of record.
 pub(crate) const STALE_DEADLINES: usize = 1024;
@@ -20,6 +21,8 @@ pub(crate) struct Shard {
     /// Deadline and hash of the address of record. An entry is never later than its first expiry; it may be earlier, since a
     /// refresh leaves it where it is: a refresh costs the queue nothing.
     pub(crate) deadlines: BinaryHeap<Reverse<(Instant, u64)>>,
+    /// What was taken back from under later changes.
+    pub(crate) undone: Undone,
 }
 
 #[derive(Debug)]
