@@ -4,6 +4,7 @@ use std::time::{Duration, Instant};
 
 use signalbox::services::accounts::{AccountStore, Accounts, CacheLimits};
 use signalbox::storage::{Change, Column, Database, Migration, Options, Row, Sql, Storage, StorageError, Table, Value};
+use signalbox_sip::digest::{Algorithm, user_hash};
 use tokio::runtime::Runtime;
 use tokio::sync::mpsc;
 
@@ -187,7 +188,11 @@ async fn keeps_accounts(database: Database) {
     store.add("Alice", "example.com", "two", false).await.unwrap();
     assert!(store.lookup("alice", "example.com").await.unwrap().is_some());
     assert!(store.lookup("ALICE", "example.com").await.unwrap().is_none());
+    let hash = |user| user_hash(Algorithm::Sha256, user, "example.com").as_str().to_owned();
+    let hashed = store.lookup_by_hash(&hash("Alice"), "example.com").await.unwrap();
+    assert_eq!(&*hashed.unwrap().user, "Alice");
     store.remove("Alice", "example.com").await.unwrap();
+    assert!(store.lookup_by_hash(&hash("Alice"), "example.com").await.unwrap().is_none());
     assert_eq!(store.list(None).await.unwrap(), [("alice".to_owned(), "example.com".to_owned())]);
 }
 

@@ -29,6 +29,10 @@ impl Auth {
             ..CacheLimits::default()
         };
         let store = Arc::new(AccountStore::open(database, limits).await.map_err(ModuleError::failed)?);
+        if policy.userhash {
+            let made = store.hash_users().await.map_err(ModuleError::failed)?;
+            tracing::debug!(made, "users hashed");
+        }
         let accounts: Arc<dyn Accounts> = store.clone();
         host.provide(accounts.clone());
         Ok(Self {

@@ -36,6 +36,8 @@ pub(crate) enum Step {
     Done(Result<Box<str>, Failure>),
     /// The account of this user must be read first.
     NeedsAccount(Box<str>),
+    /// The same, of the user with this hash.
+    NeedsAccountOfHash(Box<str>),
 }
 
 impl Authenticator {
@@ -51,13 +53,20 @@ impl Authenticator {
             Ok(credentials) => credentials,
             Err(failure) => return Step::Done(Err(failure)),
         };
-        let account = match self.accounts.cached(&credentials.username, claim.realm) {
+        let (user, realm) = (&*credentials.username, claim.realm);
+        let cached = match (credentials.userhash, self.policy.userhash) {
+            (false, _) => self.accounts.cached(user, realm),
+            (true, true) => self.accounts.cached_by_hash(user, realm),
             // A hash in place of the name was not asked for.
-            _ if credentials.userhash => None,
+            (true, false) => Cached::Absent,
+        };
+        let account = match cached {
             Cached::Known(account) => Some(account),
             Cached::Absent => None,
-            Cached::Unknown => return Step::NeedsAccount(credentials.username.into()),
+            Cached::Unknown if credentials.userhash => return Step::NeedsAccountOfHash(user.into()),
+            Cached::Unknown => return Step::NeedsAccount(user.into()),
         };
+        let account = account.filter(|account| is_of(account, &credentials));
         Step::Done(self.decide(&claim, &credentials, account.as_deref()))
     }
 
@@ -65,7 +74,7 @@ impl Authenticator {
     pub(crate) fn judge_with(&self, claim: Claim<'_>, account: Option<&Account>) -> Result<Box<str>, Failure> {
         let credentials = find(&claim)?;
         // The request may have been changed while the database was asked.
-        let account = account.filter(|account| *account.user == *credentials.username);
+        let account = account.filter(|account| is_of(account, &credentials));
         self.decide(&claim, &credentials, account)
     }
 
@@ -98,6 +107,15 @@ impl Authenticator {
     }
 }
 
+/// Whether the credentials name this account, by its user's name or hash.
+fn is_of(account: &Account, credentials: &Credentials<'_>) -> bool {
+    match (credentials.userhash, credentials.algorithm) {
+        (true, Some(algorithm)) => account.has_hash(algorithm, &credentials.username),
+        (true, None) => false,
+        (false, _) => *account.user == *credentials.username,
+    }
+}
+
 /// The first credentials for the realm: a request may carry some for others as well (RFC 3261 §22.3).
 fn find<'a>(claim: &Claim<'a>) -> Result<Credentials<'a>, Failure> {
     let mut failure = Failure::NoCredentials;
@@ -118,7 +136,7 @@ fn find<'a>(claim: &Claim<'a>) -> Result<Credentials<'a>, Failure> {
 mod tests {
     use signalbox::module::{Parameter, Settings};
     use signalbox::storage::StorageError;
-    use signalbox_sip::digest::{Answer, Challenge, QopOffer};
+    use signalbox_sip::digest::{Answer, Challenge, QopOffer, user_hash};
     use signalbox_sip::method::Method;
 
     use super::*;
@@ -141,6 +159,15 @@ mod tests {
         fn lookup<'a>(&'a self, _: &'a str, _: &'a str) -> Lookup<'a> {
             Box::pin(async { Ok(None) })
         }
+
+        fn cached_by_hash(&self, hash: &str, realm: &str) -> Cached {
+            let ann = user_hash(Algorithm::Sha256, "ann", REALM);
+            if hash == ann.as_str() && realm == REALM { Cached::Known(self.0.clone()) } else { Cached::Unknown }
+        }
+
+        fn lookup_by_hash<'a>(&'a self, _: &'a str, _: &'a str) -> Lookup<'a> {
+            Box::pin(async { Ok(None) })
+        }
     }
 
     type Lookup<'a> = std::pin::Pin<Box<dyn Future<Output = Result<Option<Arc<Account>>, StorageError>> + Send + 'a>>;
@@ -150,6 +177,7 @@ mod tests {
             Parameter::string("algorithms", algorithms),
             Parameter::string("qop", qop),
             Parameter::string("secret", "test"),
+            Parameter::boolean("userhash", true),
             Parameter::duration("nonce_expire", Duration::from_secs(300)),
         ];
         let policy = Policy::new(&Settings::defaults(&parameters)).unwrap();
@@ -163,6 +191,7 @@ mod tests {
         qop: QopOffer,
         count: u32,
         nonce: Option<String>,
+        userhash: bool,
     }
 
     const RIGHT: Attempt = Attempt {
@@ -172,12 +201,17 @@ mod tests {
         qop: QopOffer::Auth,
         count: 1,
         nonce: None,
+        userhash: false,
     };
 
     fn request(authenticator: &Authenticator, attempt: &Attempt) -> Message {
         let fresh = authenticator.policy.nonce(REALM, NOW);
         let nonce = attempt.nonce.as_deref().unwrap_or(fresh.as_str());
-        let challenge = Challenge { qop: attempt.qop, ..Challenge::new(REALM, nonce, attempt.algorithm) };
+        let challenge = Challenge {
+            qop: attempt.qop,
+            userhash: attempt.userhash,
+            ..Challenge::new(REALM, nonce, attempt.algorithm)
+        };
         let answer = Answer {
             username: attempt.user,
             method: "REGISTER",
@@ -245,6 +279,33 @@ mod tests {
         assert_eq!(authenticator.judge_with(claim, None), Err(Failure::UnknownUser));
         let other = Account::new("ann", REALM, "secret");
         assert_eq!(authenticator.judge_with(claim, Some(&other)), Err(Failure::UnknownUser));
+    }
+
+    #[test]
+    fn a_hash_of_the_algorithm_of_the_answer_stands_for_the_name() {
+        let authenticator = authenticator("SHA-256, SHA-512-256", "auth");
+        let hashed = Attempt { userhash: true, ..RIGHT };
+        assert_eq!(attempt(&authenticator, &hashed), Step::Done(Ok("ann".into())));
+        assert_eq!(attempt(&authenticator, &Attempt { password: "x", ..hashed }), refused(Failure::BadPassword));
+        let zoe = user_hash(Algorithm::Sha256, "zoe", REALM).as_str().into();
+        assert_eq!(
+            attempt(&authenticator, &Attempt { userhash: true, user: "zoe", ..RIGHT }),
+            Step::NeedsAccountOfHash(zoe)
+        );
+        // The hash of one algorithm with the answer of another.
+        let request = request(&authenticator, &Attempt { userhash: true, ..RIGHT });
+        let value = request.value(HeaderName::Authorization).unwrap().replace("=SHA-256", "=SHA-512-256");
+        let mut mixed = Message::request(&Method::Register, "sip:example.com");
+        mixed.push(HeaderName::Authorization, &value);
+        assert_eq!(judge(&authenticator, &mixed, NOW), refused(Failure::UnknownUser));
+    }
+
+    #[test]
+    fn a_hash_that_was_not_asked_for_names_nobody() {
+        let mut authenticator = authenticator("SHA-256", "auth");
+        authenticator.policy.userhash = false;
+        let hashed = Attempt { userhash: true, ..RIGHT };
+        assert_eq!(attempt(&authenticator, &hashed), refused(Failure::UnknownUser));
     }
 
     #[test]

@@ -60,11 +60,15 @@ async fn judge(auth: &Auth, context: &Context, realm: &str, header: HeaderName) 
         let request = context.request();
         authenticator.judge(Claim { request: &request, header, realm, now: now(context) })
     };
-    let user = match step {
-        Step::Done(result) => return result,
-        Step::NeedsAccount(user) => user,
+    let account = match &step {
+        Step::Done(_) => Ok(None),
+        Step::NeedsAccount(user) => authenticator.accounts.lookup(user, realm).await,
+        Step::NeedsAccountOfHash(hash) => authenticator.accounts.lookup_by_hash(hash, realm).await,
     };
-    let account = authenticator.accounts.lookup(&user, realm).await.map_err(|error| {
+    if let Step::Done(result) = step {
+        return result;
+    }
+    let account = account.map_err(|error| {
         tracing::debug!(%error, "an account could not be read");
         Failure::Unavailable
     })?;

@@ -35,7 +35,8 @@ fn challenge(auth: &Auth, context: &Context, arguments: &Arguments, (status, hea
     let stale = failure.is_some_and(Failure::is_stale);
     let mut reply = Reply::new(status);
     for &algorithm in &policy.algorithms {
-        let challenge = Challenge { qop, stale, ..Challenge::new(&realm, nonce.as_str(), algorithm) };
+        let challenge =
+            Challenge { qop, stale, userhash: policy.userhash, ..Challenge::new(&realm, nonce.as_str(), algorithm) };
         reply = reply.header(header, challenge.to_string());
     }
     context.send_reply(&reply)?;

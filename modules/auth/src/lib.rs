@@ -61,6 +61,9 @@ fn parameters(declaration: Declaration<Auth>) -> Declaration<Auth> {
         .parameter(Parameter::choice("qop", "auth", &["auth", "optional", "none"]).doc(
             "`auth` asks for quality of protection and takes nothing less. `optional` offers it and takes answers without, each nonce once. `none` does not offer it.",
         ))
+        .parameter(Parameter::boolean("userhash", false).doc(
+            "Whether clients may send a hash in place of the user's name, so that nobody on the way reads it (RFC 7616 §3.4.4). Then accounts that other programs have added are hashed at each start.",
+        ))
         .parameter(
             Parameter::duration("nonce_expire", Duration::from_secs(300))
                 .range(1..=86_400)

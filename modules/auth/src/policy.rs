@@ -15,6 +15,8 @@ pub(crate) struct Policy {
     /// The most preferred first.
     pub(crate) algorithms: Vec<Algorithm>,
     pub(crate) qop: QopPolicy,
+    /// Hashes in place of user names are offered and accepted.
+    pub(crate) userhash: bool,
     pub(crate) nonces: Nonces,
     /// Random parts of nonces: a counter, ciphered.
     serial: AtomicU64,
@@ -43,6 +45,7 @@ impl Policy {
                 "none" => QopPolicy::Absent,
                 _ => QopPolicy::Required,
             },
+            userhash: settings.boolean("userhash"),
             nonces: Nonces::new(key, settings.duration("nonce_expire")),
             // Servers that share a secret must not share their nonces' random parts.
             serial: AtomicU64::new(random()?),

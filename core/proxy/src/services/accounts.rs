@@ -7,7 +7,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use futures_util::future::BoxFuture;
-use signalbox_sip::digest::{Algorithm, Ha1};
+use signalbox_sip::digest::{Algorithm, Ha1, Hex, user_hash};
 
 use crate::storage::{Column, Row, StorageError, Table, Value};
 
@@ -26,6 +26,16 @@ pub trait Accounts: Send + Sync {
     /// The account, from the database if need be; `None` when there is none.
     fn lookup<'a>(&'a self, user: &'a str, realm: &'a str)
     -> BoxFuture<'a, Result<Option<Arc<Account>>, StorageError>>;
+
+    /// As [`Accounts::cached`], by a hash of user and realm in place of the user's name (RFC 7616 §3.4.4), in hexadecimal digits.
+    fn cached_by_hash(&self, hash: &str, realm: &str) -> Cached;
+
+    /// As [`Accounts::lookup`], by such a hash.
+    fn lookup_by_hash<'a>(
+        &'a self,
+        hash: &'a str,
+        realm: &'a str,
+    ) -> BoxFuture<'a, Result<Option<Arc<Account>>, StorageError>>;
 }
 
 /// The answer of [`Accounts::cached`].
@@ -64,6 +74,23 @@ static SUBSCRIBER: Table = Table {
     key: 2,
 };
 
+/// From hashes of user and realm to the account (RFC 7616 §3.4.4); three rows for each account.
+static USERHASH: Table = Table {
+    name: "userhash",
+    columns: &[Column::text("hash"), Column::text("username"), Column::text("domain")],
+    key: 1,
+};
+
+/// What may stand in place of a user's name, one for each hash function.
+fn user_hashes(user: &str, realm: &str) -> [Hex; 3] {
+    HASHES.map(|(_, algorithm)| user_hash(algorithm, user, realm))
+}
+
+/// Whether this can be such a hash at all.
+fn is_hash(text: &str) -> bool {
+    matches!(text.len(), 32 | 64) && text.bytes().all(|byte| byte.is_ascii_hexdigit())
+}
+
 impl Account {
     /// An account with this password.
     pub fn new(user: &str, realm: &str, password: &str) -> Self {
@@ -75,6 +102,11 @@ impl Account {
     pub fn ha1(&self, algorithm: Algorithm) -> Option<&Ha1> {
         let position = HASHES.iter().position(|(_, known)| *known == algorithm.base())?;
         self.ha1.get(position)?.as_ref()
+    }
+
+    /// Whether `hash` stands for this account's user (RFC 7616 §3.4.4).
+    pub fn has_hash(&self, algorithm: Algorithm, hash: &str) -> bool {
+        user_hash(algorithm, &self.user, &self.realm).as_str().eq_ignore_ascii_case(hash)
     }
 
     /// A row as it was stored. Where only the password is there, as in tables filled by hand, the hashes are made from it.

@@ -6,6 +6,7 @@ use super::algorithm::{Algorithm, Hex};
 use super::challenge::{Challenge, QopOffer};
 use super::credentials::{Credentials, Qop};
 use super::ha1::{Counted, Ha1, Ingredients};
+use super::user_hash::user_hash;
 
 /// Who answers what. One of these is made for each request.
 #[derive(Debug, Clone, Copy)]
@@ -31,9 +32,10 @@ impl Answer<'_> {
             QopOffer::Others => return None,
         };
         let response = self.response(challenge, counted, (algorithm, ha1));
+        let hashed = challenge.userhash.then(|| user_hash(algorithm, self.username, &challenge.realm));
         let credentials = Credentials {
-            username: Cow::Borrowed(self.username),
-            userhash: false,
+            username: hashed.as_ref().map_or(self.username, Hex::as_str).into(),
+            userhash: challenge.userhash,
             realm: Cow::Borrowed(&*challenge.realm),
             nonce: challenge.nonce,
             uri: self.uri,

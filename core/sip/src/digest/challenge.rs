@@ -5,7 +5,7 @@ use std::fmt;
 
 use super::DigestError;
 use super::algorithm::Algorithm;
-use super::parameters::{Parameters, between_quotes, once, unquoted, write_quoted};
+use super::parameters::{Parameters, between_quotes, is_true, once, unquoted, write_quoted};
 
 /// What a server asks for. A server that takes several algorithms sends one header line for each, the strongest first.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -20,6 +20,8 @@ pub struct Challenge<'a> {
     pub stale: bool,
     /// To be sent back as it is.
     pub opaque: Option<&'a str>,
+    /// A hash may stand in place of the user's name (RFC 7616 §3.4.4).
+    pub userhash: bool,
 }
 
 /// The `qop` parameter of a challenge.
@@ -44,6 +46,7 @@ impl<'a> Challenge<'a> {
             qop: QopOffer::Auth,
             stale: false,
             opaque: None,
+            userhash: false,
         }
     }
 
@@ -63,8 +66,8 @@ impl<'a> Challenge<'a> {
 
     /// Reads a header value, scheme included.
     pub fn parse(value: &'a str) -> Result<Self, DigestError> {
-        let (mut realm, mut nonce, mut algorithm, mut qop, mut stale, mut opaque) =
-            (None, None, None, None, None, None);
+        let (mut realm, mut nonce, mut algorithm, mut qop) = (None, None, None, None);
+        let (mut stale, mut opaque, mut userhash) = (None, None, None);
         for parameter in Parameters::after_scheme(value)? {
             let (name, value) = parameter?;
             match name {
@@ -74,6 +77,7 @@ impl<'a> Challenge<'a> {
                 _ if name.eq_ignore_ascii_case("qop") => once(&mut qop, "qop", value)?,
                 _ if name.eq_ignore_ascii_case("stale") => once(&mut stale, "stale", value)?,
                 _ if name.eq_ignore_ascii_case("opaque") => once(&mut opaque, "opaque", value)?,
+                _ if name.eq_ignore_ascii_case("userhash") => once(&mut userhash, "userhash", value)?,
                 _ => {}
             }
         }
@@ -82,8 +86,9 @@ impl<'a> Challenge<'a> {
             nonce: between_quotes(nonce.ok_or(DigestError::Missing("nonce"))?),
             algorithm: algorithm.map_or(Some(Algorithm::Md5), Algorithm::parse),
             qop: qop.map_or(QopOffer::Absent, QopOffer::of),
-            stale: stale.is_some_and(|stale| between_quotes(stale).eq_ignore_ascii_case("true")),
+            stale: stale.is_some_and(is_true),
             opaque: opaque.map(between_quotes),
+            userhash: userhash.is_some_and(is_true),
         })
     }
 
@@ -123,6 +128,10 @@ impl fmt::Display for Challenge<'_> {
             // RFC 7616 §3.3: quoted in a challenge, bare in credentials.
             f.write_str(", qop=\"auth\"")?;
         }
+        if self.userhash {
+            // §4: what the hash is made of must be in no other encoding.
+            f.write_str(", charset=UTF-8, userhash=true")?;
+        }
         Ok(())
     }
 }
@@ -146,6 +155,15 @@ mod tests {
         assert_eq!(challenge.realm, "a \"b\"");
         assert!(challenge.stale);
         assert_eq!(challenge.to_string(), text);
+    }
+
+    #[test]
+    fn the_challenge_of_rfc_7616_asks_for_hashed_names() {
+        let text = r#"Digest realm="api@example.org", nonce="n", opaque="o", algorithm=SHA-512-256, qop="auth", charset=UTF-8, userhash=true"#;
+        let challenge = Challenge::parse(text).unwrap();
+        assert!(challenge.userhash);
+        assert_eq!(challenge.to_string(), text);
+        assert!(!Challenge::parse(&text.replace("userhash=true", "userhash=false")).unwrap().userhash);
     }
 
     #[test]

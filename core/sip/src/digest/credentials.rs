@@ -8,7 +8,7 @@ use subtle::ConstantTimeEq;
 use super::DigestError;
 use super::algorithm::{Algorithm, Hash};
 use super::ha1::{Counted, Ha1, Ingredients};
-use super::parameters::{Parameters, between_quotes, nonce_count, once, unquoted, write_quoted};
+use super::parameters::{Parameters, between_quotes, is_true, nonce_count, once, unquoted, write_quoted};
 
 /// A client's answer to a challenge. Values are as between the quotes on the wire, except where said.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -220,10 +220,6 @@ impl<'a> Seen<'a> {
             (None, None) => Err(DigestError::Missing("username")),
         }
     }
-}
-
-fn is_true(value: &str) -> bool {
-    between_quotes(value).eq_ignore_ascii_case("true")
 }
 
 /// `UTF-8'language'percent-encoded` (RFC 5987 §3.2.1).

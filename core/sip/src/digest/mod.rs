@@ -6,6 +6,7 @@
 //! | [`ha1`] | H(A1): what an account stores instead of its password |
 //! | [`challenge`] | WWW-Authenticate and Proxy-Authenticate values, printed and read |
 //! | [`credentials`] | Authorization and Proxy-Authorization values, read, checked and printed |
+//! | [`user_hash`] | hashes in place of user names |
 //! | [`info`] | Authentication-Info: the server's own proof |
 //! | [`answer`] | the client's side: a challenge answered |
 //! | [`nonce`] | nonces that need no table: signed, with their time inside |
@@ -23,6 +24,7 @@ pub mod info;
 pub mod nonce;
 mod parameters;
 pub mod replay;
+pub mod user_hash;
 
 pub use algorithm::{Algorithm, Hex};
 pub use answer::Answer;
@@ -31,6 +33,7 @@ pub use credentials::{CheckError, Credentials, Qop, WithoutQop};
 pub use ha1::Ha1;
 pub use info::AuthenticationInfo;
 pub use nonce::{Judgement, Nonce, Nonces, ValidNonce};
+pub use user_hash::user_hash;
 
 /// Why a challenge, credentials or authentication information could not be read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]

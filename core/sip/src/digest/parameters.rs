@@ -73,6 +73,11 @@ impl<'a> Iterator for Parameters<'a> {
     }
 }
 
+/// A flag, quoted or not.
+pub(super) fn is_true(value: &str) -> bool {
+    between_quotes(value).eq_ignore_ascii_case("true")
+}
+
 /// What stands between the quotes, escapes left alone: RFC 7616's `unq`, the form that is hashed.
 pub(crate) fn between_quotes(value: &str) -> &str {
     value.strip_prefix('"').and_then(|value| value.strip_suffix('"')).unwrap_or(value)

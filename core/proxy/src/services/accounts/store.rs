@@ -1,5 +1,6 @@
 //! The accounts of one database, with a cache in front.
 
+use std::collections::HashSet;
 use std::hash::Hash;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
@@ -11,21 +12,33 @@ use moka::Expiry;
 use moka::sync::Cache;
 use smallvec::SmallVec;
 
-use super::{Account, AccountError, Accounts, Cached, SUBSCRIBER, is_name};
-use crate::storage::{Database, Migration, Sql, StorageError};
+use super::{Account, AccountError, Accounts, Cached, SUBSCRIBER, USERHASH, is_hash, is_name, user_hashes};
+use crate::storage::{Change, Database, Migration, Sql, StorageError, Value};
 
 /// Lookups that may wait for the database at a time; over it, they are refused as overload.
 const MAX_LOOKUPS: usize = 4096;
 
-static MIGRATIONS: [Migration; 1] = [Migration {
-    version: 1,
-    name: "table subscriber: accounts",
-    sql: Sql::All(
-        "CREATE TABLE IF NOT EXISTS subscriber (username {key} NOT NULL, domain {key} NOT NULL, \
+/// Accounts whose hashes are made and stored together.
+const HASHED_AT_ONCE: usize = 256;
+
+static MIGRATIONS: [Migration; 2] = [
+    Migration {
+        version: 1,
+        name: "table subscriber: accounts",
+        sql: Sql::All(
+            "CREATE TABLE IF NOT EXISTS subscriber (username {key} NOT NULL, domain {key} NOT NULL, \
          password {text} NOT NULL, ha1 {text} NOT NULL, ha1_sha256 {text} NOT NULL, ha1_sha512_256 {text} NOT NULL, \
          PRIMARY KEY (username, domain))",
-    ),
-}];
+        ),
+    },
+    Migration {
+        version: 2,
+        name: "table userhash: names of users, hashed",
+        sql: Sql::All(
+            "CREATE TABLE IF NOT EXISTS userhash (hash {key} NOT NULL PRIMARY KEY, username {key} NOT NULL, domain {key} NOT NULL)",
+        ),
+    },
+];
 
 /// How much the cache holds and for how long.
 #[derive(Debug, Clone, Copy)]
@@ -87,7 +100,10 @@ impl AccountStore {
         if self.read(user, realm).await?.is_none() {
             return Err(AccountError::Missing { user: user.into(), realm: realm.into() });
         }
-        self.database.journal().delete(&SUBSCRIBER, [user.into(), realm.into()]).await?;
+        let hashes = user_hashes(user, realm);
+        let changes = hashes.iter().map(|hash| Change::delete(&USERHASH, [hash.as_str().into()]));
+        let account = Change::delete(&SUBSCRIBER, [user.into(), realm.into()]);
+        self.database.journal().write(changes.chain([account])).await?;
         self.forget(user, realm);
         Ok(())
     }
@@ -116,7 +132,8 @@ impl AccountStore {
             return Err(AccountError::NoPassword);
         }
         let row = Account::new(user, realm, password).row(keep_password.then_some(password));
-        self.database.journal().put(&SUBSCRIBER, row).await?;
+        let changes = hash_rows(user, realm).chain([Change::put(&SUBSCRIBER, row)]);
+        self.database.journal().write(changes).await?;
         self.forget(user, realm);
         Ok(())
     }
@@ -124,6 +141,27 @@ impl AccountStore {
     fn forget(&self, user: &str, realm: &str) {
         self.changes.fetch_add(1, Ordering::AcqRel);
         self.cache.invalidate(&*key(user, realm));
+        for hash in user_hashes(user, realm) {
+            self.cache.invalidate(&*hash_key(hash.as_str(), realm));
+        }
+    }
+
+    /// Makes the hashes of accounts that were stored without, by hand or by other programs: [`Accounts::lookup_by_hash`] finds them then.
+    pub async fn hash_users(&self) -> Result<usize, StorageError> {
+        let mut known = HashSet::new();
+        self.database
+            .load(&USERHASH, |row| {
+                known.insert((row.text("username")?.to_owned(), row.text("domain")?.to_owned()));
+                Ok(())
+            })
+            .await?;
+        let mut missing = self.list(None).await?;
+        missing.retain(|account| !known.contains(account));
+        for some in missing.chunks(HASHED_AT_ONCE) {
+            let rows = some.iter().flat_map(|(user, realm)| hash_rows(user, realm));
+            self.database.journal().write(rows).await?;
+        }
+        Ok(missing.len())
     }
 
     async fn read(&self, user: &str, realm: &str) -> Result<Option<Arc<Account>>, StorageError> {
@@ -141,15 +179,28 @@ impl AccountStore {
         Ok(None)
     }
 
-    async fn read_and_cache(&self, user: &str, realm: &str) -> Result<Option<Arc<Account>>, StorageError> {
+    async fn read_by_hash(&self, hash: &str, realm: &str) -> Result<Option<Arc<Account>>, StorageError> {
+        let rows = self.database.find(&USERHASH, &[("hash", hash.to_ascii_lowercase().into())]).await?;
+        for row in rows {
+            if row.text("domain")? == realm {
+                return self.read(row.text("username")?, realm).await;
+            }
+        }
+        Ok(None)
+    }
+
+    async fn read_and_cache(&self, login: Login<'_>, realm: &str) -> Result<Option<Arc<Account>>, StorageError> {
         let _counted = Counted::new(&self.lookups);
         if self.lookups.load(Ordering::Relaxed) > MAX_LOOKUPS {
             return Err(StorageError::Overloaded { database: self.database.name().into(), waiting: MAX_LOOKUPS });
         }
         let changes = self.changes.load(Ordering::Acquire);
-        let account = self.read(user, realm).await?;
+        let (account, key) = match login {
+            Login::Name(user) => (self.read(user, realm).await?, key(user, realm)),
+            Login::Hash(hash) => (self.read_by_hash(hash, realm).await?, hash_key(hash, realm)),
+        };
         if changes == self.changes.load(Ordering::Acquire) {
-            self.cache.insert(key(user, realm).into_vec().into(), account.clone());
+            self.cache.insert(key.into_vec().into(), account.clone());
         }
         Ok(account)
     }
@@ -174,14 +225,57 @@ impl Accounts for AccountStore {
             match self.cached(user, realm) {
                 Cached::Known(account) => Ok(Some(account)),
                 Cached::Absent => Ok(None),
-                Cached::Unknown => self.read_and_cache(user, realm).await,
+                Cached::Unknown => self.read_and_cache(Login::Name(user), realm).await,
+            }
+        }
+        .boxed()
+    }
+
+    fn cached_by_hash(&self, hash: &str, realm: &str) -> Cached {
+        match self.cache.get(&*hash_key(hash, realm)) {
+            Some(Some(account)) => Cached::Known(account),
+            Some(None) => Cached::Absent,
+            None if is_hash(hash) && is_name(realm) => Cached::Unknown,
+            None => Cached::Absent,
+        }
+    }
+
+    fn lookup_by_hash<'a>(
+        &'a self,
+        hash: &'a str,
+        realm: &'a str,
+    ) -> BoxFuture<'a, Result<Option<Arc<Account>>, StorageError>> {
+        async move {
+            match self.cached_by_hash(hash, realm) {
+                Cached::Known(account) => Ok(Some(account)),
+                Cached::Absent => Ok(None),
+                Cached::Unknown => self.read_and_cache(Login::Hash(hash), realm).await,
             }
         }
         .boxed()
     }
 }
 
+/// What a user is looked up by.
+#[derive(Clone, Copy)]
+enum Login<'a> {
+    Name(&'a str),
+    Hash(&'a str),
+}
+
+fn hash_rows(user: &str, realm: &str) -> impl Iterator<Item = Change> {
+    let rows = user_hashes(user, realm).map(|hash| [hash.as_str().into(), user.into(), realm.into()]);
+    rows.into_iter().map(|row: [Value; 3]| Change::put(&USERHASH, row))
+}
+
 type Key = Box<[u8]>;
+
+/// As [`key`], for a hash in place of the name: no name begins with a control character.
+fn hash_key(hash: &str, realm: &str) -> SmallVec<[u8; 96]> {
+    let mut key = key("\u{1}", realm);
+    key.extend(hash.bytes().map(|byte| byte.to_ascii_lowercase()));
+    key
+}
 
 /// Realm and user, parted by a byte that is in neither; on the stack for all but the longest names.
 fn key(user: &str, realm: &str) -> SmallVec<[u8; 96]> {
@@ -293,10 +387,44 @@ mod tests {
     async fn a_row_with_only_a_password_has_all_secrets() {
         let folder = tempfile::tempdir().unwrap();
         let store = store(&folder).await;
-        let row = ["ann", REALM, "pw", "", "", ""].map(crate::storage::Value::from);
+        let row = ["ann", REALM, "pw", "", "", ""].map(Value::from);
         store.database.journal().put(&SUBSCRIBER, row).await.unwrap();
         let account = store.lookup("ann", REALM).await.unwrap().unwrap();
         assert_eq!(secret(&account), Some(&Ha1::of(Algorithm::Sha256, "ann", REALM, "pw")));
+    }
+
+    #[tokio::test]
+    async fn an_account_is_found_by_its_hashes_while_it_exists() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = store(&folder).await;
+        store.add("ann", REALM, "one", false).await.unwrap();
+        for algorithm in [Algorithm::Md5, Algorithm::Sha256, Algorithm::Sha512_256] {
+            let hash = signalbox_sip::digest::user_hash(algorithm, "ann", REALM);
+            assert!(matches!(store.cached_by_hash(hash.as_str(), REALM), Cached::Unknown));
+            let account = store.lookup_by_hash(&hash.as_str().to_uppercase(), REALM).await.unwrap().unwrap();
+            assert_eq!(&*account.user, "ann");
+            assert!(account.has_hash(algorithm, hash.as_str()));
+            assert!(matches!(store.cached_by_hash(hash.as_str(), REALM), Cached::Known(_)));
+            assert!(store.lookup_by_hash(hash.as_str(), "example.org").await.unwrap().is_none(), "another realm");
+        }
+        let hash = signalbox_sip::digest::user_hash(Algorithm::Sha256, "ann", REALM);
+        assert!(store.lookup(hash.as_str(), REALM).await.unwrap().is_none(), "a hash is no name");
+        store.remove("ann", REALM).await.unwrap();
+        assert!(store.lookup_by_hash(hash.as_str(), REALM).await.unwrap().is_none());
+        assert!(matches!(store.cached_by_hash("ann", REALM), Cached::Absent), "a name is no hash");
+    }
+
+    #[tokio::test]
+    async fn rows_written_by_hand_get_their_hashes_once() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = store(&folder).await;
+        store.add("bob", REALM, "one", false).await.unwrap();
+        let row = ["ann", REALM, "pw", "", "", ""].map(Value::from);
+        store.database.journal().put(&SUBSCRIBER, row).await.unwrap();
+        let hash = signalbox_sip::digest::user_hash(Algorithm::Sha256, "ann", REALM);
+        assert_eq!(store.hash_users().await.unwrap(), 1);
+        assert_eq!(&*store.lookup_by_hash(hash.as_str(), REALM).await.unwrap().unwrap().user, "ann");
+        assert_eq!(store.hash_users().await.unwrap(), 0);
     }
 
     #[tokio::test]
