@@ -254,6 +254,17 @@ fn what_went_wrong_is_said_once_in_words() {
 }
 
 #[test]
+fn a_reader_who_has_read_enough_is_no_error() {
+    let place = Place::on_loopback();
+    let mut printing = signalbox(&["doc", "pa"]);
+    printing.current_dir(place.folder()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut printing = printing.spawn().expect("running signalbox");
+    drop(printing.stdout.take());
+    let output = printing.wait_with_output().expect("its end");
+    assert_eq!((output.status.code(), String::from_utf8_lossy(&output.stderr).as_ref()), (Some(0), ""));
+}
+
+#[test]
 fn the_program_has_the_name_that_it_is_called_by() {
     let place = Place::on_loopback();
     assert!(printed(&run_signalbox(&place, &["--version"])).starts_with("signalbox "));

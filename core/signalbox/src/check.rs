@@ -7,6 +7,7 @@ use signalbox::module::host::Counter;
 use signalbox::script::{ScriptEngine, ScriptSource};
 use signalbox::settings::Settings;
 
+use crate::output::say;
 use crate::settings::{self, SettingsFile};
 
 /// Validates settings and routing script without starting
@@ -28,9 +29,8 @@ impl Check {
         let settings = settings::read(path)?;
         let script = script(&settings)?;
         let names: Vec<&str> = settings.modules.iter().map(|module| module.tables.name).collect();
-        println!("{}: good, with {} modules: {}", path.display(), names.len(), names.join(", "));
-        println!("{}: good", script.name);
-        Ok(())
+        let modules = if names.is_empty() { "none".to_owned() } else { names.join(", ") };
+        Ok(say(&format!("{}: good; modules: {modules}\n{}: good\n", path.display(), script.name))?)
     }
 }
 

@@ -47,12 +47,8 @@ impl Ctl {
             let mut client = Client::connect(&socket).await.map_err(hint)?;
             self.ask(&mut client).await
         })?;
-        if self.json {
-            println!("{}", serde_json::to_string_pretty(&result)?);
-        } else {
-            print!("{}", output::human(&result));
-        }
-        Ok(())
+        let text = if self.json { serde_json::to_string_pretty(&result)? + "\n" } else { output::human(&result) };
+        Ok(output::say(&text)?)
     }
 
     async fn ask(&self, client: &mut Client) -> Result<Json> {

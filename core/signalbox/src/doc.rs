@@ -34,8 +34,7 @@ impl Doc {
                 if self.markdown { doc::markdown(&tables) } else { doc::plain(&tables) }
             }
         };
-        print!("{text}");
-        Ok(())
+        Ok(output::say(&text)?)
     }
 }
 

@@ -1,6 +1,17 @@
 //! JSON as a person likes to read it: lists as tables, objects as lines.
 
+use std::io::{self, Write};
+
 use serde_json::{Map, Value as Json};
+
+/// Prints to standard output. Who reads only the beginning, as `head` does, has read enough.
+pub(crate) fn say(text: &str) -> io::Result<()> {
+    let mut out = io::stdout().lock();
+    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(error),
+        _ => Ok(()),
+    }
+}
 
 /// A result in lines, each with its line end.
 pub(crate) fn human(value: &Json) -> String {

@@ -6,6 +6,7 @@ use std::time::{Duration, SystemTime};
 
 use anyhow::{Context as _, Result};
 use clap::Args;
+use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use signalbox::admin::{AdminSocket, Operations, Registry, commands};
 use signalbox::clock::Clock;
 use signalbox::error::explain;
@@ -21,6 +22,7 @@ use tokio::runtime::Runtime;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::Notify;
 
+use crate::output;
 use crate::running::Running;
 use crate::settings::{self, SettingsFile};
 
@@ -57,6 +59,7 @@ impl Run {
         }
         core.workers = self.workers.map(usize::from).or(core.workers);
         let logging = start_log(&core.log)?;
+        take_all_descriptors();
         let background = runtime("background", BACKGROUND_THREADS)?;
         let storage = runtime("storage", 1)?;
         let host =
@@ -67,6 +70,15 @@ impl Run {
 
 fn runtime(name: &str, threads: usize) -> std::io::Result<Runtime> {
     tokio::runtime::Builder::new_multi_thread().worker_threads(threads).thread_name(name).enable_all().build()
+}
+
+/// Each connection is a file descriptor. Many systems allow a process 1024 unless it asks for more, which it may up to another limit.
+fn take_all_descriptors() {
+    let raised =
+        getrlimit(Resource::RLIMIT_NOFILE).and_then(|(_, hard)| setrlimit(Resource::RLIMIT_NOFILE, hard, hard));
+    if let Err(error) = raised {
+        tracing::warn!(%error, "the number of file descriptors cannot be raised");
+    }
 }
 
 fn start_log(settings: &LogSettings) -> Result<Logging> {
@@ -136,7 +148,8 @@ fn attend(
         let admin = tokio::spawn(socket.serve(registry));
         let ticks = tokio::spawn(tick(running.setup.host.clone()));
         let left_out = tokio::spawn(tell_what_was_left_out(logging.clone()));
-        print!("{}", banner(running, core));
+        // A server whose standard output is closed serves all the same.
+        let _ = output::say(&banner(running, core));
         signals.attend(running).await;
         ticks.abort();
         left_out.abort();

@@ -125,24 +125,22 @@ impl Action {
         match self {
             Self::Add { account: Account { user, realm }, password } => {
                 accounts.add(&user, &realm, &password.ask()?, password.keep_password).await?;
-                println!("added {user}@{realm}");
+                output::say(&format!("added {user}@{realm}\n"))?;
             }
             Self::Passwd { account: Account { user, realm }, password } => {
                 accounts.set_password(&user, &realm, &password.ask()?, password.keep_password).await?;
-                println!("changed the password of {user}@{realm}");
+                output::say(&format!("changed the password of {user}@{realm}\n"))?;
             }
             Self::Remove { account: Account { user, realm } } => {
                 accounts.remove(&user, &realm).await?;
-                println!("removed {user}@{realm}");
+                output::say(&format!("removed {user}@{realm}\n"))?;
             }
             Self::List { realm, json } => {
                 let listed = accounts.list(realm.as_deref()).await?;
                 let listed = listed.iter().map(|(user, realm)| serde_json::json!({ "user": user, "realm": realm }));
                 let listed = listed.collect();
-                match json {
-                    true => println!("{}", serde_json::to_string_pretty(&listed)?),
-                    false => print!("{}", output::human(&listed)),
-                }
+                let text = if json { serde_json::to_string_pretty(&listed)? + "\n" } else { output::human(&listed) };
+                output::say(&text)?;
             }
         }
         Ok(())
