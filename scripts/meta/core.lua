@@ -197,6 +197,12 @@ function forward(uri) end
 ---@return string? reason why not
 function append_branch(uri, q) end
 
+---Adds the contacts of a redirection (3xx) as targets for `t_relay`, higher q first. Once they are tried, the sender hears of them no more.
+---Callable in: failure.
+---@return boolean result true if there is any that can be tried
+---@return string? reason why not
+function append_redirects() end
+
 ---Has `failure_route.name(msg)` run when all branches have failed; it may answer, or relay to further targets.
 ---Callable in: request, failure.
 ---@param name? string The name of the route; none is run when it is left out.

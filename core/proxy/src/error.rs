@@ -31,6 +31,8 @@ pub enum Error {
     NoTarget,
     #[error("the request was answered already")]
     AlreadyAnswered,
+    #[error("the request was cancelled")]
+    Cancelled,
     #[error("an ACK is never answered")]
     AckNotAnswered,
     #[error("this can only be done for a request")]
@@ -56,6 +58,7 @@ impl Error {
             Self::BadExtension { .. } => (420, "Bad Extension"),
             Self::NoTarget => (480, "Temporarily Unavailable"),
             Self::Unresolvable { .. } => (478, "Unresolvable Destination"),
+            Self::Cancelled => (487, "Request Terminated"),
             Self::LoopDetected => (482, "Loop Detected"),
             Self::BreadthExceeded => (440, "Max-Breadth Exceeded"),
             Self::TooManyHops => (483, "Too Many Hops"),

@@ -224,6 +224,16 @@ impl Fork {
         true
     }
 
+    /// The response that was kept is no candidate any more: its contacts are tried instead (§16.7 step 4).
+    pub fn forget_best(&mut self) {
+        self.best = None;
+    }
+
+    /// Whether [`Step::Cancel`] was given out for this branch and it has no final response yet.
+    pub fn is_branch_cancelled(&self, branch: BranchId) -> bool {
+        matches!(self.state(branch), Some(BranchState::Pending { cancelled: true, .. }))
+    }
+
     /// The request was cancelled upstream.
     pub fn is_cancelled(&self) -> bool {
         self.cancelled

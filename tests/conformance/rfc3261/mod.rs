@@ -6,6 +6,7 @@ mod section_16_10;
 mod section_16_11;
 mod section_16_3;
 mod section_16_4;
+mod section_16_5;
 mod section_16_6;
 mod section_16_7;
 mod section_17_1_1;

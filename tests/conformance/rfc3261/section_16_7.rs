@@ -296,6 +296,35 @@ fn step_4_a_script_may_follow_redirections() {
     assert_eq!(summaries(&proxy.answer(&sent[2], 200, &[])), [format!("200 {ALICE}")]);
 }
 
+/// "If a proxy chooses to recurse on any contacts in a 3xx response by adding them to the target set, it MUST remove them from
+/// the response before adding the response to the response context."
+#[test]
+fn step_4_contacts_that_were_tried_are_not_passed_on() {
+    const FOLLOW: &str = "function route(msg) t_on_failure('redirected') t_relay() end
+        function failure_route.redirected(msg) if append_redirects() then t_relay() end end";
+    let redirect = |contacts: &str| {
+        let mut proxy = Proxy::with_script(FOLLOW);
+        let invite = only(proxy.send(&request("INVITE", "sip:bob@192.0.2.11", &[])));
+        let sent = proxy.answer(&invite, 302, &[&format!("Contact: {contacts}")]);
+        (proxy, sent)
+    };
+    let (mut proxy, sent) = redirect("<sip:bob@192.0.2.13>;q=0.5, <sip:bob@192.0.2.12>");
+    assert_eq!(summaries(&sent), ["ACK 192.0.2.11:5060", "INVITE 192.0.2.12:5060"]);
+    let next = proxy.answer(&sent[1], 486, &[]);
+    assert_eq!(summaries(&next), ["ACK 192.0.2.12:5060", "INVITE 192.0.2.13:5060"]);
+    let last = proxy.answer(&next[1], 404, &[]);
+    // The 302 is no candidate any more: the best is one of its targets'.
+    assert_eq!(summaries(&last), ["ACK 192.0.2.13:5060".to_owned(), format!("486 {ALICE}")]);
+
+    let (mut proxy, sent) = redirect("<sip:bob@192.0.2.12>, <https://example.com/bob>");
+    let last = proxy.answer(&sent[1], 486, &[]);
+    assert_eq!(last[1].summary(), format!("302 {ALICE}"));
+    assert_eq!(last[1].items(HeaderName::Contact), ["<https://example.com/bob>"]);
+
+    let (_, sent) = redirect("<https://example.com/bob>");
+    assert_eq!(summaries(&sent), ["ACK 192.0.2.11:5060".to_owned(), format!("302 {ALICE}")]);
+}
+
 /// Without such a script the sender hears of the redirection.
 #[test]
 fn step_6_a_redirection_is_passed_on() {

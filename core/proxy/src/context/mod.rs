@@ -8,6 +8,7 @@
 //! | [`target`] | where a request is to go: the targets that `append_branch` and `lookup` add |
 //! | [`reply`] | answering: through the transaction where there is one, else without |
 //! | [`relay`] | sending on: `t_relay`, `forward`, routes armed for branches, replies and failures |
+//! | `redirect` | following a redirection: `append_redirects` |
 //! | [`routing`] | Max-Forwards, Record-Route, loose routing, `is_myself` |
 
 use std::cell::{Cell, Ref, RefCell, RefMut};
@@ -24,6 +25,7 @@ use crate::transactions::ServerId;
 use crate::transport::Flow;
 use crate::worker::Worker;
 
+mod redirect;
 pub mod relay;
 pub mod reply;
 pub mod routing;
@@ -72,6 +74,8 @@ pub(crate) struct State {
     pub(crate) on_failure: Option<Rc<str>>,
     pub(crate) on_reply: Option<Rc<str>>,
     pub(crate) on_branch: Option<Rc<str>>,
+    /// The contacts of the response of the failure route became targets, but for these (§16.7 step 4).
+    pub(crate) redirected: Option<Vec<String>>,
     /// Status and reason of the last step that failed, for `sl_reply_error`.
     pub(crate) last_error: Option<(u16, &'static str)>,
 }

@@ -28,6 +28,11 @@ impl Target {
     pub fn new(uri: impl Into<String>) -> Self {
         Self { uri: uri.into(), q: 1000, flow: None, path: String::new() }
     }
+
+    /// Whether both lead to one place: their URIs are equal (RFC 3261 §16.5, §19.1.4), and so are the ways there.
+    pub fn is_same(&self, other: &Self) -> bool {
+        self.flow == other.flow && self.path == other.path && are_equal(&self.uri, &other.uri)
+    }
 }
 
 /// The target set of a request; empty means that the request goes to its own Request-URI.
@@ -35,9 +40,9 @@ impl Target {
 pub struct TargetSet(SmallVec<[Target; 1]>);
 
 impl TargetSet {
-    /// Adds a target, unless one with an equal URI (RFC 3261 §16.5, §19.1.4) and the same flow is there already.
+    /// Adds a target, unless the [same](Target::is_same) is there already.
     pub fn add(&mut self, target: Target) -> Result<(), Error> {
-        if self.0.iter().any(|known| known.flow == target.flow && are_equal(&known.uri, &target.uri)) {
+        if self.0.iter().any(|known| known.is_same(&target)) {
             return Ok(());
         }
         if self.0.len() >= MAX_TARGETS {

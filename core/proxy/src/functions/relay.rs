@@ -47,6 +47,11 @@ pub(super) fn rows() -> Vec<Function<Core>> {
             }),
     ];
     rows.extend([
+        Function::new("append_redirects")
+            .doc("Adds the contacts of a redirection (3xx) as targets for `t_relay`, higher q first. Once they are tried, the sender hears of them no more.")
+            .result("boolean: true if there is any that can be tried")
+            .routes(Routes::FAILURE)
+            .plain(|_: &Core, context, _| Ok((context.append_redirects()? > 0).into())),
         arm("t_on_failure", Routes::FAILURE, RELAYING)
             .doc("Has `failure_route.name(msg)` run when all branches have failed; it may answer, or relay to further targets.")
             .plain(|_: &Core, context, arguments| done(context.on_failure(arguments.string(0)))),

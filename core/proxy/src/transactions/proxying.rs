@@ -1,11 +1,12 @@
 //! Relayed requests: the response context between one server transaction and the client transactions of its branches
 //! (RFC 3261 §16.6 to §16.10). What to do is decided by `signalbox_sip::fork`; here it is done.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
+use std::collections::VecDeque;
 use std::rc::Rc;
 use std::time::Instant;
 
-use signalbox_sip::fork::{BranchId, Fork, Outcome, Step, Steps};
+use signalbox_sip::fork::{BranchId, Fork, MAX_BRANCHES, Outcome, Step, Steps};
 use signalbox_sip::header::HeaderName;
 use signalbox_sip::message::Message;
 use signalbox_sip::method::Method;
@@ -32,11 +33,75 @@ pub(crate) struct Proxying {
 }
 
 struct Branch {
-    /// Until it is launched.
-    target: Option<Target>,
+    target: Target,
     client: Option<ClientId>,
     /// When timer C of an INVITE branch is over, as put off by provisional responses (§16.7 step 2).
     timer_c: Option<Instant>,
+}
+
+/// Relayed requests all of whose branches have failed. A failure route may relay further and fail at once: that waits here for the end of the
+/// route, for there may be many such steps, and the stack has an end.
+#[derive(Default)]
+pub(crate) struct Conclusions {
+    waiting: RefCell<VecDeque<(ServerId, Outcome)>>,
+    under_way: Cell<bool>,
+}
+
+/// Somebody draws conclusions, as long as this lives.
+struct Concluding<'a>(&'a Conclusions);
+
+impl Conclusions {
+    /// Adds one. `None` when somebody further down the stack will come to it.
+    fn add(&self, id: ServerId, outcome: Outcome) -> Option<Concluding<'_>> {
+        self.waiting.borrow_mut().push_back((id, outcome));
+        (!self.under_way.replace(true)).then_some(Concluding(self))
+    }
+}
+
+impl Concluding<'_> {
+    fn next(&self) -> Option<(ServerId, Outcome)> {
+        self.0.waiting.borrow_mut().pop_front()
+    }
+}
+
+impl Drop for Concluding<'_> {
+    fn drop(&mut self) {
+        self.0.under_way.set(false);
+    }
+}
+
+impl Proxying {
+    /// A failure route goes on with `targets`, of which those remain that have not been tried (§16.5: "the proxy MUST NOT add" what is in the
+    /// target set already). With the contacts of the kept response among them, that keeps only those that are `left`.
+    fn go_on(&mut self, targets: &mut SmallVec<[Target; 1]>, left: Option<Vec<String>>) -> Result<(), Error> {
+        if self.fork.is_cancelled() {
+            return Err(Error::Cancelled);
+        }
+        targets.retain(|target| !self.branches.iter().any(|branch| branch.target.is_same(target)));
+        if targets.is_empty() {
+            return Err(Error::NoTarget);
+        }
+        if self.branches.len() + targets.len() > MAX_BRANCHES {
+            return Err(Error::TooManyTargets { limit: MAX_BRANCHES });
+        }
+        if !self.fork.reopen() {
+            return Err(Error::AlreadyAnswered);
+        }
+        // §16.7 step 4: "If a proxy chooses to recurse on any contacts in a 3xx response by adding them to the target set, it
+        // MUST remove them from the response before adding the response to the response context."
+        match (left, &mut self.best) {
+            (None, _) => {}
+            (Some(left), Some(best)) if !left.is_empty() => {
+                best.remove(HeaderName::Contact);
+                left.iter().for_each(|contact| best.push(HeaderName::Contact, contact));
+            }
+            (Some(_), best) => {
+                *best = None;
+                self.fork.forget_best();
+            }
+        }
+        Ok(())
+    }
 }
 
 impl Worker {
@@ -60,13 +125,14 @@ impl Worker {
                 fork.limit_breadth(breadth);
                 Box::new(Proxying { routing: routing.clone(), fork, branches: SmallVec::new(), best: None })
             });
-            if !proxying.branches.is_empty() && !proxying.fork.reopen() {
-                return Err(Error::AlreadyAnswered);
+            if !proxying.branches.is_empty() {
+                let redirected = routing.state.borrow_mut().redirected.take();
+                proxying.go_on(&mut targets, redirected)?;
             }
             for target in targets {
-                // The target set is smaller than what a fork can hold.
+                // There is room: `go_on` has seen to that, and the first target set is smaller than what a fork can hold.
                 if proxying.fork.add(target.q).is_some() {
-                    proxying.branches.push(Branch { target: Some(target), client: None, timer_c: None });
+                    proxying.branches.push(Branch { target, client: None, timer_c: None });
                 }
             }
             proxying.fork.launch()
@@ -201,7 +267,13 @@ impl Worker {
                         self.cancel_client(client);
                     }
                 }
-                Step::Final(outcome) => self.conclude(id, outcome),
+                Step::Final(outcome) => {
+                    if let Some(concluding) = self.conclusions().add(id, outcome) {
+                        while let Some((id, outcome)) = concluding.next() {
+                            self.conclude(id, outcome);
+                        }
+                    }
+                }
                 Step::Done => {}
             }
         }
@@ -231,9 +303,10 @@ impl Worker {
                 true => None,
                 false => proxying.routing.state.borrow_mut().on_failure.take(),
             };
-            name.map(|name| (name, proxying.routing.clone(), proxying.best.clone()))
+            let tried = proxying.branches.len();
+            name.map(|name| (name, proxying.routing.clone(), proxying.best.clone(), tried))
         };
-        let Some((name, routing, best)) = armed else { return self.answer(id, outcome) };
+        let Some((name, routing, best, tried)) = armed else { return self.answer(id, outcome) };
         let response = match (outcome, best) {
             (Outcome::Kept(_), Some(best)) => best,
             (Outcome::Own(status), _) => routing.request.borrow().reply(status, status::reason(status)),
@@ -244,7 +317,9 @@ impl Worker {
             let undecided = {
                 let mut table = worker.table();
                 let server = table.server(id).filter(|server| server.routing.is_some());
-                server.and_then(|server| server.proxying.as_ref()).is_some_and(|proxying| !proxying.fork.is_pending())
+                server
+                    .and_then(|server| server.proxying.as_ref())
+                    .is_some_and(|proxying| proxying.branches.len() == tried)
             };
             if undecided {
                 worker.answer(id, outcome);
@@ -277,30 +352,29 @@ impl Worker {
 
     /// Sends the request to one target (§16.6).
     fn launch(&self, id: ServerId, branch: BranchId) {
-        let (routing, target, breadth) = {
+        let (routing, request, flow) = {
             let mut table = self.table();
-            let Some(proxying) = table.server(id).and_then(|server| server.proxying.as_mut()) else { return };
-            let target = proxying.branches.get_mut(usize::from(branch.0)).and_then(|branch| branch.target.take());
-            let Some(target) = target else { return };
-            (proxying.routing.clone(), target, proxying.fork.share())
+            let Some(proxying) = table.server(id).and_then(|server| server.proxying.as_ref()) else { return };
+            let Some(Branch { target, .. }) = proxying.branches.get(usize::from(branch.0)) else { return };
+            let mut request = proxying.routing.request.borrow().clone();
+            forward::set_breadth(&mut request, proxying.fork.share());
+            forward::retarget(&mut request, &target.uri);
+            if !target.path.is_empty() {
+                request.prepend(HeaderName::Route, &target.path);
+            }
+            (proxying.routing.clone(), request, target.flow)
         };
-        let mut request = routing.request.borrow().clone();
-        forward::set_breadth(&mut request, breadth);
-        forward::retarget(&mut request, &target.uri);
-        if !target.path.is_empty() {
-            request.prepend(HeaderName::Route, &target.path);
-        }
         let branch_route = routing.state.borrow().on_branch.clone();
         if let Some(name) = branch_route {
             let shared = Rc::new(RefCell::new(request));
             let context = Context::in_route(&routing, Routes::BRANCH, Some(shared.clone()));
-            let (worker, flow) = (self.clone(), target.flow);
+            let worker = self.clone();
             return self.run_route(Route::Branch(name), context, move |_, _| {
                 let request = Rc::try_unwrap(shared).map_or_else(|shared| shared.borrow().clone(), RefCell::into_inner);
                 worker.send_branch(id, branch, &routing, request, flow);
             });
         }
-        self.send_branch(id, branch, &routing, request, target.flow);
+        self.send_branch(id, branch, &routing, request, flow);
     }
 
     fn send_branch(
@@ -344,7 +418,7 @@ impl Worker {
         let mut cancelled = false;
         self.with_proxying(id, |proxying| {
             let invite = *proxying.routing.request.borrow().method() == Method::Invite;
-            cancelled = proxying.fork.is_cancelled();
+            cancelled = proxying.fork.is_branch_cancelled(branch);
             if let Some(branch) = proxying.branches.get_mut(usize::from(branch.0)) {
                 branch.client = Some(client);
                 branch.timer_c = invite.then(|| self.now() + self.timers().c);
@@ -355,7 +429,7 @@ impl Worker {
             Steps::new()
         });
         if cancelled {
-            // Cancelled while its address was being looked up.
+            // Cancelled, or no longer needed, while its address was being looked up.
             self.cancel_client(client);
         }
     }

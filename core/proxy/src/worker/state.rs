@@ -17,6 +17,7 @@ use crate::forward;
 use crate::module::Host;
 use crate::script::ScriptEngine;
 use crate::timers::Deadlines;
+use crate::transactions::proxying::Conclusions;
 use crate::transactions::table::{Due, Table};
 use crate::transport::{Listener, Network};
 
@@ -60,6 +61,7 @@ struct Inner {
     keys: TransactionKeys,
     tokens: Cell<u64>,
     table: RefCell<Table>,
+    conclusions: Conclusions,
     deadlines: RefCell<Deadlines<Due>>,
     /// When the timer task is going to wake up; it is told of earlier deadlines.
     armed: Cell<Option<Instant>>,
@@ -94,6 +96,7 @@ impl Worker {
             keys: TransactionKeys::new(secrets.transaction),
             tokens: Cell::new(u64::from(index) << 48),
             table: RefCell::default(),
+            conclusions: Conclusions::default(),
             deadlines,
             armed: Cell::new(None),
             earlier_deadline: Notify::new(),
@@ -159,6 +162,10 @@ impl Worker {
 
     pub(crate) fn transaction_keys(&self) -> &TransactionKeys {
         &self.0.keys
+    }
+
+    pub(crate) fn conclusions(&self) -> &Conclusions {
+        &self.0.conclusions
     }
 
     /// Invariant: nobody holds the table while running anything that may want it: the script, another transaction.
