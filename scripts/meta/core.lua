@@ -85,6 +85,14 @@ function Headers:remove(name) end
 ---@type table<string, any>
 avp = {}
 
+---Routes each request that belongs to no transaction. Every script defines it: `function route(msg) … end`.
+---@type fun(msg: Msg)
+route = nil
+
+---Run once, in one worker, when the server has started; not when the script is reloaded.
+---@type fun()?
+on_start = nil
+
 ---Routes armed by `t_on_failure`: `function failure_route.name(msg) … end`.
 ---@type table<string, fun(msg: Msg)>
 failure_route = {}

@@ -122,3 +122,34 @@ fn it_stops_when_it_is_terminated_or_interrupted() {
         assert!(status.success(), "{signal:?}: {status}\n{}", server.process.output());
     }
 }
+
+/// Counts in a timer, which has no request to ask about, and answers how far.
+const COUNTING: &str = "
+local started, ticks = 'not started', 0
+function on_start() started = 'started' end
+every('50ms', function()
+  local there, why = registered('location')
+  if not there and why == 'not registered' then ticks = ticks + 1 end
+  unregister('location', 'sip:nobody@example.com')
+end)
+function route(msg)
+  sl_send_reply(200, started .. (ticks > 2 and ' and ticking' or ''))
+end
+";
+
+#[test]
+fn the_start_hook_and_the_timers_of_a_script_run_and_begin_anew_when_it_is_reloaded() {
+    let place = Place::on_loopback();
+    write_settings(&place, &["registrar".to_owned()]);
+    let settings = fs::read_to_string(place.path("settings.lua")).expect("the settings") + "workers(1)\n";
+    server::write_settings(&place, &settings);
+    place.write("route.lua", COUNTING);
+    let server = Server::start_again(&place);
+    let answers =
+        |reason: &str| wait_for(reason, || (server.reason_of_options().as_deref() == Some(reason)).then_some(()));
+    answers("started and ticking");
+    place.write("route.lua", &COUNTING.replace("'started'", "'started again'"));
+    server.process.signal(Signal::Hangup);
+    // The hook belongs to the server's start, not to the script's.
+    answers("not started and ticking");
+}
