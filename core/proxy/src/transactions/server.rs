@@ -13,24 +13,32 @@ use crate::error::Error;
 use crate::forward;
 use crate::transport::Flow;
 use crate::worker::Worker;
+use crate::worker::handover::Receiver;
 
 impl Worker {
     /// A request came in, whole and well-formed.
-    pub(crate) fn receive_request(&self, mut request: Message, source: Flow) {
-        let key = self.transaction_keys().of_request(&request);
-        let known = key.as_ref().ok().and_then(|key| self.table().server_by_key(key));
-        if known.is_none()
-            && key.is_ok()
-            && let Some(receiver) = self.elsewhere(&request)
-            && !self.knows_invite_of(&request)
-        {
-            return self.hand_request_over(receiver, request, source);
+    pub(crate) fn receive_request(&self, request: Message, source: Flow) {
+        match self.receiver_of(&request) {
+            Receiver::Here => self.receive_request_here(request, source),
+            _ if self.knows(&request) => self.receive_request_here(request, source),
+            Receiver::Elsewhere(receiver) => self.hand_request_over(receiver, request, source, false),
+            Receiver::Perhaps(receiver) => self.hand_request_over(receiver, request, source, true),
+            // Nothing comes again over a connection.
+            Receiver::Full if source.protocol.is_reliable() => self.receive_request_here(request, source),
+            // As from a socket that is full: it comes again.
+            Receiver::Full => self.counters().overload_dropped.increment(),
         }
+    }
+
+    /// A request that no other worker has to do with.
+    pub(crate) fn receive_request_here(&self, mut request: Message, source: Flow) {
+        let key = self.transaction_keys().of_request(&request);
         let (key, reply_to) = match (key, forward::receive_via(&mut request, &source)) {
             (Ok(key), Ok(reply_to)) => (key, reply_to),
             (_, Err(error)) => return self.refuse(&request, &source, error.status()),
             (Err(_), Ok(reply_to)) => return self.refuse(&request, &reply_to, (400, "Bad Request")),
         };
+        let known = self.table().server_by_key(&key);
         match (request.method(), known) {
             (Method::Ack, Some(server)) => self.receive_ack(server, request, source, reply_to),
             (Method::Ack, None) if self.is_own_tag(&request) => self.counters().absorbed_acks.increment(),
@@ -40,11 +48,12 @@ impl Worker {
         }
     }
 
-    /// Whether the request is a CANCEL, and its INVITE is known here.
-    fn knows_invite_of(&self, request: &Message) -> bool {
-        let cancel = *request.method() == Method::Cancel;
-        let invite = cancel.then(|| self.transaction_keys().of_cancel(request).ok()).flatten();
-        invite.is_some_and(|key| self.table().server_by_key(&key).is_some())
+    /// Whether a transaction of this worker has to do with a request: its own, or the one that a CANCEL is for.
+    pub(crate) fn knows(&self, request: &Message) -> bool {
+        let keys = self.transaction_keys();
+        let cancelled = (*request.method() == Method::Cancel).then(|| keys.of_cancel(request));
+        let mut keys = [Some(keys.of_request(request)), cancelled].into_iter().flatten().flatten();
+        keys.any(|key| self.table().server_by_key(&key).is_some())
     }
 
     /// Answers a request that cannot be routed at all.

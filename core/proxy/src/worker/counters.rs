@@ -19,6 +19,8 @@ pub struct Counters {
     pub unparsable: Counter,
     pub connections_refused: Counter,
     pub overload_refused: Counter,
+    /// Datagrams dropped because the worker that they are for has no room for more.
+    pub overload_dropped: Counter,
     pub script_errors: Counter,
     pub unanswered: Counter,
     /// Responses that came in at another worker than that of their transaction.
@@ -42,6 +44,7 @@ impl Counters {
             connections_refused: host.counter("connections_refused"),
             unparsable: host.counter("unparsable"),
             overload_refused: host.counter("overload_refused"),
+            overload_dropped: host.counter("overload_dropped"),
             script_errors: host.counter("script_errors"),
             unanswered: host.counter("unanswered"),
             requests_handed_over: host.counter("requests_handed_over"),

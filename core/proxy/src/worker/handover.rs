@@ -2,8 +2,10 @@
 //!
 //! The kernel gives all that comes from one address and port to one worker, so a single busy peer would have one worker do all the work. A
 //! worker that has not come to rest for a while, when another one has, hands the requests that nothing is known of here over, by their
-//! Call-ID: a request, its repetitions, its CANCEL and its ACK all go the same way. That goes on until no transaction is left for
-//! which it matters.
+//! Call-ID: a request, its repetitions, its CANCEL and its ACK all go the same way.
+//!
+//! When that is over, the transactions of what was handed over are still elsewhere. So what is not known here goes the same way for as
+//! long as they may live, and comes back where it is not known there either.
 
 use std::cell::{Cell, OnceCell, RefCell};
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
@@ -17,9 +19,31 @@ use crate::transport::Flow;
 
 /// A worker that is awake for so long without a rest has more to do than it can.
 const SATURATED: Duration = Duration::from_millis(20);
-/// Requests handed over to one worker that may wait there. What comes on top stays where it came in, and is refused there if it has waited
-/// for too long.
+/// A worker that has been saturated goes on to hand new requests over for so long, so that they do not go to and fro.
+const HOLD: Duration = Duration::from_secs(5);
+/// Requests handed over to one worker that may wait there, some tenths of a second of work.
 const MAX_WAITING: usize = 16_384;
+
+/// Who is to handle a request of which nothing is known where it came in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Receiver {
+    Here,
+    /// Another worker.
+    Elsewhere(u16),
+    /// Another worker if it knows of it.
+    Perhaps(u16),
+    /// Another worker, which has no room for more.
+    Full,
+}
+
+/// How a request goes from one worker to another.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Terms {
+    /// To be handled there in any case.
+    ForGood,
+    /// To be sent back to this worker where nothing is known of it.
+    IfKnown { from: u16 },
+}
 
 /// A request that came in at another worker.
 pub(crate) struct Handed {
@@ -27,12 +51,13 @@ pub(crate) struct Handed {
     source: Flow,
     /// Since when it has waited, see [`Worker::set_waited_since`].
     since: Option<Instant>,
+    terms: Terms,
 }
 
 /// What one worker hands over.
 #[derive(Default)]
 pub(super) struct Handover {
-    /// New requests are handed over until then.
+    /// New requests are handed over until then; transactions that this has made elsewhere may live on.
     until: Cell<Option<Instant>>,
     /// Those of the present batch, with the worker that each goes to.
     ready: RefCell<Vec<(u16, Handed)>>,
@@ -92,32 +117,46 @@ impl Load {
 }
 
 impl Worker {
-    /// The worker that a request is to be handed over to, of which nothing is known here.
-    pub(crate) fn elsewhere(&self, request: &Message) -> Option<u16> {
-        let (workers, handover) = (self.workers(), self.handover());
+    /// Who handles a request of which nothing is known here.
+    pub(crate) fn receiver_of(&self, request: &Message) -> Receiver {
+        let workers = self.workers();
         if workers.count() == 1 {
-            return None;
+            return Receiver::Here;
         }
-        let now = self.now();
+        let (now, until) = (self.now(), &self.handover().until);
         if workers.should_hand_over(self.index(), now) {
-            let timers = self.timers();
-            // Repetitions come for 64·T1, and a CANCEL as long as an INVITE may be under way.
-            handover.until.set(Some(now + timers.c + timers.lifetime()));
+            until.set(Some(now + HOLD));
         }
-        handover.until.get().filter(|until| *until > now)?;
+        let Some(until) = until.get() else { return Receiver::Here };
+        let timers = self.timers();
+        // Repetitions come for 64·T1, and a CANCEL as long as an INVITE may be under way.
+        if now >= until + timers.c + timers.lifetime() {
+            return Receiver::Here;
+        }
         let receiver = workers.by_call_id(request.call_id());
-        (receiver != self.index() && workers.load(receiver)?.waiting.load(Ordering::Relaxed) < MAX_WAITING)
-            .then_some(receiver)
+        if receiver == self.index() {
+            return Receiver::Here;
+        }
+        if workers.load(receiver).is_none_or(|load| load.waiting.load(Ordering::Relaxed) >= MAX_WAITING) {
+            return Receiver::Full;
+        }
+        if now < until { Receiver::Elsewhere(receiver) } else { Receiver::Perhaps(receiver) }
     }
 
-    /// Hands a request over to another worker when this batch ends.
-    pub(crate) fn hand_request_over(&self, receiver: u16, request: Message, source: Flow) {
-        let since = self.waited_since().get();
+    /// Hands a request over to another worker when this batch ends. One that knows nothing of it sends it back if it is `only_if_known`.
+    pub(crate) fn hand_request_over(&self, receiver: u16, request: Message, source: Flow, only_if_known: bool) {
+        // What came over a connection begins to wait only now.
+        let since = self.waited_since().get().or_else(|| Some(self.now()));
+        let terms = if only_if_known { Terms::IfKnown { from: self.index() } } else { Terms::ForGood };
         self.counters().requests_handed_over.increment();
+        self.queue_handed(receiver, Handed { request, source, since, terms });
+    }
+
+    fn queue_handed(&self, receiver: u16, handed: Handed) {
         if let Some(load) = self.workers().load(receiver) {
             load.waiting.fetch_add(1, Ordering::Relaxed);
         }
-        self.handover().ready.borrow_mut().push((receiver, Handed { request, source, since }));
+        self.handover().ready.borrow_mut().push((receiver, handed));
     }
 
     /// The batch is over: what is to be handed over goes to its receivers, one piece of mail to each.
@@ -135,22 +174,163 @@ impl Worker {
         }
     }
 
-    /// Handles requests that came in at another worker.
+    /// Handles requests that came in at another worker, or that this one gets back.
     pub(super) fn receive_handed_over(&self, requests: Vec<Handed>) {
-        for Handed { request, source, since } in requests {
+        for handed in requests {
             if let Some(load) = self.workers().load(self.index()) {
                 load.waiting.fetch_sub(1, Ordering::Relaxed);
             }
-            self.set_waited_since(since);
-            self.guarded(|worker| worker.receive_request(request, source));
+            self.set_waited_since(handed.since);
+            self.guarded(|worker| worker.receive_handed(handed));
         }
         self.set_waited_since(None);
+    }
+
+    fn receive_handed(&self, handed: Handed) {
+        match handed.terms {
+            Terms::IfKnown { from } if !self.knows(&handed.request) => {
+                self.queue_handed(from, Handed { terms: Terms::ForGood, ..handed });
+            }
+            _ => self.receive_request_here(handed.request, handed.source),
+        }
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::rc::Rc;
+    use std::sync::Arc;
+    use std::time::SystemTime;
+
     use super::*;
+    use crate::clock::Clock;
+    use crate::functions;
+    use crate::module::Host;
+    use crate::module::export::Exports;
+    use crate::script::{Limits, ScriptEngine, ScriptSource};
+    use crate::transport::network::Outbox;
+    use crate::transport::{Network, Protocol};
+    use crate::worker::state::{Parts, Secrets};
+
+    /// Two workers, of which the first has too much to do at the beginning. Each answers what it routes.
+    struct Pair {
+        clock: Clock,
+        workers: [Worker; 2],
+        _runtime: tokio::runtime::Runtime,
+    }
+
+    impl Pair {
+        fn new() -> Self {
+            let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+            let (host, clock) = (Host::new(runtime.handle().clone()), Clock::manual(SystemTime::UNIX_EPOCH));
+            let mailboxes = Workers::new(2);
+            mailboxes.set_awake_since(0, Some(clock.now()));
+            clock.advance(SATURATED * 2);
+            let workers = [0, 1].map(|index| {
+                let worker = Worker::new(Parts {
+                    index,
+                    options: Arc::default(),
+                    host: host.clone(),
+                    clock: clock.clone(),
+                    workers: mailboxes.clone(),
+                    network: Network::Virtual(Outbox::default()),
+                    secrets: Secrets::seeded(1),
+                });
+                let script = ScriptSource::new("r.lua", "function route(msg) t_reply(200, 'OK') end");
+                let exports = Exports { functions: functions::exports(), events: Vec::new() };
+                let engine = ScriptEngine::new(&script, &exports, Limits::default(), &host.counter("panics"));
+                worker.set_engine(Rc::new(engine.unwrap()));
+                worker
+            });
+            Self { clock, workers, _runtime: runtime }
+        }
+
+        /// The first worker rests, and time passes.
+        fn rest(&self, time: Duration) {
+            self.workers[0].workers().set_awake_since(0, None);
+            self.clock.advance(time);
+        }
+
+        /// A request of the second worker's comes in at the first, and goes where it goes.
+        fn receive(&self, call: &str, protocol: Protocol) {
+            self.come_in(call, protocol);
+            // There, back, and nowhere else.
+            for worker in [1, 0, 1] {
+                self.workers[worker].take_mail();
+                self.workers[worker].end_of_batch();
+            }
+        }
+
+        fn come_in(&self, call: &str, protocol: Protocol) {
+            let mailboxes = self.workers[0].workers();
+            let call = (0..).map(|n| format!("{call}{n}")).find(|call| mailboxes.by_call_id(call) == 1).unwrap();
+            let text = format!(
+                "OPTIONS sip:a@b SIP/2.0\r\nVia: SIP/2.0/UDP 192.0.2.1;branch=z9hG4bK{call}\r\nMax-Forwards: 70\r\n\
+                 From: <sip:a@b>;tag=1\r\nTo: <sip:a@b>\r\nCall-ID: {call}\r\nCSeq: 1 OPTIONS\r\n\r\n"
+            );
+            let (local, remote) = (([192, 0, 2, 9], 5060).into(), ([192, 0, 2, 1], 5060).into());
+            let flow = Flow { protocol, local, remote, connection: None };
+            self.workers[0].receive_message(Message::parse(text.as_bytes()).unwrap(), flow);
+            self.workers[0].end_of_batch();
+        }
+
+        /// Server transactions of each worker, and repetitions that met theirs.
+        fn transactions(&self) -> ([usize; 2], u64) {
+            let [first, second] = &self.workers;
+            let repeated = first.counters().repeated_requests.value();
+            ([first.transactions().0, second.transactions().0], repeated)
+        }
+    }
+
+    #[test]
+    fn what_comes_again_meets_its_transaction_also_when_no_more_is_handed_over() {
+        let pair = Pair::new();
+        pair.receive("a", Protocol::Udp);
+        assert_eq!(pair.transactions(), ([0, 1], 0));
+        pair.rest(Duration::ZERO);
+        pair.receive("b", Protocol::Udp);
+        assert_eq!(pair.transactions(), ([0, 2], 0), "it goes on for a while");
+        pair.rest(HOLD);
+        pair.receive("a", Protocol::Udp);
+        assert_eq!(pair.transactions(), ([0, 2], 1));
+        pair.receive("c", Protocol::Udp);
+        pair.receive("c", Protocol::Udp);
+        assert_eq!(pair.transactions(), ([1, 2], 2), "what is new is served where it came in");
+    }
+
+    #[test]
+    fn requests_stay_where_they_came_in_when_nothing_handed_over_can_be_left() {
+        let pair = Pair::new();
+        pair.receive("a", Protocol::Udp);
+        let timers = pair.workers[0].timers();
+        pair.rest(HOLD + timers.c + timers.lifetime());
+        let before = pair.workers[0].counters().requests_handed_over.value();
+        pair.receive("b", Protocol::Udp);
+        assert_eq!(pair.transactions(), ([1, 1], 0));
+        assert_eq!(pair.workers[0].counters().requests_handed_over.value(), before);
+    }
+
+    #[test]
+    fn a_worker_without_room_gets_nothing_and_what_will_come_again_waits_for_that() {
+        let pair = Pair::new();
+        let load = pair.workers[0].workers().load(1).unwrap();
+        load.waiting.store(MAX_WAITING, Ordering::Relaxed);
+        pair.receive("a", Protocol::Udp);
+        assert_eq!(pair.transactions(), ([0, 0], 0));
+        assert_eq!(pair.workers[0].counters().overload_dropped.value(), 1);
+        pair.receive("b", Protocol::Tcp);
+        let answered = pair.workers[0].counters().responses_sent.value();
+        assert_eq!(answered, 1, "over a connection nothing comes again");
+    }
+
+    #[test]
+    fn a_request_that_came_over_a_connection_is_refused_after_waiting_elsewhere_for_too_long() {
+        let pair = Pair::new();
+        pair.come_in("a", Protocol::Tcp);
+        pair.clock.advance(pair.workers[1].options().overload_delay * 2);
+        pair.workers[1].take_mail();
+        assert_eq!(pair.workers[1].counters().overload_refused.value(), 1);
+    }
 
     const SECOND: Duration = Duration::from_secs(1);
 

@@ -15,7 +15,7 @@
 //! | [`server`] | all workers of a server: start, reload, drain, stop |
 
 pub mod counters;
-mod handover;
+pub(crate) mod handover;
 mod inbox;
 pub mod mailbox;
 pub mod options;
