@@ -56,7 +56,12 @@ impl<'a> Peer<'a> {
     }
 
     fn send(&self, method: &str, call: usize) {
-        let local = self.socket.local_addr().expect("its address");
+        self.send_as(self, method, call);
+    }
+
+    /// Sends what `other` might send.
+    fn send_as(&self, other: &Self, method: &str, call: usize) {
+        let local = other.socket.local_addr().expect("its address");
         let cseq = if method == "CANCEL" { "INVITE" } else { method };
         let branch = format!("z9hG4bK{cseq}{call}");
         let request = format!(
@@ -87,6 +92,15 @@ impl<'a> Peer<'a> {
             response.set_to_tag("bob");
             return send(response);
         }
+    }
+
+    fn hears_of_cancelled(&self, call: usize) {
+        // Those to earlier calls come again: nobody acknowledges them.
+        let next = || iter::repeat_with(|| self.receive()).find(|(of, ..)| *of == call).expect("one of this call");
+        let mut answers = [next(), next()];
+        answers.sort();
+        let expected = [("CANCEL", "OK"), ("INVITE", "Request Terminated")];
+        assert_eq!(answers, expected.map(|(method, reason)| (call, method.to_owned(), reason.to_owned())));
     }
 
     /// The next final response: its Call-ID, method and reason.
@@ -142,12 +156,23 @@ fn a_cancel_finds_its_invite_at_whatever_worker_that_is() {
         bob.answer("INVITE", call, 180);
         peer.send("CANCEL", call);
         bob.answer("CANCEL", call, 487);
-        // Those to earlier calls come again: nobody acknowledges them.
-        let next = || iter::repeat_with(|| peer.receive()).find(|(of, ..)| *of == call).expect("one of this call");
-        let mut answers = [next(), next()];
-        answers.sort();
-        let expected = [("CANCEL", "OK"), ("INVITE", "Request Terminated")];
-        assert_eq!(answers, expected.map(|(method, reason)| (call, method.to_owned(), reason.to_owned())));
+        peer.hears_of_cancelled(call);
+    }
+}
+
+/// Through another connection, or after a NAT has forgotten the sender: the branch alone says which INVITE is meant (§9.1).
+#[test]
+fn a_cancel_finds_its_invite_whichever_way_it_comes() {
+    let place = Place::on_loopback();
+    let (peer, bob) = (Peer::new(&place), Peer::new(&place));
+    let _server = start(&place, &bob.socket.local_addr().expect("its address").to_string());
+    for call in 0..8 {
+        peer.send("INVITE", call);
+        bob.answer("INVITE", call, 180);
+        // Its Via is that of the INVITE, and so responses go to who sent that.
+        Peer::new(&place).send_as(&peer, "CANCEL", call);
+        bob.answer("CANCEL", call, 487);
+        peer.hears_of_cancelled(call);
     }
 }
 

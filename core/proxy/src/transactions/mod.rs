@@ -14,7 +14,7 @@ pub(crate) mod branch;
 mod client;
 mod local;
 pub(crate) mod proxying;
-mod server;
+pub(crate) mod server;
 pub(crate) mod table;
 
 pub use local::{LocalOutcome, OnFinal, OutgoingRequest};

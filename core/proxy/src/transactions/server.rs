@@ -14,6 +14,16 @@ use crate::forward;
 use crate::transport::Flow;
 use crate::worker::Worker;
 use crate::worker::handover::Receiver;
+use crate::worker::mailbox::Mail;
+
+/// A CANCEL, on its way through the workers until one knows its INVITE.
+pub(crate) struct Cancel {
+    request: Message,
+    source: Flow,
+    reply_to: Flow,
+    /// How many workers have looked for the INVITE.
+    asked: u16,
+}
 
 impl Worker {
     /// A request came in, whole and well-formed.
@@ -42,7 +52,7 @@ impl Worker {
         match (request.method(), known) {
             (Method::Ack, Some(server)) => self.receive_ack(server, request, source, reply_to),
             (Method::Ack, None) if self.is_own_tag(&request) => self.counters().absorbed_acks.increment(),
-            (Method::Cancel, _) => self.receive_cancel(request, source, reply_to),
+            (Method::Cancel, _) => self.receive_cancel(Cancel { request, source, reply_to, asked: 0 }),
             (_, Some(server)) => self.repeat(server),
             _ => self.route_request(request, source, reply_to, key),
         }
@@ -96,7 +106,8 @@ impl Worker {
         }
     }
 
-    fn receive_cancel(&self, request: Message, source: Flow, reply_to: Flow) {
+    pub(crate) fn receive_cancel(&self, cancel: Cancel) {
+        let Cancel { request, source, reply_to, asked } = cancel;
         let invite = self.transaction_keys().of_cancel(&request).ok();
         let invite = invite.and_then(|key| self.table().server_by_key(&key));
         let Some(id) = invite else {
@@ -104,6 +115,12 @@ impl Worker {
             let Ok(key) = self.transaction_keys().of_request(&request) else { return };
             if let Some(server) = self.table().server_by_key(&key) {
                 return self.repeat(server);
+            }
+            // It may have come another way than its INVITE, and so to another worker.
+            let (asked, workers) = (asked + 1, self.workers());
+            if asked < workers.count() {
+                let cancel = Cancel { request, source, reply_to, asked };
+                return workers.post((self.index() + 1) % workers.count(), Mail::Cancel(Box::new(cancel)));
             }
             return self.route_request(request, source, reply_to, key);
         };

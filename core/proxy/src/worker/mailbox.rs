@@ -11,6 +11,7 @@ use tokio::sync::Notify;
 use super::handover::{Handed, Load};
 use super::{WeakWorker, Worker};
 use crate::module::Host;
+use crate::transactions::server::Cancel;
 use crate::transactions::{ClientId, OutgoingRequest};
 use crate::transport::Flow;
 
@@ -20,6 +21,8 @@ pub(crate) enum Mail {
     Message(Message, Flow),
     /// New requests that came in at a worker that has too much to do.
     Requests(Vec<Handed>),
+    /// A CANCEL that another worker knows no INVITE for.
+    Cancel(Box<Cancel>),
     /// Bytes for a connection that this worker holds, and the client transaction of another worker to tell when they
     /// cannot be sent.
     Send(Flow, Vec<u8>, Option<(u16, ClientId)>),

@@ -133,6 +133,7 @@ impl Worker {
     pub(crate) fn receive_mail(&self, mail: Mail) {
         match mail {
             Mail::Message(message, flow) => self.receive_message(message, flow),
+            Mail::Cancel(cancel) => self.receive_cancel(*cancel),
             Mail::Requests(requests) => self.receive_handed_over(requests),
             Mail::Send(flow, bytes, client) => match (self.network().send(&flow, &bytes, None), client) {
                 (Ok(()), _) => {}
