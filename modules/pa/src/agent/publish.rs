@@ -1,11 +1,13 @@
 //! PUBLISH, in two steps around the commit as SUBSCRIBE.
 
+use std::sync::Arc;
 use std::time::Instant;
 
 use super::effects::Effects;
+use super::shard::KeyRef;
 use super::shards::Agent;
 use super::target::Target;
-use crate::publication::{Content, Publish, Published};
+use crate::publication::{Asked, Content, Publications, Publish, Published};
 use crate::rejection::Rejection;
 use crate::subscription::Watcher;
 
@@ -18,7 +20,8 @@ pub struct AcceptedPublish {
 }
 
 impl<W: Watcher> Agent<W> {
-    /// A PUBLISH. `read` reads its body, if it has one, for the publisher of the given id.
+    /// A PUBLISH, in the order of RFC 3903 §6. `read` reads its body, if it has one, for the publisher of the given id; nobody else
+    /// waits while it does.
     pub fn publish(
         &self,
         target: &Target<'_>,
@@ -26,6 +29,10 @@ impl<W: Watcher> Agent<W> {
         now: Instant,
         read: impl FnOnce(u64) -> Result<Option<Content>, Rejection>,
     ) -> Result<AcceptedPublish, Rejection> {
+        let matched = request.if_match.map(|tag| self.matched(target, tag)).transpose()?;
+        let expires = self.settings.publication.choose(request.expires)?;
+        let id = matched.unwrap_or_else(|| self.tokens.token().0);
+        let asked = Asked { id, expires, content: read(id)?.map(Arc::new) };
         let shard_number = self.shard_of(target.uid);
         let mut shard = self.lock(shard_number);
         // What is there already can be refreshed and removed all the same.
@@ -36,14 +43,24 @@ impl<W: Watcher> Agent<W> {
         let Some(presentity) = shard.presentity(at) else {
             return Err(Rejection::UnknownEntityTag);
         };
-        let interval = &self.settings.publication;
-        let published = presentity.publications.publish(request, interval, now, &self.tokens, read);
+        let published = presentity.publications.publish(request.if_match, asked, now, &self.tokens);
         if published.as_ref().is_ok_and(|published| published.changed) {
             presentity.changed();
         }
         presentity.uncommitted += u32::from(published.is_ok());
         let published = published.inspect_err(|_| shard.remove_if_idle(at))?;
         Ok(AcceptedPublish { published, shard: shard_number, presentity: at })
+    }
+
+    /// The id of the publication that has this entity tag.
+    fn matched(&self, target: &Target<'_>, if_match: &str) -> Result<u64, Rejection> {
+        let mut shard = self.lock(self.shard_of(target.uid));
+        let key = KeyRef { package: target.package, domain: target.domain, uid: target.uid };
+        let at = shard.find(key);
+        match at.and_then(|at| shard.presentity(at)) {
+            Some(presentity) => presentity.publications.matched(if_match),
+            None => Publications::default().matched(if_match),
+        }
     }
 
     /// The record is committed and the 2xx is out: watchers may know.

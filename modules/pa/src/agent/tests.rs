@@ -209,6 +209,32 @@ fn a_publication_that_could_not_be_committed_is_taken_back() {
 }
 
 #[test]
+fn nobody_waits_while_a_published_body_is_read() {
+    let mut story = Story::new(|_| {});
+    let tag = story.publish(None, 3600, true).unwrap();
+    let request = |expires| Publish { if_match: Some(&tag), expires: Some(Duration::from_secs(expires)) };
+    let removed = story.agent.publish(&ALICE, request(600), story.now, |_| {
+        // Another PUBLISH is faster.
+        story.agent.publish(&ALICE, request(0), story.now, |_| Ok(None)).map(|_| None)
+    });
+    assert_eq!(removed.unwrap_err(), Rejection::UnknownEntityTag);
+}
+
+#[test]
+fn the_precondition_of_a_publish_comes_first_then_its_interval_then_its_body() {
+    let story = Story::new(|_| {});
+    let publish = |if_match, expires| {
+        let request = Publish { if_match, expires: Some(Duration::from_secs(expires)) };
+        story.agent.publish(&ALICE, request, story.now, |_| Err(Rejection::TooLarge)).unwrap_err()
+    };
+    assert_eq!(publish(Some("nosuchtag"), 59), Rejection::UnknownEntityTag);
+    assert_eq!(publish(Some("a, b"), 59), Rejection::Malformed("Not A Single Entity Tag".into()));
+    assert_eq!(publish(None, 59), Rejection::TooBrief { minimum: Duration::from_secs(60) });
+    assert_eq!(publish(None, 60), Rejection::TooLarge);
+    assert_eq!(story.presentities(), 0);
+}
+
+#[test]
 fn a_fetch_gets_the_state_once() {
     let mut story = Story::new(|_| {});
     story.publish(None, 3600, true).unwrap();

@@ -47,6 +47,15 @@ pub struct Publish<'a> {
     pub expires: Option<Duration>,
 }
 
+/// A PUBLISH whose headers and body are as they should be.
+#[derive(Debug)]
+pub struct Asked {
+    /// Of the publication: a new one's is new.
+    pub id: u64,
+    pub expires: Duration,
+    pub content: Option<Arc<Content>>,
+}
+
 /// An accepted PUBLISH.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Published {

@@ -8,5 +8,5 @@
 pub mod content;
 pub mod publications;
 
-pub use content::{Content, Publication, Publish, Published};
+pub use content::{Asked, Content, Publication, Publish, Published};
 pub use publications::{MAX_PUBLICATIONS, Publications};

@@ -1,11 +1,9 @@
 //! Published event state and its entity tags (RFC 3903 §6): initial, refresh, modify, remove.
 
-use std::sync::Arc;
 use std::time::Instant;
 
-use super::content::{Content, Publication, Publish, Published};
+use super::content::{Asked, Publication, Published};
 use crate::rejection::Rejection;
-use crate::settings::Interval;
 use crate::token::{Token, Tokens};
 
 /// Publications that one presentity can have at a time: one per device that publishes, with room for lost ones.
@@ -16,32 +14,26 @@ pub const MAX_PUBLICATIONS: usize = 64;
 pub struct Publications(Vec<Publication>);
 
 impl Publications {
-    /// Processes a PUBLISH, in the order of RFC 3903 §6. `read` reads the body, if there is one, for the publisher of the
-    /// given id.
+    /// RFC 3903 §6 step 3, the precondition: the id of the publication that a PUBLISH with this SIP-If-Match is about.
+    pub fn matched(&self, if_match: &str) -> Result<u64, Rejection> {
+        let tag = if_match.trim();
+        if tag.contains(|c: char| c == ',' || c.is_ascii_whitespace()) || tag.is_empty() {
+            return Err(Rejection::Malformed("Not A Single Entity Tag".into()));
+        }
+        self.position(tag).map(|at| self.0[at].id).ok_or(Rejection::UnknownEntityTag)
+    }
+
+    /// Step 6 and what follows of a PUBLISH whose body has been read. The precondition is looked at again: another PUBLISH may have come
+    /// in between.
     pub fn publish(
         &mut self,
-        request: Publish<'_>,
-        interval: &Interval,
+        if_match: Option<&str>,
+        asked: Asked,
         now: Instant,
         tokens: &Tokens,
-        read: impl FnOnce(u64) -> Result<Option<Content>, Rejection>,
     ) -> Result<Published, Rejection> {
-        // Step 3: the precondition.
-        let matched = match request.if_match {
-            None => None,
-            Some(tag) => {
-                let tag = tag.trim();
-                if tag.contains(|c: char| c == ',' || c.is_ascii_whitespace()) || tag.is_empty() {
-                    return Err(Rejection::Malformed("Not A Single Entity Tag".into()));
-                }
-                Some(self.position(tag).ok_or(Rejection::UnknownEntityTag)?)
-            }
-        };
-        // Step 4: the interval.
-        let expires = interval.choose(request.expires)?;
-        // Step 5: the body.
-        let id = matched.map_or_else(|| tokens.token().0, |at| self.0[at].id);
-        let content = read(id)?.map(Arc::new);
+        let Asked { id, expires, content } = asked;
+        let matched = if_match.map(|tag| self.position(tag.trim()).ok_or(Rejection::UnknownEntityTag)).transpose()?;
         let entity_tag = tokens.token();
         let mut published =
             Published { id, entity_tag, expires, modified: now, changed: false, content: None, previous: None };
@@ -130,12 +122,14 @@ impl Publications {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
     use std::time::Duration;
 
     use bytes::Bytes;
 
     use super::*;
     use crate::composition::Part;
+    use crate::publication::Content;
 
     const HOUR: Duration = Duration::from_secs(3600);
 
@@ -156,14 +150,16 @@ mod tests {
             expires: Option<u64>,
             contact: Option<&str>,
         ) -> Result<Published, Rejection> {
-            let interval = Interval { default: HOUR, minimum: Duration::from_secs(60), maximum: HOUR };
-            let request = Publish { if_match, expires: expires.map(Duration::from_secs) };
             let content = contact.map(|uri| Content {
                 content_type: "application/pidf+xml".into(),
                 body: Bytes::copy_from_slice(uri.as_bytes()),
                 part: Part::of_contact(uri, 1000, true),
             });
-            self.publications.publish(request, &interval, self.now, &self.tokens, |_| Ok(content))
+            let id = if_match.map(|tag| self.publications.matched(tag)).transpose()?;
+            let id = id.unwrap_or_else(|| self.tokens.token().0);
+            let expires = expires.map_or(HOUR, Duration::from_secs);
+            let asked = Asked { id, expires, content: content.map(Arc::new) };
+            self.publications.publish(if_match, asked, self.now, &self.tokens)
         }
     }
 
@@ -205,7 +201,6 @@ mod tests {
             bench.publish(Some("a, b"), None, None),
             Err(Rejection::Malformed("Not A Single Entity Tag".into()))
         );
-        assert_eq!(bench.publish(None, Some(59), None), Err(Rejection::TooBrief { minimum: Duration::from_secs(60) }));
         assert_eq!(bench.publish(None, None, None), Err(Rejection::NothingPublished));
         assert_eq!(bench.publish(None, Some(0), None), Err(Rejection::NothingPublished));
     }
