@@ -153,3 +153,13 @@ fn the_start_hook_and_the_timers_of_a_script_run_and_begin_anew_when_it_is_reloa
     // The hook belongs to the server's start, not to the script's.
     answers("not started and ticking");
 }
+
+#[test]
+fn a_route_for_an_event_that_nothing_raises_is_refused() {
+    let place = Place::on_loopback();
+    write_settings(&place, &["registrar".to_owned()]);
+    place.write("route.lua", &format!("{}function event_route.registrar.expried(event) end\n", script("OK")));
+    let complaint = complaint_of_check(&place);
+    assert!(complaint.contains("route.lua:4: there is no event registrar.expried"), "{complaint}");
+    assert!(complaint.contains("did you mean registrar.expired?"), "{complaint}");
+}

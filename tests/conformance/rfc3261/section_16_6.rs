@@ -116,6 +116,23 @@ fn targets_are_tried_by_their_q() {
     assert_eq!(only(proxy.answer(&last, 200, &[])).summary(), "200 192.0.2.1:5060");
 }
 
+/// Nothing but the hole that the phone has made leads through its NAT: no connection is tried.
+#[test]
+fn step_10_a_large_request_through_a_nat_stays_on_its_flow() {
+    let mut proxy = Proxy::new(
+        "if msg.method == 'REGISTER' then return save('location') end
+         lookup('location') t_relay()",
+    );
+    let via = "Via: SIP/2.0/UDP 10.0.0.1:5060;branch=z9hG4bKbob";
+    let lines = [via, "To: <sip:bob@example.com>", "Contact: <sip:bob@10.0.0.1>", "Call-ID: bob"];
+    let registered =
+        only(proxy.send_from("192.0.2.11:4711", Protocol::Udp, &request("REGISTER", "sip:example.com", &lines)));
+    assert_eq!(registered.message.status(), 200);
+    let line = format!("Subject: {}", "s".repeat(1400));
+    let out = only(proxy.send(&request("MESSAGE", "sip:bob@example.com", &[&line])));
+    assert_eq!((out.protocol(), out.summary().as_str()), (Protocol::Udp, "MESSAGE 192.0.2.11:4711"));
+}
+
 /// §18.1.1: "If a request is within 200 bytes of the path MTU, or if it is larger than 1300 bytes and the path MTU is unknown,
 /// the request MUST be sent using […] TCP", and §18.1.1 as well: the Via says so.
 #[test]

@@ -13,22 +13,28 @@ use crate::transport::network::{MAX_UDP_REQUEST, listener_for};
 use crate::transport::{Flow, Protocol, SendError};
 use crate::worker::Worker;
 
+/// A request that is to be sent in a transaction.
+pub(crate) struct Outgoing {
+    /// Complete but for its Via.
+    pub(crate) request: Message,
+    pub(crate) flow: Flow,
+    /// It must be this flow, whatever the request's size: nothing else leads through a NAT.
+    pub(crate) dictated: bool,
+    pub(crate) loop_hash: u32,
+}
+
 impl Worker {
-    /// Sends `request`, complete but for its Via, in a new client transaction.
-    pub(crate) fn start_client(
-        &self,
-        mut request: Message,
-        flow: Flow,
-        owner: Owner,
-        loop_hash: u32,
-    ) -> Result<ClientId, (Owner, Error)> {
+    /// Sends a request in a new client transaction.
+    pub(crate) fn start_client(&self, outgoing: Outgoing, owner: Owner) -> Result<ClientId, (Owner, Error)> {
+        let Outgoing { mut request, flow, dictated, loop_hash } = outgoing;
         let token = self.random_token();
         let Some(id) = self.table().next_client(token) else { return Err((owner, Error::Overloaded)) };
         let branch = BranchToken { worker: self.index(), sender: Sender::Client(id), loop_hash };
         let invite = *request.method() == Method::Invite;
         request.prepend(HeaderName::Via, &self.via(&flow, &branch));
         self.print(&request);
-        let (flow, fallback) = match self.flow_for_size(&flow) {
+        let stream = if dictated { None } else { self.flow_for_size(&flow) };
+        let (flow, fallback) = match stream {
             Some(stream) => {
                 request.replace_first_item(HeaderName::Via, &self.via(&stream, &branch));
                 self.print(&request);

@@ -11,7 +11,7 @@
 //! | [`local`] | requests that the server itself makes |
 
 pub(crate) mod branch;
-mod client;
+pub(crate) mod client;
 mod local;
 pub(crate) mod proxying;
 pub(crate) mod server;

@@ -12,6 +12,7 @@ use crate::context::Routing;
 use crate::error::Error;
 use crate::forward::{self, NextHop, NextHost, Strict};
 use crate::transactions::branch::BranchToken;
+use crate::transactions::client::Outgoing;
 use crate::transactions::table::Owner;
 use crate::transactions::{ClientId, LocalOutcome};
 use crate::transport::network::listener_for;
@@ -107,7 +108,7 @@ impl Worker {
     /// Sends a request on `flow`, or to its next hop (§16.6 step 7).
     pub(crate) fn send_along(&self, request: Message, flow: Option<Flow>, owner: Owner, origin: Origin) {
         if let Some(flow) = flow {
-            return self.dispatch(request, flow, owner, origin);
+            return self.dispatch(request, (flow, true), owner, origin);
         }
         let hop = match forward::next_hop(&request, origin.strict) {
             Ok(hop) => hop,
@@ -117,7 +118,7 @@ impl Worker {
             NextHost::Address(address) => {
                 let remote = SocketAddr::new(*address, hop.port);
                 match self.flow_to(&hop, remote) {
-                    Ok(flow) => self.dispatch(request, flow, owner, origin),
+                    Ok(flow) => self.dispatch(request, (flow, false), owner, origin),
                     Err(error) => self.not_sent(&request, owner, error.into()),
                 }
             }
@@ -125,7 +126,7 @@ impl Worker {
                 let (worker, name) = (self.clone(), name.clone());
                 tokio::task::spawn_local(async move {
                     match worker.look_up(&name, &hop).await {
-                        Ok(flow) => worker.dispatch(request, flow, owner, origin),
+                        Ok(flow) => worker.dispatch(request, (flow, false), owner, origin),
                         Err(error) => worker.not_sent(&request, owner, error),
                     }
                     worker.end_of_batch();
@@ -149,7 +150,7 @@ impl Worker {
         Ok(Flow { protocol: hop.protocol, local: listener.address, remote, connection: None })
     }
 
-    fn dispatch(&self, mut request: Message, flow: Flow, owner: Owner, origin: Origin) {
+    fn dispatch(&self, mut request: Message, (flow, dictated): (Flow, bool), owner: Owner, origin: Origin) {
         let Origin { routing, loop_hash, .. } = origin;
         if let Some(routing) = &routing {
             self.add_record_route(&mut request, routing, &flow);
@@ -158,7 +159,7 @@ impl Worker {
             Owner::Branch(server, branch) => Some((*server, *branch)),
             Owner::Local(_) | Owner::Nobody => None,
         };
-        match self.start_client(request, flow, owner, loop_hash) {
+        match self.start_client(Outgoing { request, flow, dictated, loop_hash }, owner) {
             Ok(client) => {
                 if let Some((server, branch)) = branch {
                     self.branch_started(server, branch, client);
