@@ -94,6 +94,18 @@ impl<'a> Peer<'a> {
         }
     }
 
+    /// Waits for a request of this method, and gives the branch of its topmost Via.
+    fn branch_of(&self, method: &str) -> String {
+        let mut buffer = [0; 4096];
+        loop {
+            let length = self.socket.recv(&mut buffer).expect("a request");
+            let request = Message::parse(&buffer[..length]).expect("a request");
+            if request.method().as_str() == method {
+                return request.top_via().expect("a Via").branch().expect("its branch").to_owned();
+            }
+        }
+    }
+
     fn hears_of_cancelled(&self, call: usize) {
         // Those to earlier calls come again: nobody acknowledges them.
         let next = || iter::repeat_with(|| self.receive()).find(|(of, ..)| *of == call).expect("one of this call");
@@ -173,6 +185,25 @@ fn a_cancel_finds_its_invite_whichever_way_it_comes() {
         Peer::new(&place).send_as(&peer, "CANCEL", call);
         bob.answer("CANCEL", call, 487);
         peer.hears_of_cancelled(call);
+    }
+}
+
+/// §16.11: a CANCEL of what was forwarded without a transaction is forwarded with the branch of that.
+#[test]
+fn a_stateless_proxy_sends_a_cancel_after_its_invite() {
+    let place = Place::on_loopback();
+    let bob = Peer::new(&place);
+    let _server = start(&place, "");
+    let target = bob.socket.local_addr().expect("its address");
+    place.write("route.lua", &format!("function route(msg) forward('sip:{target}') end"));
+    assert!(run_signalbox(&place, &["ctl", "core", "reload"]).status.success());
+    for call in 0..8 {
+        // Each at another worker.
+        let peer = Peer::new(&place);
+        peer.send("INVITE", call);
+        let invite = bob.branch_of("INVITE");
+        peer.send("CANCEL", call);
+        assert_eq!(bob.branch_of("CANCEL"), invite);
     }
 }
 

@@ -116,10 +116,11 @@ impl Worker {
             if let Some(server) = self.table().server_by_key(&key) {
                 return self.repeat(server);
             }
-            // It may have come another way than its INVITE, and so to another worker.
-            let (asked, workers) = (asked + 1, self.workers());
-            if asked < workers.count() {
-                let cancel = Cancel { request, source, reply_to, asked };
+            // It may have come another way than its INVITE, and so to another worker. Nobody knowing any, it ends where it came in: what
+            // is forwarded without a transaction has a branch by worker, and a CANCEL has to have that of its INVITE (§16.11).
+            let workers = self.workers();
+            if workers.count() > 1 && asked < workers.count() {
+                let cancel = Cancel { request, source, reply_to, asked: asked + 1 };
                 return workers.post((self.index() + 1) % workers.count(), Mail::Cancel(Box::new(cancel)));
             }
             return self.route_request(request, source, reply_to, key);
