@@ -3,6 +3,8 @@
 use signalbox_sip::message::Message;
 use signalbox_sip::transaction::{TransactionKey, TransactionKeys};
 
+use crate::wire::{Proxy, RELAY, only, request, summaries};
+
 fn key(method: &str, via: &str) -> TransactionKey {
     let text = format!(
         "{method} sip:bob@example.com SIP/2.0\r\nVia: {via}\r\nVia: SIP/2.0/UDP first;branch=z9hG4bKfirst\r\n\
@@ -54,4 +56,22 @@ fn a_cancel_is_a_transaction_of_its_own_that_names_another() {
     );
     let cancel = Message::parse(text.as_bytes()).unwrap();
     assert_eq!(TransactionKeys::new((1, 2)).of_cancel(&cancel).unwrap(), key("INVITE", via));
+}
+
+/// Their Via is compared as they wrote it, whatever is added to it here: INVITE, its repetition, CANCEL and ACK find each other.
+#[test]
+fn clients_of_rfc_2543_are_served_over_the_wire() {
+    let mut proxy = Proxy::new(RELAY);
+    let via = "Via: SIP/2.0/UDP pc.example.org;branch=1";
+    let of_alice = |method: &str, cseq: &str| request(method, "sip:bob@192.0.2.11", &[via, &format!("CSeq: {cseq}")]);
+    let invite = only(proxy.send(&of_alice("INVITE", "1 INVITE")));
+    assert!(proxy.send(&of_alice("INVITE", "1 INVITE")).is_empty());
+    proxy.answer(&invite, 180, &[]);
+    let sent = proxy.send(&of_alice("CANCEL", "1 CANCEL"));
+    assert_eq!(summaries(&sent), ["200 192.0.2.1:5060", "CANCEL 192.0.2.11:5060"]);
+    proxy.answer(&sent[1], 200, &[]);
+    let sent = proxy.answer(&invite, 487, &[]);
+    assert_eq!(summaries(&sent), ["ACK 192.0.2.11:5060", "487 192.0.2.1:5060"]);
+    assert!(proxy.send(&of_alice("ACK", "1 ACK")).is_empty());
+    assert!(proxy.pass(std::time::Duration::from_secs(2)).is_empty(), "the ACK ends the repetition of the 487");
 }

@@ -4,7 +4,7 @@ use std::rc::Rc;
 
 use signalbox_sip::message::Message;
 use signalbox_sip::method::Method;
-use signalbox_sip::transaction::{Actions, InviteServer, Send, ServerTransaction, Timer};
+use signalbox_sip::transaction::{Actions, InviteServer, Send, ServerTransaction, Timer, TransactionKey};
 
 use super::ServerId;
 use super::table::{Due, ServerMachine};
@@ -21,6 +21,9 @@ pub(crate) struct Cancel {
     request: Message,
     source: Flow,
     reply_to: Flow,
+    /// Its own key, and that of its INVITE.
+    key: TransactionKey,
+    invite: TransactionKey,
     /// How many workers have looked for the INVITE.
     asked: u16,
 }
@@ -43,6 +46,8 @@ impl Worker {
     /// A request that no other worker has to do with.
     pub(crate) fn receive_request_here(&self, mut request: Message, source: Flow) {
         let key = self.transaction_keys().of_request(&request);
+        // Before the Via is changed, which is part of the key where clients follow RFC 2543.
+        let invite = (*request.method() == Method::Cancel).then(|| self.transaction_keys().of_cancel(&request));
         let (key, reply_to) = match (key, forward::receive_via(&mut request, &source)) {
             (Ok(key), Ok(reply_to)) => (key, reply_to),
             (_, Err(error)) => return self.refuse(&request, &source, error.status()),
@@ -52,8 +57,12 @@ impl Worker {
         match (request.method(), known) {
             (Method::Ack, Some(server)) => self.receive_ack(server, request, source, reply_to),
             (Method::Ack, None) if self.is_own_tag(&request) => self.counters().absorbed_acks.increment(),
-            (Method::Cancel, _) => self.receive_cancel(Cancel { request, source, reply_to, asked: 0 }),
             (_, Some(server)) => self.repeat(server),
+            (Method::Cancel, None) => {
+                // Its own key could be made, and so could this.
+                let invite = invite.and_then(Result::ok).unwrap_or(key);
+                self.receive_cancel(Cancel { request, source, reply_to, key, invite, asked: 0 });
+            }
             _ => self.route_request(request, source, reply_to, key),
         }
     }
@@ -107,12 +116,9 @@ impl Worker {
     }
 
     pub(crate) fn receive_cancel(&self, cancel: Cancel) {
-        let Cancel { request, source, reply_to, asked } = cancel;
-        let invite = self.transaction_keys().of_cancel(&request).ok();
-        let invite = invite.and_then(|key| self.table().server_by_key(&key));
-        let Some(id) = invite else {
-            // §16.10: nothing is known of the request, so the CANCEL goes where the script sends it.
-            let Ok(key) = self.transaction_keys().of_request(&request) else { return };
+        let Cancel { request, source, reply_to, key, invite, asked } = cancel;
+        let known = self.table().server_by_key(&invite);
+        let Some(id) = known else {
             if let Some(server) = self.table().server_by_key(&key) {
                 return self.repeat(server);
             }
@@ -120,9 +126,10 @@ impl Worker {
             // is forwarded without a transaction has a branch by worker, and a CANCEL has to have that of its INVITE (§16.11).
             let workers = self.workers();
             if workers.count() > 1 && asked < workers.count() {
-                let cancel = Cancel { request, source, reply_to, asked: asked + 1 };
+                let cancel = Cancel { request, source, reply_to, key, invite, asked: asked + 1 };
                 return workers.post((self.index() + 1) % workers.count(), Mail::Cancel(Box::new(cancel)));
             }
+            // §16.10: nothing is known of the request, so the CANCEL goes where the script sends it.
             return self.route_request(request, source, reply_to, key);
         };
         // §9.2: whatever becomes of the request, the CANCEL itself gets 200, each time it comes.
