@@ -8,6 +8,7 @@ use std::sync::mpsc;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
+use futures_util::future::join_all;
 use tokio::sync::{oneshot, watch};
 use tokio::task::LocalSet;
 
@@ -181,14 +182,20 @@ pub async fn reload(workers: &Workers, setup: &Setup, script: ScriptSource) -> R
             result?;
         }
     }
-    for index in 0..workers.count() {
+    let switched = (0..workers.count()).map(|index| {
+        let (done, switched) = oneshot::channel();
         workers.run(index, |worker| {
             worker.switch_engine();
             if worker.index() == 0 {
                 worker.begin_timers();
             }
+            // As above.
+            let _ = done.send(());
         });
-    }
+        switched
+    });
+    // All have been told before the first is waited for. What comes in after the return meets the new script.
+    join_all(switched.collect::<Vec<_>>()).await;
     Ok(())
 }
 
