@@ -188,6 +188,21 @@ fn a_cancel_finds_its_invite_whichever_way_it_comes() {
     }
 }
 
+#[test]
+fn all_workers_have_the_new_script_when_a_reload_is_done() {
+    let place = Place::on_loopback();
+    let _server = start(&place, "");
+    for version in 0..4 {
+        place.write("route.lua", &format!("function route(msg) t_reply(200, 'version {version}') end"));
+        assert!(run_signalbox(&place, &["ctl", "core", "reload"]).status.success());
+        let peers: Vec<_> = (0..12).map(|_| Peer::new(&place)).collect();
+        for (peer, call) in peers.iter().zip(version * 100..) {
+            peer.send("OPTIONS", call);
+            assert_eq!(peer.receive(), (call, "OPTIONS".to_owned(), format!("version {version}")));
+        }
+    }
+}
+
 /// §16.11: a CANCEL of what was forwarded without a transaction is forwarded with the branch of that.
 #[test]
 fn a_stateless_proxy_sends_a_cancel_after_its_invite() {
