@@ -52,11 +52,12 @@ impl ServiceCapabilities {
         Some(capabilities)
     }
 
-    /// False where the element is not one of caps, or its value means nothing.
+    /// False where the element is not one of caps, its value means nothing, or a flag stands there twice.
     fn take(&mut self, element: Element<'_>) -> bool {
         if let Some((_, slot)) = self.flags_mut().into_iter().find(|(name, _)| *name == element.name()) {
-            let value = boolean(element.text());
-            return value.is_some() && slot.replace(value.unwrap_or_default()).is_none();
+            let value = boolean(element.text()).filter(|_| slot.is_none());
+            *slot = slot.or(value);
+            return value.is_some();
         }
         match element.name() {
             "actor" => self.actor.read(element),
@@ -272,10 +273,11 @@ mod tests {
         let read = capabilities(
             "<caps:languages><caps:notsupported><caps:l>en</caps:l></caps:notsupported></caps:languages>\
              <caps:priority><caps:supported><caps:higherhan minvalue='3'/><caps:range minvalue='1' maxvalue='x'/></caps:supported></caps:priority>\
-             <caps:audio>maybe</caps:audio>",
+             <caps:audio>maybe</caps:audio><caps:video>true</caps:video><caps:video>false</caps:video>",
         );
         assert_eq!(read.languages, Support { supported: vec![], not_supported: vec![Language("en".to_owned())] });
         assert_eq!(read.priority.supported, [Priority::HigherThan(3)]);
         assert_eq!((read.audio, read.extensions[0].name()), (None, "audio"));
+        assert_eq!((read.video, read.extensions[1].name()), (Some(true), "video"), "the first counts");
     }
 }
