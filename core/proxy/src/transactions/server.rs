@@ -127,7 +127,11 @@ impl Worker {
             let workers = self.workers();
             if workers.count() > 1 && asked < workers.count() {
                 let cancel = Cancel { request, source, reply_to, key, invite, asked: asked + 1 };
-                return workers.post((self.index() + 1) % workers.count(), Mail::Cancel(Box::new(cancel)));
+                let next = (self.index() + 1) % workers.count();
+                if !workers.post_if_room(next, Mail::Cancel(Box::new(cancel))) {
+                    self.counters().overload_dropped.increment();
+                }
+                return;
             }
             // §16.10: nothing is known of the request, so the CANCEL goes where the script sends it.
             return self.route_request(request, source, reply_to, key);

@@ -15,6 +15,9 @@ use crate::transactions::server::Cancel;
 use crate::transactions::{ClientId, OutgoingRequest};
 use crate::transport::Flow;
 
+/// Pieces of mail that may wait for one worker before messages from the network that are not for its own sockets are dropped.
+const MAX_WAITING: usize = 65_536;
+
 /// One piece of mail.
 pub(crate) enum Mail {
     /// A message that came in at another worker's socket.
@@ -133,15 +136,28 @@ impl Workers {
 
     /// As [`Workers::post`], for mail that nothing here has led to.
     pub(super) fn post_to(&self, worker: u16, mail: Mail) {
+        self.push(worker, mail, usize::MAX);
+    }
+
+    /// As [`Workers::post_to`], for what strangers can send without end: false where so much is waiting already that it is dropped.
+    pub(crate) fn post_if_room(&self, worker: u16, mail: Mail) -> bool {
+        self.push(worker, mail, MAX_WAITING)
+    }
+
+    fn push(&self, worker: u16, mail: Mail, limit: usize) -> bool {
         // Mail for a worker that does not exist can only come from a forged branch: it is nobody's.
-        let Some(mailbox) = self.0.mailboxes.get(usize::from(worker)) else { return };
+        let Some(mailbox) = self.0.mailboxes.get(usize::from(worker)) else { return true };
         let mut queue = mailbox.queue.lock().unwrap_or_else(PoisonError::into_inner);
+        if queue.len() >= limit {
+            return false;
+        }
         queue.push(mail);
         let first = queue.len() == 1;
         drop(queue);
         if first {
             mailbox.bell.notify_one();
         }
+        true
     }
 
     /// Waits until there is mail.
@@ -157,5 +173,23 @@ impl Workers {
             Some(mailbox) => std::mem::take(&mut mailbox.queue.lock().unwrap_or_else(PoisonError::into_inner)),
             None => Vec::new(),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::transactions::ClientId;
+
+    #[test]
+    fn strangers_cannot_fill_a_mailbox_without_end_and_workers_are_always_heard() {
+        let workers = Workers::new(2);
+        let mail = || Mail::SendingFailed(ClientId { slot: 1, token: 1 });
+        assert!((0..MAX_WAITING).all(|_| workers.post_if_room(1, mail())));
+        assert!(!workers.post_if_room(1, mail()));
+        assert!(workers.post_if_room(0, mail()));
+        workers.post(1, mail());
+        assert_eq!(workers.take(1).len(), MAX_WAITING + 1);
+        assert!(workers.post_if_room(1, mail()));
     }
 }

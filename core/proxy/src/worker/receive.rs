@@ -62,8 +62,10 @@ impl Worker {
 
     /// A response that came in here belongs to another worker.
     pub(crate) fn hand_over(&self, worker: u16, response: Message, flow: Flow) {
-        self.counters().handed_over.increment();
-        self.workers().post(worker, Mail::Message(response, flow));
+        match self.workers().post_if_room(worker, Mail::Message(response, flow)) {
+            true => self.counters().handed_over.increment(),
+            false => self.counters().overload_dropped.increment(),
+        }
     }
 
     /// A request that no transaction knows: the script decides.
