@@ -1,11 +1,12 @@
 //! The signalbox command: checking settings, loading modules, reloading the script, stopping.
 
 use std::fs;
+use std::net::UdpSocket;
 
 use crate::support::place::Place;
 use crate::support::process::Signal;
 use crate::support::server::{self, Server, run_signalbox, target_folder};
-use crate::support::wait::wait_for;
+use crate::support::wait::{PATIENCE, wait_for};
 
 /// Answers everything with 200 and the given reason.
 fn script(reason: &str) -> String {
@@ -162,4 +163,42 @@ fn a_route_for_an_event_that_nothing_raises_is_refused() {
     let complaint = complaint_of_check(&place);
     assert!(complaint.contains("route.lua:4: there is no event registrar.expried"), "{complaint}");
     assert!(complaint.contains("did you mean registrar.expired?"), "{complaint}");
+}
+
+/// Relays to somebody who never answers.
+const SILENCE: &str = "
+function route(msg)
+  if msg.method == 'OPTIONS' then return sl_send_reply(200, 'Serving') end
+  msg.ruri = 'sip:nobody@' .. msg.headers:get('X-Silent')
+  t_relay()
+end
+";
+
+#[test]
+fn a_second_signal_stops_a_server_that_is_draining_at_once() {
+    let place = Place::on_loopback();
+    write_settings(&place, &[]);
+    let settings = fs::read_to_string(place.path("settings.lua")).expect("the settings");
+    server::write_settings(&place, &(settings + "limits { drain_timeout = '1h' }\n"));
+    place.write("route.lua", SILENCE);
+    let mut server = Server::start_again(&place);
+    let silent = UdpSocket::bind((place.address, 0)).expect("a free port");
+    let sender = UdpSocket::bind((place.address, 0)).expect("a free port");
+    let address = |socket: &UdpSocket| socket.local_addr().expect("its address");
+    let request = format!(
+        "MESSAGE sip:bob@{0} SIP/2.0\r\nVia: SIP/2.0/UDP {1};branch=z9hG4bKdrain\r\nFrom: <sip:alice@{0}>;tag=1\r\nTo: <sip:bob@{0}>\r\n\
+         Call-ID: drain\r\nCSeq: 1 MESSAGE\r\nX-Silent: {2}\r\nContent-Length: 0\r\n\r\n",
+        place.server(),
+        address(&sender),
+        address(&silent)
+    );
+    sender.send_to(request.as_bytes(), place.server()).expect("sending");
+    silent.set_read_timeout(Some(PATIENCE)).expect("a time-out");
+    silent.recv(&mut [0; 4096]).expect("the relayed request");
+    server.process.signal(Signal::Terminate);
+    server.process.printed("draining");
+    assert!(server.process.has_ended().is_none(), "a request is under way");
+    server.process.signal(Signal::Interrupt);
+    assert_eq!(server.process.ended().code(), Some(1));
+    assert!(server.process.output().contains("stopped before everything had ended"), "{}", server.process.output());
 }

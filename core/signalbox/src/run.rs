@@ -64,7 +64,11 @@ impl Run {
         let storage = runtime("storage", 1)?;
         let host =
             Host::with_storage(background.handle().clone(), Storage::new(storage.handle().clone()), Clock::real());
-        serve(&background, &host, (&core, &modules), &logging)
+        let served = serve(&background, &host, (&core, &modules), &logging);
+        // What still drains when a second signal has come is not waited for.
+        background.shutdown_background();
+        storage.shutdown_background();
+        served
     }
 }
 

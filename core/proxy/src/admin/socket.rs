@@ -22,7 +22,7 @@ pub const MAX_CONNECTIONS: usize = 32;
 /// A connection that asks nothing for so long is closed.
 pub const IDLE: Duration = Duration::from_secs(600);
 
-const BACKLOG: i32 = 16;
+const BACKLOG: i32 = 128;
 
 /// A bound socket. Dropping it removes its file.
 #[derive(Debug)]
