@@ -566,7 +566,8 @@ fn offline_winfo_timer() {
     };
     assert_eq!(rows_at(&mut site, 1), 1, "stored");
     assert_eq!(rows_at(&mut site, 900), 1, "over, but nobody has looked");
-    assert_eq!(rows_at(&mut site, 1001), 0, "removed");
+    // The rows leave by a thread of their own, which has its turn while the next look is taken.
+    assert!((1001..1030).any(|after| rows_at(&mut site, after) == 0), "removed");
 }
 
 /// How many watchers the database remembers.
