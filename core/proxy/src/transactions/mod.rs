@@ -8,10 +8,12 @@
 //! | [`server`] | requests that came in: repetition, CANCEL, ACK, responding |
 //! | [`client`] | requests sent out: matching responses, retransmission, ACK, CANCEL |
 //! | [`proxying`] | between the two: response contexts of relayed requests |
+//! | [`conclusions`] | relayed requests that have failed, one after the other |
 //! | [`local`] | requests that the server itself makes |
 
 pub(crate) mod branch;
 pub(crate) mod client;
+pub(crate) mod conclusions;
 mod local;
 pub(crate) mod proxying;
 pub(crate) mod server;

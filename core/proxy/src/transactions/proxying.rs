@@ -1,8 +1,7 @@
 //! Relayed requests: the response context between one server transaction and the client transactions of its branches
 //! (RFC 3261 §16.6 to §16.10). What to do is decided by `signalbox_sip::fork`; here it is done.
 
-use std::cell::{Cell, RefCell};
-use std::collections::VecDeque;
+use std::cell::RefCell;
 use std::rc::Rc;
 use std::time::Instant;
 
@@ -37,37 +36,6 @@ struct Branch {
     client: Option<ClientId>,
     /// When timer C of an INVITE branch is over, as put off by provisional responses (§16.7 step 2).
     timer_c: Option<Instant>,
-}
-
-/// Relayed requests all of whose branches have failed. A failure route may relay further and fail at once: that waits here for the end of the
-/// route, for there may be many such steps, and the stack has an end.
-#[derive(Default)]
-pub(crate) struct Conclusions {
-    waiting: RefCell<VecDeque<(ServerId, Outcome)>>,
-    under_way: Cell<bool>,
-}
-
-/// Somebody draws conclusions, as long as this lives.
-struct Concluding<'a>(&'a Conclusions);
-
-impl Conclusions {
-    /// Adds one. `None` when somebody further down the stack will come to it.
-    fn add(&self, id: ServerId, outcome: Outcome) -> Option<Concluding<'_>> {
-        self.waiting.borrow_mut().push_back((id, outcome));
-        (!self.under_way.replace(true)).then_some(Concluding(self))
-    }
-}
-
-impl Concluding<'_> {
-    fn next(&self) -> Option<(ServerId, Outcome)> {
-        self.0.waiting.borrow_mut().pop_front()
-    }
-}
-
-impl Drop for Concluding<'_> {
-    fn drop(&mut self) {
-        self.0.under_way.set(false);
-    }
 }
 
 impl Proxying {

@@ -17,7 +17,7 @@ use crate::forward;
 use crate::module::Host;
 use crate::script::ScriptEngine;
 use crate::timers::Deadlines;
-use crate::transactions::proxying::Conclusions;
+use crate::transactions::conclusions::Conclusions;
 use crate::transactions::table::{Due, Table};
 use crate::transport::{Listener, Network};
 
