@@ -43,7 +43,27 @@ impl Module for Registrar {
     const NAME: &'static str = "registrar";
 
     fn declaration() -> Declaration<Self> {
-        let declaration = Declaration::new("Keeps who can be reached where, as REGISTER requests say (RFC 3261 §10).")
+        let declaration = Declaration::new("Keeps who can be reached where, as REGISTER requests say (RFC 3261 §10).");
+        let declaration = with_commands(with_functions(with_parameters(declaration)));
+        announce::events().into_iter().fold(declaration, Declaration::event)
+    }
+
+    fn check(settings: &Settings) -> Result<(), ModuleError> {
+        registrar::State::check(settings)
+    }
+
+    async fn start(host: &Host, settings: &Settings) -> Result<Self, ModuleError> {
+        let state = registrar::State::start(host, settings).await?;
+        let bindings: Arc<dyn Bindings> = state.clone();
+        host.provide(bindings);
+        let expiring = state.clone();
+        host.on_tick(move |now| expiring.expire(now));
+        Ok(Self(state))
+    }
+}
+
+fn with_parameters(declaration: Declaration<Registrar>) -> Declaration<Registrar> {
+    declaration
             .parameter(
                 Parameter::duration("default_expires", Duration::from_secs(3600))
                     .range(1..=YEAR)
@@ -69,6 +89,10 @@ impl Module for Registrar {
             .parameter(Parameter::boolean("use_db", true).doc(
                 "Whether `db_url` is used. Then a REGISTER is answered 200 only when the database has its bindings, and they survive a restart.",
             ))
+}
+
+fn with_functions(declaration: Declaration<Registrar>) -> Declaration<Registrar> {
+    declaration
             .function(
                 Function::new("save")
                     .doc("Carries out a REGISTER and answers it: 200 with all bindings, or why not. What it returns says which of the two.")
@@ -105,38 +129,27 @@ impl Module for Registrar {
                     .routes(Routes::ANY)
                     .waiting(lookup::unregister),
             )
-            .command(
-                Command::<Self>::new("list", "Lists addresses of record and their contacts.")
-                    .optional("containing", "only those that contain this text")
-                    .optional("limit", "at most so many; 100 when left out")
-                    .run(commands::list),
-            )
-            .command(
-                Command::<Self>::new("show", "Shows all that is kept of an address of record.")
-                    .parameter("aor", "such as sip:alice@example.com")
-                    .run(commands::show),
-            )
-            .command(
-                Command::<Self>::new("remove", "Removes an address of record, or one of its contacts.")
-                    .parameter("aor", "such as sip:alice@example.com")
-                    .optional("contact", "the contact's URI; all when left out")
-                    .run(commands::remove),
-            );
-        announce::events().into_iter().fold(declaration, Declaration::event)
-    }
+}
 
-    fn check(settings: &Settings) -> Result<(), ModuleError> {
-        registrar::State::check(settings)
-    }
-
-    async fn start(host: &Host, settings: &Settings) -> Result<Self, ModuleError> {
-        let state = registrar::State::start(host, settings).await?;
-        let bindings: Arc<dyn Bindings> = state.clone();
-        host.provide(bindings);
-        let expiring = state.clone();
-        host.on_tick(move |now| expiring.expire(now));
-        Ok(Self(state))
-    }
+fn with_commands(declaration: Declaration<Registrar>) -> Declaration<Registrar> {
+    declaration
+        .command(
+            Command::<Registrar>::new("list", "Lists addresses of record and their contacts.")
+                .optional("containing", "only those that contain this text")
+                .optional("limit", "at most so many; 100 when left out")
+                .run(commands::list),
+        )
+        .command(
+            Command::<Registrar>::new("show", "Shows all that is kept of an address of record.")
+                .parameter("aor", "such as sip:alice@example.com")
+                .run(commands::show),
+        )
+        .command(
+            Command::<Registrar>::new("remove", "Removes an address of record, or one of its contacts.")
+                .parameter("aor", "such as sip:alice@example.com")
+                .optional("contact", "the contact's URI; all when left out")
+                .run(commands::remove),
+        )
 }
 
 /// Seconds.
