@@ -125,7 +125,7 @@ pub fn parameters() -> Vec<Parameter> {
         seconds("offline_winfo_expiration", 259_200).doc("How long a watcher is kept for `dump_stored_winfo`."),
         Parameter::duration("offline_winfo_timer", Duration::from_secs(3600)).range(1..=YEAR).doc("How often those that were kept for longer are removed from the database."),
         seconds("closed_grace", 20).doc("How long a contact that is no longer registered is shown as closed."),
-        seconds("notify_min_interval", 0).doc("Least time between two NOTIFYs to one watcher about changes."),
+        seconds("notify_min_interval", 0).doc("Least time between two NOTIFYs to one watcher about changes. RFC 3856 and RFC 3857 recommend 5 seconds."),
         Parameter::boolean("ignore_408_on_notify", false)
             .doc("Whether a subscription survives a NOTIFY that nobody answers, or that is answered 408."),
         Parameter::boolean("ignore_401_on_notify", true)
