@@ -37,6 +37,11 @@ fn every_built_module_loads_from_its_library() {
     place.write("route.lua", &script("Loaded"));
     let server = Server::start_again(&place);
     assert_eq!(server.reason_of_options().as_deref(), Some("Loaded"));
+    assert!(
+        server.process.output().contains("user add alice@localhost --config settings.lua"),
+        "{}",
+        server.process.output()
+    );
     for module in &modules {
         assert!(server.process.output().contains(module.as_str()), "{module}:\n{}", server.process.output());
     }

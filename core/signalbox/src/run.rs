@@ -1,6 +1,6 @@
 //! `signalbox run`: from the settings to a server that serves, and to its end.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
@@ -256,7 +256,11 @@ fn banner(running: &Running, core: &CoreSettings) -> String {
         true => format!("{called} ctl"),
         false => format!("{called} ctl --socket {}", core.admin_socket.display()),
     };
-    let user = format!("{called} user add alice@{domain}");
+    let config = match core.file == Path::new(settings::DEFAULT) {
+        true => String::new(),
+        false => format!(" --config {}", core.file.display()),
+    };
+    let user = format!("{called} user add alice@{domain}{config}");
     let width = user.len().max(ctl.len());
     let [version, pid] = [env!("CARGO_PKG_VERSION").to_owned(), std::process::id().to_string()];
     let has_accounts = running.modules.iter().any(|module| module.name == "auth");

@@ -30,7 +30,9 @@ fn lines(mistakes: &[Mistake]) -> String {
 
 /// Reads a settings file and loads the modules that it names.
 pub fn read(path: &Path, loader: Loader) -> std::result::Result<Settings, SettingsError> {
-    run(&ScriptSource::read(path)?, loader)
+    let mut settings = run(&ScriptSource::read(path)?, loader)?;
+    path.clone_into(&mut settings.core.file);
+    Ok(settings)
 }
 
 /// Runs the text of a settings file.

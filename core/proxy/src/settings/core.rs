@@ -23,6 +23,8 @@ pub struct Settings {
 /// What is set for the core itself. Relative paths are relative to the folder that the server runs in.
 #[derive(Debug, Clone)]
 pub struct CoreSettings {
+    /// Where these settings were read from; empty for those of a test.
+    pub file: PathBuf,
     pub listen: Vec<Listener>,
     /// Domains that are ours, in lower case, as `host` or `host:port`; the addresses that we listen on are ours anyway.
     pub aliases: Vec<String>,
@@ -68,6 +70,7 @@ pub const MAX_WORKERS: usize = 256;
 impl Default for CoreSettings {
     fn default() -> Self {
         Self {
+            file: PathBuf::new(),
             listen: Vec::new(),
             aliases: Vec::new(),
             workers: None,
