@@ -200,7 +200,8 @@ impl Connections {
         let _ = stream.set_nodelay(true);
         let _ = SockRef::from(&stream).set_tcp_keepalive(&TcpKeepalive::new().with_time(Duration::from_secs(120)));
         let (Ok(local), Ok(())) = (local, connection.stream.set(stream)) else {
-            return self.remove(&connection);
+            self.remove(&connection);
+            return self.not_made(&connection);
         };
         connection.waiting.borrow_mut().clear();
         let id = ConnectionId { worker: self.0.worker_index, serial: connection.serial };
