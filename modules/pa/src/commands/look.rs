@@ -43,7 +43,8 @@ pub(crate) async fn presentities(module: Arc<PresenceAgent>, parameters: Json) -
 /// Shows one presentity with its document.
 pub(crate) async fn show(module: Arc<PresenceAgent>, parameters: Json) -> Result<Json, CommandError> {
     let now = module.0.clock.now();
-    look(&module, &parameters, |presentity, _| {
+    let mut composed = None;
+    let mut shown = look(&module, &parameters, |presentity, _| {
         let publications: Vec<_> = presentity
             .publications
             .iter()
@@ -62,14 +63,16 @@ pub(crate) async fn show(module: Arc<PresenceAgent>, parameters: Json) -> Result
         shown["contacts"] = contacts.into();
         let package = module.0.agent.packages().package(presentity.key.package);
         let form = package.terms().choose_form(None).ok();
-        let body = form.and_then(|form| package.compose(presentity, &form));
-        if let Some(body) = body {
-            shown["document"] = String::from_utf8_lossy(&body.bytes).into_owned().into();
-            let document = Document { content_type: body.content_type.as_str().to_owned(), body: body.bytes };
-            shown["presence"] = document.presence().map(|presence| describe::presence(&presence)).into();
-        }
+        composed = form.and_then(|form| package.compose(presentity, &form));
         shown
-    })
+    })?;
+    // Nobody has to wait while this is read.
+    if let Some(body) = composed {
+        shown["document"] = String::from_utf8_lossy(&body.bytes).into_owned().into();
+        let document = Document { content_type: body.content_type.as_str().to_owned(), body: body.bytes };
+        shown["presence"] = document.presence().map(|presence| describe::presence(&presence)).into();
+    }
+    Ok(shown)
 }
 
 /// Lists the watchers of one presentity: those who are subscribed, then those whose subscription ended before anybody had decided, then
