@@ -41,7 +41,7 @@ pub enum Error {
     TooManyTargets { limit: usize },
     #[error("the status code {status} is not one that a final or provisional response can have")]
     BadStatus { status: u16 },
-    #[error("too many transactions are under way")]
+    #[error("too many transactions or look-ups are under way")]
     Overloaded,
     #[error("the script has no {kind} named {name:?}")]
     NoSuchRoute { kind: &'static str, name: String },

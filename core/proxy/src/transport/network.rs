@@ -6,7 +6,7 @@ use std::io::ErrorKind;
 use std::net::{IpAddr, SocketAddr};
 use std::rc::Rc;
 
-use super::resolve::{self, Addresses};
+use super::resolve::{self, Addresses, ResolveError};
 use super::tcp::Connections;
 use super::udp::UdpSockets;
 use super::{Flow, Listener, Protocol};
@@ -124,11 +124,11 @@ impl Network {
         }
     }
 
-    /// The addresses of a host, in the order to try them. `None` when it has none.
-    pub(crate) async fn resolve(&self, name: &str) -> Option<Addresses> {
+    /// The addresses of a host, in the order to try them.
+    pub(crate) async fn resolve(&self, name: &str) -> Result<Addresses, ResolveError> {
         match self {
             Self::Sockets(_) => resolve::resolve(name).await,
-            Self::Virtual(outbox) => outbox.resolve(name),
+            Self::Virtual(outbox) => outbox.resolve(name).ok_or(ResolveError::NoAddress),
         }
     }
 

@@ -16,6 +16,7 @@ use crate::transactions::client::Outgoing;
 use crate::transactions::table::Owner;
 use crate::transactions::{ClientId, LocalOutcome};
 use crate::transport::network::listener_for;
+use crate::transport::resolve::ResolveError;
 use crate::transport::{Flow, SendError, resolve};
 
 /// What a request brings along on its way out.
@@ -137,7 +138,10 @@ impl Worker {
 
     async fn look_up(&self, name: &str, hop: &NextHop) -> Result<Flow, Error> {
         let unresolvable = || Error::Unresolvable { host: name.to_owned() };
-        let addresses = self.network().resolve(name).await.ok_or_else(unresolvable)?;
+        let addresses = self.network().resolve(name).await.map_err(|error| match error {
+            ResolveError::NoAddress => unresolvable(),
+            ResolveError::Overloaded => Error::Overloaded,
+        })?;
         let of_family = |v4: bool| {
             self.listeners().iter().any(|known| known.protocol == hop.protocol && known.address.is_ipv4() == v4)
         };
