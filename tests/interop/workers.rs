@@ -1,10 +1,12 @@
 //! Several workers, and one peer that has more for them than one can do.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::io::{Read, Write};
 use std::iter;
-use std::net::UdpSocket;
+use std::net::{TcpStream, UdpSocket};
 use std::time::Duration;
 
+use signalbox_sip::framing::{Frame, Framer};
 use signalbox_sip::header::HeaderName;
 use signalbox_sip::message::Message;
 
@@ -61,15 +63,18 @@ impl<'a> Peer<'a> {
 
     /// Sends what `other` might send.
     fn send_as(&self, other: &Self, method: &str, call: usize) {
-        let local = other.socket.local_addr().expect("its address");
+        self.socket.send_to(other.request(method, call).as_bytes(), self.place.server()).expect("sent");
+    }
+
+    fn request(&self, method: &str, call: usize) -> String {
+        let local = self.socket.local_addr().expect("its address");
         let cseq = if method == "CANCEL" { "INVITE" } else { method };
         let branch = format!("z9hG4bK{cseq}{call}");
-        let request = format!(
+        format!(
             "{method} sip:bob@{DOMAIN} SIP/2.0\r\nVia: SIP/2.0/UDP {local};branch={branch}\r\nMax-Forwards: 70\r\n\
              From: <sip:a@{DOMAIN}>;tag={call}\r\nTo: <sip:b@{DOMAIN}>\r\nCall-ID: {call}\r\nCSeq: 1 {method}\r\n\
              Content-Length: 0\r\n\r\n"
-        );
-        self.socket.send_to(request.as_bytes(), self.place.server()).expect("sent");
+        )
     }
 
     /// Waits for a request of this method, and answers the INVITE of the call.
@@ -153,6 +158,30 @@ fn all_workers_serve_one_busy_peer_and_each_request_once() {
         assert_eq!(peer.receive(), (call, "OPTIONS".to_owned(), run));
     }
     assert_eq!(counter(&place, "repeated_requests"), BURST as u64);
+}
+
+/// A connection belongs to one worker; what comes over it does not, and the answers of all workers go back over it.
+#[test]
+fn all_workers_serve_one_busy_connection() {
+    let place = Place::on_loopback();
+    let _server = start(&place, "");
+    let mut stream = TcpStream::connect(place.server()).expect("a connection");
+    stream.set_read_timeout(Some(Duration::from_secs(10))).expect("a time-out");
+    let peer = Peer::new(&place);
+    let requests: String = (0..BURST).map(|call| peer.request("OPTIONS", call).replace("/UDP", "/TCP")).collect();
+    stream.write_all(requests.as_bytes()).expect("sent");
+    let (mut framer, mut buffer, mut answered) = (Framer::new(), [0; 4096], BTreeSet::new());
+    while answered.len() < BURST {
+        let length = stream.read(&mut buffer).expect("an answer");
+        assert!(length > 0, "the connection is closed after {} answers", answered.len());
+        framer.push(&buffer[..length]);
+        while let Some(frame) = framer.next() {
+            let Ok(Frame::Message(response)) = frame else { panic!("{frame:?}") };
+            assert_eq!(response.status(), 200);
+            assert!(answered.insert(response.call_id().to_owned()), "answered twice");
+        }
+    }
+    assert!(counter(&place, "requests_handed_over") > 0);
 }
 
 #[test]
