@@ -4,6 +4,7 @@
 //! |---|---|
 //! | [`registration`] | what a REGISTER asks for |
 //! | [`location`], [`shard`], [`binding`] | bindings in memory, and the rules by which a REGISTER changes them |
+//! | [`settling`] | waiting for a commit |
 //! | [`undo`] | taking back what could not be stored |
 //! | [`tables`] | location services by name |
 //! | [`store`] | the table `location` in the database |
@@ -29,6 +30,7 @@ mod registrar;
 mod registration;
 mod rejection;
 mod save;
+mod settling;
 mod shard;
 mod store;
 mod tables;

@@ -7,12 +7,14 @@ use signalbox::clock::Clock;
 use signalbox::module::host::Counter;
 use signalbox::module::{Host, ModuleError, Settings};
 use signalbox::services::bindings::{Binding, Bindings, Watcher};
-use signalbox::storage::{Database, Write, check_url};
+use signalbox::storage::{Database, StorageError, Write, check_url};
+use tokio::runtime::Handle;
 
 use crate::announce::Audience;
 use crate::location::Limits;
 use crate::registration::{Lifetimes, Registration};
 use crate::rejection::Rejection;
+use crate::settling::Settling;
 use crate::shard::{Changes, Records};
 use crate::store;
 use crate::tables::{Table, Tables};
@@ -25,6 +27,8 @@ pub(crate) struct State {
     pub(crate) lifetimes: Lifetimes,
     pub(crate) clock: Clock,
     pub(crate) counters: Counters,
+    /// Where goes on what no request waits for any more.
+    pub(crate) runtime: Handle,
     /// `None` when bindings are kept in memory only.
     database: Option<Database>,
     audience: Audience,
@@ -88,6 +92,7 @@ impl State {
             lifetimes,
             clock: host.clock().clone(),
             counters,
+            runtime: host.runtime().clone(),
             database,
             audience: Audience::new(host),
         }))
@@ -116,16 +121,32 @@ impl State {
         Pending { changes, records: Records::new(), write }
     }
 
-    /// Waits until the change is durable and then tells the watchers; or takes it back.
-    pub(crate) async fn settle(&self, table: &Table, aor: &str, pending: &mut Pending) -> Result<(), Rejection> {
-        if let Some(write) = pending.write.take()
-            && let Err(error) = write.await
-        {
+    /// Waits until the change is durable and then tells the watchers; or takes it back. One or the other happens also where nobody goes on
+    /// with this.
+    pub(crate) async fn settle(
+        self: &Arc<Self>,
+        table: &Arc<Table>,
+        aor: &str,
+        pending: &mut Pending,
+    ) -> Result<(), Rejection> {
+        let write = pending.write.take();
+        Settling { state: self, table, aor, changes: &pending.changes, write }.settle().await
+    }
+
+    /// The change is durable, or not.
+    pub(crate) fn settled(
+        &self,
+        table: &Table,
+        aor: &str,
+        changes: &Changes,
+        result: Result<(), StorageError>,
+    ) -> Result<(), Rejection> {
+        if let Err(error) = result {
             tracing::warn!(aor, %error, "bindings not stored");
-            table.location.take_back(aor, &pending.changes, self.clock.now());
+            table.location.take_back(aor, changes, self.clock.now());
             return Err(Rejection::NotStored { retry_after: error.retry_after() });
         }
-        self.audience.tell(&table.name, aor, &pending.changes, &self.clock);
+        self.audience.tell(&table.name, aor, changes, &self.clock);
         Ok(())
     }
 
@@ -183,7 +204,6 @@ mod tests {
     use signalbox::module::{Value, export};
     use signalbox::services::bindings::BindingChange;
     use signalbox::storage::{Fault, Options, Storage};
-    use tokio::runtime::Handle;
 
     use crate::registration::{ContactUpdate, Contacts};
 
@@ -234,6 +254,15 @@ mod tests {
             let registration = Registration { call_id: "c", cseq, path, user_agent: "Phone", contacts };
             let mut pending = self.state.register(&self.table, AOR, &registration, self.state.clock.now())?;
             self.state.settle(&self.table, AOR, &mut pending).await
+        }
+
+        /// As [`Life::register`], by somebody who does not wait for the commit.
+        async fn register_and_leave(&self, cseq: u32, contact: &str) {
+            tokio::select! {
+                biased;
+                _ = self.register(cseq, contact, HOUR) => {}
+                () = std::future::ready(()) => {}
+            }
         }
 
         fn contacts(&self) -> Vec<String> {
@@ -289,6 +318,24 @@ mod tests {
         let refused = life.register(2, "sip:b@h", HOUR).await;
         assert!(matches!(refused, Err(Rejection::NotStored { retry_after: Some(_) })), "{refused:?}");
         assert_eq!((life.contacts(), life.seen()), (vec!["sip:a@h".to_owned()], Vec::new()));
+        life.end().await;
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn what_nobody_waits_for_is_announced_or_taken_back_all_the_same() {
+        let folder = tempfile::tempdir().unwrap();
+        let fault = Arc::new(Fault::none());
+        let life = live(folder.path(), NOON, Some(fault.clone())).await;
+        life.register_and_leave(1, "sip:a@h").await;
+        while life.seen.lock().unwrap().is_empty() {
+            tokio::task::yield_now().await;
+        }
+        assert_eq!(life.seen(), [event(BindingChange::Added, "sip:a@h")]);
+        fault.set_outage(true);
+        life.register_and_leave(2, "sip:b@h").await;
+        while life.contacts() != ["sip:a@h"] {
+            tokio::task::yield_now().await;
+        }
         life.end().await;
     }
 
