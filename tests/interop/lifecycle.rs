@@ -170,6 +170,25 @@ fn a_route_for_an_event_that_nothing_raises_is_refused() {
     assert!(complaint.contains("did you mean registrar.expired?"), "{complaint}");
 }
 
+#[test]
+fn a_second_server_at_the_same_address_is_refused() {
+    for protocol in ["udp", "tcp"] {
+        let place = Place::on_loopback();
+        write_settings(&place, &[]);
+        place.write("route.lua", &script("First"));
+        let _first = Server::start_again(&place);
+        let second = Place::on_loopback();
+        let text = format!("listen {{ \"{protocol}:{}\" }}\nroute_script \"route.lua\"\n", place.server());
+        server::write_settings(&second, &text);
+        second.write("route.lua", &script("Second"));
+        let output = run_signalbox(&second, &["run", "settings.lua"]);
+        let complaint = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(1), "{complaint}");
+        let wanted = format!("cannot listen on {protocol}:{}: Address already in use; another program", place.server());
+        assert!(complaint.contains(&wanted), "{complaint}");
+    }
+}
+
 /// Relays to somebody who never answers.
 const SILENCE: &str = "
 function route(msg)

@@ -2,9 +2,11 @@
 
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
-use std::io::ErrorKind;
+use std::io::{self, ErrorKind};
 use std::net::{IpAddr, SocketAddr};
 use std::rc::Rc;
+
+use socket2::{Domain, Socket, Type};
 
 use super::resolve::{self, Addresses, ResolveError};
 use super::tcp::Connections;
@@ -154,6 +156,20 @@ impl Network {
             Self::Virtual(_) => Vec::new(),
         }
     }
+}
+
+/// Fails where another process has a socket at this address, be it one that would share it.
+pub(crate) fn claim(protocol: Protocol, address: SocketAddr) -> io::Result<()> {
+    let kind = if protocol.is_reliable() { Type::STREAM } else { Type::DGRAM };
+    let socket = Socket::new(Domain::for_address(address), kind, None)?;
+    if address.is_ipv6() {
+        socket.set_only_v6(true)?;
+    }
+    if protocol.is_reliable() {
+        // Connections of an earlier server that have not quite ended are in nobody's way.
+        socket.set_reuse_address(true)?;
+    }
+    socket.bind(&address.into())
 }
 
 /// The listener that a message to `remote` leaves from: of those that reach it, `preferred`, else one in its network,

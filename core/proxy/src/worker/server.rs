@@ -19,10 +19,10 @@ use crate::clock::Clock;
 use crate::module::Host;
 use crate::module::export::Exports;
 use crate::script::{Limits, ScriptEngine, ScriptError, ScriptSource};
-use crate::transport::network::Sockets;
+use crate::transport::network::{self, Sockets};
 use crate::transport::tcp::{self, Connections};
 use crate::transport::udp::{self, UdpSockets};
-use crate::transport::{Network, Protocol};
+use crate::transport::{Listener, Network, Protocol};
 
 /// What a server is started with.
 #[derive(Clone)]
@@ -83,6 +83,7 @@ impl Server {
         setup.host.set_workers(workers.clone());
         let (stop, stopped) = watch::channel(false);
         let mut server = Self { setup, workers, stop, threads: Vec::new() };
+        server.claim()?;
         let bound = (0..count).map(|_| server.bind()).collect::<Result<Vec<_>, _>>()?;
         let (ready, started) = mpsc::channel();
         for (index, bound) in (0..count).zip(bound) {
@@ -111,23 +112,23 @@ impl Server {
         Ok(server)
     }
 
+    /// Makes sure that nobody else listens where this server is going to: its workers share their addresses, and the kernel
+    /// would let another server of the same user share them as well, and deal out the messages between the two.
+    fn claim(&self) -> Result<(), StartError> {
+        for listener in &self.setup.options.listeners {
+            network::claim(listener.protocol, listener.address).map_err(|error| cannot_bind(listener, error))?;
+        }
+        Ok(())
+    }
+
     fn bind(&self) -> Result<Bound, StartError> {
         let mut bound = Bound::default();
         for listener in &self.setup.options.listeners {
-            let (protocol, address) = (listener.protocol, listener.address);
-            let result = match protocol {
-                Protocol::Udp => udp::bind(address).map(|socket| bound.udp.push(socket)),
-                Protocol::Tcp => tcp::bind(address).map(|socket| bound.tcp.push(socket)),
+            let result = match listener.protocol {
+                Protocol::Udp => udp::bind(listener.address).map(|socket| bound.udp.push(socket)),
+                Protocol::Tcp => tcp::bind(listener.address).map(|socket| bound.tcp.push(socket)),
             };
-            result.map_err(|error| {
-                let hint = match error.kind() {
-                    io::ErrorKind::AddrInUse => "; another program listens there: stop it or choose another port",
-                    io::ErrorKind::AddrNotAvailable => "; no interface of this machine has the address",
-                    io::ErrorKind::PermissionDenied => "; ports below 1024 need the right to use them",
-                    _ => "",
-                };
-                StartError::Bind { protocol, address, error, hint }
-            })?;
+            result.map_err(|error| cannot_bind(listener, error))?;
         }
         Ok(bound)
     }
@@ -161,6 +162,16 @@ impl Server {
             }
         }
     }
+}
+
+fn cannot_bind(listener: &Listener, error: io::Error) -> StartError {
+    let hint = match error.kind() {
+        io::ErrorKind::AddrInUse => "; another program listens there: stop it or choose another port",
+        io::ErrorKind::AddrNotAvailable => "; no interface of this machine has the address",
+        io::ErrorKind::PermissionDenied => "; ports below 1024 need the right to use them",
+        _ => "",
+    };
+    StartError::Bind { protocol: listener.protocol, address: listener.address, error, hint }
 }
 
 /// See [`Server::reload`].
