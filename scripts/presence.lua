@@ -30,6 +30,11 @@ function route(msg)
 
   if msg.method == "REGISTER" then return register(msg) end
 
+  -- The OPTIONS that clients and monitors look whether we are alive with: everybody may know.
+  if msg.method == "OPTIONS" and is_myself() and not msg.ruri.user then
+    return sl_send_reply(200, "OK")
+  end
+
   -- Who says to be one of our users proves it. Strangers may reach our users, but go nowhere else: no open relay.
   if is_myself(msg.from.host) then
     if not authenticate(msg) then return end
@@ -47,11 +52,8 @@ function route(msg)
   if msg.method == "PUBLISH" then return publish(msg) end
   if msg.method == "MESSAGE" then return message() end
 
-  -- A request for the server itself, such as the OPTIONS that clients look whether we are alive with.
-  if not msg.ruri.user then
-    if msg.method == "OPTIONS" then return sl_send_reply(200, "OK") end
-    return sl_send_reply(404, "Not Found")
-  end
+  -- Nothing else is meant for the server itself.
+  if not msg.ruri.user then return sl_send_reply(404, "Not Found") end
 
   -- A call, or anything else for one of our users. record_route keeps us on the way of what follows in the dialog.
   if msg.method == "INVITE" or msg.method == "REFER" then record_route() end
