@@ -12,6 +12,7 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use signalbox_sip::message::Message;
+use signalbox_sip::method::Method;
 
 use super::Worker;
 use super::mailbox::{Mail, Workers};
@@ -57,8 +58,10 @@ pub(crate) struct Handed {
 /// What one worker hands over.
 #[derive(Default)]
 pub(super) struct Handover {
-    /// New requests are handed over until then; transactions that this has made elsewhere may live on.
+    /// New requests are handed over until then.
     until: Cell<Option<Instant>>,
+    /// Transactions that this has made elsewhere may live until then.
+    traces_until: Cell<Option<Instant>>,
     /// Those of the present batch, with the worker that each goes to.
     ready: RefCell<Vec<(u16, Handed)>>,
 }
@@ -123,14 +126,13 @@ impl Worker {
         if workers.count() == 1 {
             return Receiver::Here;
         }
-        let (now, until) = (self.now(), &self.handover().until);
+        let (now, handover) = (self.now(), self.handover());
         if workers.should_hand_over(self.index(), now) {
-            until.set(Some(now + HOLD));
+            handover.until.set(Some(now + HOLD));
         }
-        let Some(until) = until.get() else { return Receiver::Here };
-        let timers = self.timers();
-        // Repetitions come for 64·T1, and a CANCEL as long as an INVITE may be under way.
-        if now >= until + timers.c + timers.lifetime() {
+        let is_before = |time: &Cell<Option<Instant>>| time.get().is_some_and(|time| now < time);
+        let hands_over = is_before(&handover.until);
+        if !hands_over && !is_before(&handover.traces_until) {
             return Receiver::Here;
         }
         let receiver = workers.by_call_id(request.call_id());
@@ -140,16 +142,29 @@ impl Worker {
         if workers.load(receiver).is_none_or(|load| load.waiting.load(Ordering::Relaxed) >= MAX_WAITING) {
             return Receiver::Full;
         }
-        if now < until { Receiver::Elsewhere(receiver) } else { Receiver::Perhaps(receiver) }
+        if hands_over { Receiver::Elsewhere(receiver) } else { Receiver::Perhaps(receiver) }
     }
 
     /// Hands a request over to another worker when this batch ends. One that knows nothing of it sends it back if it is `only_if_known`.
     pub(crate) fn hand_request_over(&self, receiver: u16, request: Message, source: Flow, only_if_known: bool) {
         // What came over a connection begins to wait only now.
         let since = self.waited_since().get().or_else(|| Some(self.now()));
-        let terms = if only_if_known { Terms::IfKnown { from: self.index() } } else { Terms::ForGood };
+        let terms = if only_if_known {
+            Terms::IfKnown { from: self.index() }
+        } else {
+            self.leaves_traces(*request.method() == Method::Invite);
+            Terms::ForGood
+        };
         self.counters().requests_handed_over.increment();
         self.queue_handed(receiver, Handed { request, source, since, terms });
+    }
+
+    /// A request is handed over for good: repetitions come for 64·T1, and a CANCEL as long as an INVITE may be under way.
+    fn leaves_traces(&self, invite: bool) {
+        let timers = self.timers();
+        let until = self.now() + timers.lifetime() + if invite { timers.c } else { Duration::ZERO };
+        let traces_until = &self.handover().traces_until;
+        traces_until.set(traces_until.get().max(Some(until)));
     }
 
     fn queue_handed(&self, receiver: u16, handed: Handed) {
@@ -252,8 +267,8 @@ mod tests {
         }
 
         /// A request of the second worker's comes in at the first, and goes where it goes.
-        fn receive(&self, call: &str, protocol: Protocol) {
-            self.come_in(call, protocol);
+        fn receive(&self, method: &str, call: &str, protocol: Protocol) {
+            self.come_in(method, call, protocol);
             // There, back, and nowhere else.
             for worker in [1, 0, 1] {
                 self.workers[worker].take_mail();
@@ -261,12 +276,12 @@ mod tests {
             }
         }
 
-        fn come_in(&self, call: &str, protocol: Protocol) {
+        fn come_in(&self, method: &str, call: &str, protocol: Protocol) {
             let mailboxes = self.workers[0].workers();
             let call = (0..).map(|n| format!("{call}{n}")).find(|call| mailboxes.by_call_id(call) == 1).unwrap();
             let text = format!(
-                "OPTIONS sip:a@b SIP/2.0\r\nVia: SIP/2.0/UDP 192.0.2.1;branch=z9hG4bK{call}\r\nMax-Forwards: 70\r\n\
-                 From: <sip:a@b>;tag=1\r\nTo: <sip:a@b>\r\nCall-ID: {call}\r\nCSeq: 1 OPTIONS\r\n\r\n"
+                "{method} sip:a@b SIP/2.0\r\nVia: SIP/2.0/UDP 192.0.2.1;branch=z9hG4bK{call}\r\nMax-Forwards: 70\r\n\
+                 From: <sip:a@b>;tag=1\r\nTo: <sip:a@b>\r\nCall-ID: {call}\r\nCSeq: 1 {method}\r\n\r\n"
             );
             let (local, remote) = (([192, 0, 2, 9], 5060).into(), ([192, 0, 2, 1], 5060).into());
             let flow = Flow { protocol, local, remote, connection: None };
@@ -285,29 +300,33 @@ mod tests {
     #[test]
     fn what_comes_again_meets_its_transaction_also_when_no_more_is_handed_over() {
         let pair = Pair::new();
-        pair.receive("a", Protocol::Udp);
+        pair.receive("OPTIONS", "a", Protocol::Udp);
         assert_eq!(pair.transactions(), ([0, 1], 0));
         pair.rest(Duration::ZERO);
-        pair.receive("b", Protocol::Udp);
+        pair.receive("OPTIONS", "b", Protocol::Udp);
         assert_eq!(pair.transactions(), ([0, 2], 0), "it goes on for a while");
         pair.rest(HOLD);
-        pair.receive("a", Protocol::Udp);
+        pair.receive("OPTIONS", "a", Protocol::Udp);
         assert_eq!(pair.transactions(), ([0, 2], 1));
-        pair.receive("c", Protocol::Udp);
-        pair.receive("c", Protocol::Udp);
+        pair.receive("OPTIONS", "c", Protocol::Udp);
+        pair.receive("OPTIONS", "c", Protocol::Udp);
         assert_eq!(pair.transactions(), ([1, 2], 2), "what is new is served where it came in");
     }
 
     #[test]
     fn requests_stay_where_they_came_in_when_nothing_handed_over_can_be_left() {
-        let pair = Pair::new();
-        pair.receive("a", Protocol::Udp);
-        let timers = pair.workers[0].timers();
-        pair.rest(HOLD + timers.c + timers.lifetime());
-        let before = pair.workers[0].counters().requests_handed_over.value();
-        pair.receive("b", Protocol::Udp);
-        assert_eq!(pair.transactions(), ([1, 1], 0));
-        assert_eq!(pair.workers[0].counters().requests_handed_over.value(), before);
+        for (method, still_looked_for) in [("OPTIONS", 0), ("INVITE", 1)] {
+            let pair = Pair::new();
+            pair.receive(method, "a", Protocol::Udp);
+            let (timers, handed_over) = (pair.workers[0].timers(), &pair.workers[0].counters().requests_handed_over);
+            pair.rest(timers.lifetime());
+            pair.receive("OPTIONS", "b", Protocol::Udp);
+            assert_eq!(handed_over.value(), 1 + still_looked_for, "{method}");
+            pair.rest(timers.c);
+            pair.receive("OPTIONS", "c", Protocol::Udp);
+            assert_eq!(handed_over.value(), 1 + still_looked_for, "{method}");
+            assert_eq!(pair.workers[0].transactions().0, 2, "both are here");
+        }
     }
 
     #[test]
@@ -315,10 +334,10 @@ mod tests {
         let pair = Pair::new();
         let load = pair.workers[0].workers().load(1).unwrap();
         load.waiting.store(MAX_WAITING, Ordering::Relaxed);
-        pair.receive("a", Protocol::Udp);
+        pair.receive("OPTIONS", "a", Protocol::Udp);
         assert_eq!(pair.transactions(), ([0, 0], 0));
         assert_eq!(pair.workers[0].counters().overload_dropped.value(), 1);
-        pair.receive("b", Protocol::Tcp);
+        pair.receive("OPTIONS", "b", Protocol::Tcp);
         let answered = pair.workers[0].counters().responses_sent.value();
         assert_eq!(answered, 1, "over a connection nothing comes again");
     }
@@ -326,7 +345,7 @@ mod tests {
     #[test]
     fn a_request_that_came_over_a_connection_is_refused_after_waiting_elsewhere_for_too_long() {
         let pair = Pair::new();
-        pair.come_in("a", Protocol::Tcp);
+        pair.come_in("OPTIONS", "a", Protocol::Tcp);
         pair.clock.advance(pair.workers[1].options().overload_delay * 2);
         pair.workers[1].take_mail();
         assert_eq!(pair.workers[1].counters().overload_refused.value(), 1);
