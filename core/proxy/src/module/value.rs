@@ -74,10 +74,8 @@ impl From<&str> for Value {
 pub struct Arguments(SmallVec<[Value; 4]>);
 
 impl Arguments {
-    /// Keeps the first `count`: what the script did not pass has no place.
-    pub(crate) fn given(mut self, count: usize) -> Self {
-        self.0.truncate(count);
-        self
+    pub(crate) fn push(&mut self, value: Value) {
+        self.0.push(value);
     }
 
     /// Whether the script passed an argument at `index`, be it `nil`.

@@ -131,8 +131,15 @@ impl Callee {
             let (name, most) = (self.signature.name, rows.len());
             return Err(Error::runtime(format!("{name} takes at most {most} argument(s), {} were given", given.len())));
         }
-        let checked = rows.iter().enumerate().map(|(index, row)| self.check_one(index, row, given.get(index)));
-        Ok(checked.collect::<Result<Arguments>>()?.given(given.len()))
+        let mut checked = Arguments::default();
+        for (index, row) in rows.iter().enumerate() {
+            let value = self.check_one(index, row, given.get(index))?;
+            // What the script did not pass has no place.
+            if index < given.len() {
+                checked.push(value);
+            }
+        }
+        Ok(checked)
     }
 
     fn check_one(&self, index: usize, row: &Argument, given: Option<&mlua::Value>) -> Result<Value> {

@@ -1,6 +1,7 @@
 //! Datagrams that wait for the end of a batch.
 //!
-//! Those to one peer leave in the order in which they were queued. Neighbours of one length to one peer, such as
+//! Those to one peer leave in the order in which they were queued, except that final responses which follow one another are put in
+//! order of length: each ends a transaction of its own. Neighbours of one length to one peer, such as those responses, or
 //! NOTIFYs through an edge proxy, leave as one large packet that the kernel cuts up (UDP_SEGMENT), at a quarter of the cost.
 
 use std::io::{self, IoSlice};
@@ -44,6 +45,7 @@ struct Datagram {
     range: (usize, usize),
     /// To be told when it cannot be sent.
     client: Option<ClientId>,
+    is_final_response: bool,
 }
 
 impl Datagram {
@@ -78,7 +80,8 @@ impl Outgoing {
     pub(super) fn push(&mut self, socket: usize, remote: SocketAddr, octets: &[u8], client: Option<ClientId>) {
         let start = self.octets.len();
         self.octets.extend_from_slice(octets);
-        self.datagrams.push(Datagram { socket, remote, range: (start, self.octets.len()), client });
+        let range = (start, self.octets.len());
+        self.datagrams.push(Datagram { socket, remote, range, client, is_final_response: is_final_response(octets) });
     }
 
     pub(super) fn take_failed(&mut self) -> Vec<ClientId> {
@@ -90,6 +93,7 @@ impl Outgoing {
         let mut datagrams = mem::take(&mut self.datagrams);
         // The sort is stable: what goes to one peer keeps its order.
         datagrams.sort_by_key(|datagram| (datagram.socket, datagram.remote));
+        sort_final_responses(&mut datagrams);
         for of_socket in datagrams.chunk_by(|a, b| a.socket == b.socket) {
             let socket = of_socket.first().and_then(|datagram| sockets.get(datagram.socket));
             if let Some((_, socket)) = socket {
@@ -160,6 +164,20 @@ impl Outgoing {
     }
 }
 
+fn is_final_response(octets: &[u8]) -> bool {
+    octets.strip_prefix(b"SIP/2.0 ").and_then(<[u8]>::first).is_some_and(|class| matches!(class, b'2'..=b'6'))
+}
+
+/// Puts final responses to one peer that follow one another in order of length.
+fn sort_final_responses(datagrams: &mut [Datagram]) {
+    let may_swap = |a: &Datagram, b: &Datagram| {
+        (a.socket, a.remote) == (b.socket, b.remote) && a.is_final_response && b.is_final_response
+    };
+    for responses in datagrams.chunk_by_mut(may_swap).filter(|responses| responses.len() > 2) {
+        responses.sort_by_key(Datagram::len);
+    }
+}
+
 /// How many of `datagrams`, from the first on, can leave as one packet.
 fn segments(datagrams: &[Datagram]) -> usize {
     let Some(first) = datagrams.first().filter(|first| (1..=MAX_SEGMENT).contains(&first.len())) else { return 0 };
@@ -197,6 +215,28 @@ mod tests {
         assert_eq!(first_packet(&[(1, 1401), (1, 1401)]), 0, "too long to be cut out of a packet");
         assert_eq!(first_packet(&[(1, 1000); 200]), 64);
         assert_eq!(first_packet(&[(1, 1300); 200]), 50, "a packet is no longer than UDP can tell");
+    }
+
+    #[test]
+    fn only_final_responses_change_places_and_only_with_each_other() {
+        let mut outgoing = Outgoing::default();
+        let texts = [
+            "SIP/2.0 200 longest",
+            "SIP/2.0 503 long",
+            "SIP/2.0 404 x",
+            "NOTIFY",
+            "SIP/2.0 486 long",
+            "SIP/2.0 180 x",
+            "SIP/2.0 200 x",
+        ];
+        for text in texts {
+            outgoing.push(0, SocketAddr::from(([127, 0, 0, 1], 1)), text.as_bytes(), None);
+        }
+        sort_final_responses(&mut outgoing.datagrams);
+        let order: Vec<_> =
+            outgoing.datagrams.iter().map(|datagram| &outgoing.octets[datagram.range.0..datagram.range.1]).collect();
+        let expected = [2, 1, 0, 3, 4, 5, 6].map(|index: usize| texts[index].as_bytes());
+        assert_eq!(order, expected);
     }
 
     #[test]
