@@ -280,6 +280,16 @@ mod tests {
         }
     }
 
+    /// Waits for what another thread does.
+    async fn until(done: impl Fn() -> bool) {
+        let waiting = async {
+            while !done() {
+                tokio::task::yield_now().await;
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(30), waiting).await.unwrap();
+    }
+
     fn event(change: BindingChange, contact: &str) -> (BindingChange, String) {
         (change, contact.to_owned())
     }
@@ -327,15 +337,11 @@ mod tests {
         let fault = Arc::new(Fault::none());
         let life = live(folder.path(), NOON, Some(fault.clone())).await;
         life.register_and_leave(1, "sip:a@h").await;
-        while life.seen.lock().unwrap().is_empty() {
-            tokio::task::yield_now().await;
-        }
+        until(|| !life.seen.lock().unwrap().is_empty()).await;
         assert_eq!(life.seen(), [event(BindingChange::Added, "sip:a@h")]);
         fault.set_outage(true);
         life.register_and_leave(2, "sip:b@h").await;
-        while life.contacts() != ["sip:a@h"] {
-            tokio::task::yield_now().await;
-        }
+        until(|| life.contacts() == ["sip:a@h"]).await;
         life.end().await;
     }
 
