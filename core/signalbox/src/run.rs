@@ -202,6 +202,9 @@ async fn tell_what_was_left_out(logging: Logging) {
     }
 }
 
+/// Some send a signal to a process and at once to its group, too, and mean one.
+const ECHO: Duration = Duration::from_millis(250);
+
 /// The signals that a server listens to.
 struct Signals {
     interrupt: Signal,
@@ -234,10 +237,17 @@ impl Signals {
         tracing::info!("draining; another signal stops at once");
     }
 
+    /// Waits for a second signal to stop.
     async fn terminated(&mut self) {
-        tokio::select! {
-            _ = self.interrupt.recv() => {}
-            _ = self.terminate.recv() => {}
+        let first = tokio::time::Instant::now();
+        loop {
+            tokio::select! {
+                _ = self.interrupt.recv() => {}
+                _ = self.terminate.recv() => {}
+            }
+            if first.elapsed() >= ECHO {
+                return;
+            }
         }
     }
 }
