@@ -24,6 +24,8 @@ const SATURATED: Duration = Duration::from_millis(20);
 const HOLD: Duration = Duration::from_secs(5);
 /// Requests handed over to one worker that may wait there, some tenths of a second of work.
 const MAX_WAITING: usize = 16_384;
+/// Octets that they may have.
+const MAX_OCTETS: usize = 64 * 1024 * 1024;
 
 /// Who is to handle a request of which nothing is known where it came in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -73,6 +75,7 @@ pub(super) struct Load {
     awake_since: AtomicU64,
     /// Requests handed over to it that it has not handled yet.
     waiting: AtomicUsize,
+    octets: AtomicUsize,
 }
 
 thread_local! {
@@ -112,6 +115,20 @@ impl Load {
         self.awake_since.store(since, Ordering::Relaxed);
     }
 
+    fn add(&self, request: &Message) {
+        self.waiting.fetch_add(1, Ordering::Relaxed);
+        self.octets.fetch_add(request.octets(), Ordering::Relaxed);
+    }
+
+    fn remove(&self, request: &Message) {
+        self.waiting.fetch_sub(1, Ordering::Relaxed);
+        self.octets.fetch_sub(request.octets(), Ordering::Relaxed);
+    }
+
+    fn has_room(&self) -> bool {
+        self.waiting.load(Ordering::Relaxed) < MAX_WAITING && self.octets.load(Ordering::Relaxed) < MAX_OCTETS
+    }
+
     /// Both times after the common beginning.
     pub(super) fn is_saturated(&self, now: Duration) -> bool {
         let since = self.awake_since.load(Ordering::Relaxed);
@@ -139,7 +156,7 @@ impl Worker {
         if receiver == self.index() {
             return Receiver::Here;
         }
-        if workers.load(receiver).is_none_or(|load| load.waiting.load(Ordering::Relaxed) >= MAX_WAITING) {
+        if !workers.load(receiver).is_some_and(Load::has_room) {
             return Receiver::Full;
         }
         if hands_over { Receiver::Elsewhere(receiver) } else { Receiver::Perhaps(receiver) }
@@ -169,7 +186,7 @@ impl Worker {
 
     fn queue_handed(&self, receiver: u16, handed: Handed) {
         if let Some(load) = self.workers().load(receiver) {
-            load.waiting.fetch_add(1, Ordering::Relaxed);
+            load.add(&handed.request);
         }
         self.handover().ready.borrow_mut().push((receiver, handed));
     }
@@ -193,7 +210,7 @@ impl Worker {
     pub(super) fn receive_handed_over(&self, requests: Vec<Handed>) {
         for handed in requests {
             if let Some(load) = self.workers().load(self.index()) {
-                load.waiting.fetch_sub(1, Ordering::Relaxed);
+                load.remove(&handed.request);
             }
             self.set_waited_since(handed.since);
             self.guarded(|worker| worker.receive_handed(handed));
@@ -327,6 +344,22 @@ mod tests {
             assert_eq!(handed_over.value(), 1 + still_looked_for, "{method}");
             assert_eq!(pair.workers[0].transactions().0, 2, "both are here");
         }
+    }
+
+    #[test]
+    fn there_is_room_for_so_many_requests_and_so_many_octets() {
+        let mut request = Message::request(&Method::Message, "sip:a@b");
+        let load = Load::default();
+        (0..MAX_WAITING).for_each(|_| load.add(&request));
+        assert!(!load.has_room());
+        load.remove(&request);
+        assert!(load.has_room());
+        let load = Load::default();
+        request.set_body(None, vec![b'x'; MAX_OCTETS].into());
+        load.add(&request);
+        assert!(!load.has_room());
+        load.remove(&request);
+        assert!(load.has_room());
     }
 
     #[test]

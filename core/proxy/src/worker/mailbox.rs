@@ -16,7 +16,7 @@ use crate::transactions::{ClientId, OutgoingRequest};
 use crate::transport::Flow;
 
 /// Pieces of mail that may wait for one worker before messages from the network that are not for its own sockets are dropped.
-const MAX_WAITING: usize = 65_536;
+const MAX_WAITING: usize = 16_384;
 
 /// One piece of mail.
 pub(crate) enum Mail {

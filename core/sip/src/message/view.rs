@@ -210,6 +210,11 @@ impl Message {
     pub fn body(&self) -> &Bytes {
         &self.body
     }
+
+    /// How many octets it holds in memory: head, edits and body.
+    pub fn octets(&self) -> usize {
+        self.text.len() + self.body.len()
+    }
 }
 
 impl Message {
