@@ -26,8 +26,11 @@ use crate::token::Token;
 
 /// CSeq numbers that are reserved at a time.
 pub const CSEQ_BLOCK: u32 = 256;
-/// With so many left the next block is asked for, so that nobody has to wait for it.
+/// With so many left the next block is asked for at the latest, so that nobody has to wait for it.
 const CSEQ_LOW: u32 = 64;
+/// How much earlier some ask for theirs: watchers that are told together would else all ask at once, and a whole fan-out
+/// wait behind their rows.
+const CSEQ_SPREAD: u64 = 64;
 
 /// A subscription. `W` is how to get to its watcher, which the logic doesn't look into.
 #[derive(Debug)]
@@ -294,7 +297,7 @@ impl<W> Subscription<W> {
 
     /// The mark that goes with the next commit of the subscription.
     pub fn next_mark(&self) -> u32 {
-        if self.sequence.remaining() > CSEQ_LOW { self.sequence.mark() } else { self.sequence.next_mark(CSEQ_BLOCK) }
+        if self.has_numbers() { self.sequence.mark() } else { self.sequence.next_mark(CSEQ_BLOCK) }
     }
 
     /// What is to be done now. To be called until it says nothing. `body` gives the presentity's document in a form, for
@@ -364,9 +367,16 @@ impl<W> Subscription<W> {
         Step::Send(Notify { id: self.id, cseq, notification, body, tag, rates, way: self.way.clone() })
     }
 
+    /// Whether it need not ask for the next block of CSeq numbers yet.
+    fn has_numbers(&self) -> bool {
+        // The lowest bits of the token say its shard, which watchers of one presentity have in common.
+        let earlier = (self.id.0 >> 16) % CSEQ_SPREAD;
+        u64::from(self.sequence.remaining()) > u64::from(CSEQ_LOW) + earlier
+    }
+
     fn reserve_ahead(&mut self) -> Step<W> {
         let mark = self.sequence.next_mark(CSEQ_BLOCK);
-        if self.reserving || self.sequence.remaining() > CSEQ_LOW || mark == self.sequence.mark() {
+        if self.reserving || self.has_numbers() || mark == self.sequence.mark() {
             return Step::Nothing;
         }
         self.reserving = true;
@@ -446,6 +456,24 @@ mod tests {
         let notify = sent(&mut subscription, now).unwrap();
         assert_eq!((notify.cseq, notify.notification.to_string()), (1, "active;expires=100".to_owned()));
         assert_eq!(notify.body, Some(body()));
+    }
+
+    #[test]
+    fn watchers_that_are_told_together_do_not_all_reserve_together() {
+        let low = |id: u64| {
+            let start = Start { id: Token(id << 16), ..start(Status::Active) };
+            let mut sequence = Sequence::stored(0);
+            sequence.reserve(CSEQ_BLOCK);
+            let mut subscription = Subscription::new(start, sequence, Instant::now());
+            (1..=CSEQ_BLOCK).find(|_| {
+                let low = !subscription.has_numbers();
+                subscription.sequence.take();
+                low
+            })
+        };
+        let moments: std::collections::BTreeSet<_> = (0..CSEQ_SPREAD).map(low).collect();
+        assert_eq!(moments.len() as u64, CSEQ_SPREAD);
+        assert!(!moments.contains(&None));
     }
 
     #[test]
