@@ -25,7 +25,7 @@ pub(crate) struct Place {
 impl Place {
     pub(crate) fn on_loopback() -> Self {
         let [_, high, middle, low] = test_number().to_be_bytes();
-        let address = Ipv4Addr::new(127, 64 | (high & 63), middle, low.clamp(1, 254));
+        let address = Ipv4Addr::new(127, 64 | (high & 63), middle, low);
         Self::at(address, SERVER_PORT)
     }
 
@@ -63,10 +63,11 @@ impl Place {
     }
 }
 
-/// Tests run as processes of one run (nextest) or as threads of one process; both get different numbers.
+/// Tests run as processes of one run (nextest) or as threads of one process; both get different numbers, of which the last octet is
+/// neither 0 nor 255.
 fn test_number() -> u32 {
     static COUNTER: AtomicU32 = AtomicU32::new(0);
-    process::id().wrapping_mul(64).wrapping_add(COUNTER.fetch_add(1, Ordering::Relaxed) % 64)
+    process::id().wrapping_mul(64).wrapping_add(1 + COUNTER.fetch_add(1, Ordering::Relaxed) % 62)
 }
 
 fn write_file(path: &Path, text: &str) -> io::Result<()> {
