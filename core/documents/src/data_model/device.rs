@@ -41,6 +41,8 @@ impl Device {
                 self.notes.push(Note::read(element));
             }
             (NAMESPACE, "timestamp") if self.timestamp.is_none() => self.timestamp = Timestamp::parse(element.text()),
+            // As in a person.
+            (NAMESPACE, "timestamp") | (NAMESPACE | pidf::NAMESPACE, "note") => {}
             (caps::NAMESPACE, "devcaps") if self.capabilities.is_none() => {
                 self.capabilities = DeviceCapabilities::read(element);
             }

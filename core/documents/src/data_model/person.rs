@@ -39,6 +39,8 @@ impl Person {
                 self.notes.push(Note::read(element));
             }
             (NAMESPACE, "timestamp") if self.timestamp.is_none() => self.timestamp = Timestamp::parse(element.text()),
+            // One timestamp, and no more notes: as extensions they would stand before those that count.
+            (NAMESPACE, "timestamp") | (NAMESPACE | pidf::NAMESPACE, "note") => {}
             _ if self.rpid.take(element) || self.cipid.take(element) => {}
             _ if self.extensions.len() < pidf::MAX_EXTENSIONS => self.extensions.push(element.to_fragment()),
             _ => {}

@@ -174,6 +174,24 @@ mod tests {
     }
 
     #[test]
+    fn of_two_timestamps_the_first_counts_also_when_written_again() {
+        for kind in ["person", "device"] {
+            let twice = format!(
+                r#"<presence xmlns="urn:ietf:params:xml:ns:pidf" xmlns:dm="urn:ietf:params:xml:ns:pidf:data-model" entity="pres:a@b">
+                  <dm:{kind} id="x"><dm:timestamp>2005-05-30T16:09:44Z</dm:timestamp><dm:timestamp>2005-05-30T17:09:44Z</dm:timestamp></dm:{kind}>
+                </presence>"#
+            );
+            let first = read(&twice);
+            let timestamp = first.persons.first().map(|person| &person.timestamp);
+            let timestamp = timestamp.or_else(|| first.devices.first().map(|device| &device.timestamp)).unwrap();
+            assert!(format!("{timestamp:?}").contains("16:09:44"), "{timestamp:?}");
+            let mut printed = String::new();
+            first.to_pidf().unwrap().write(&mut printed);
+            assert_eq!(read(&printed), first);
+        }
+    }
+
+    #[test]
     fn what_has_no_id_is_written_without_one() {
         let (persons, devices) = (vec![Person::default()], vec![Device::default()]);
         let text = printed(&Presence { entity: "pres:a@b".to_owned(), persons, devices, ..Presence::default() });
