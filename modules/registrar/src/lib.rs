@@ -66,71 +66,71 @@ impl Module for Registrar {
 
 fn with_parameters(declaration: Declaration<Registrar>) -> Declaration<Registrar> {
     declaration
-            .parameter(
-                Parameter::duration("default_expires", Duration::from_secs(3600))
-                    .range(1..=YEAR)
-                    .doc("How long a binding lasts when the request names no time."),
-            )
-            .parameter(Parameter::duration("min_expires", Duration::from_secs(60)).range(0..=YEAR).doc(
-                "A shorter time is refused with 423 and Min-Expires. What is an hour or more is never refused (RFC 3261 §10.3).",
-            ))
-            .parameter(
-                Parameter::duration("max_expires", Duration::from_secs(7200))
-                    .range(1..=YEAR)
-                    .doc("A longer time is cut to this."),
-            )
-            .parameter(Parameter::integer("max_contacts", 10).range(0..=1000).doc(
-                "Contacts of one address of record; over it a REGISTER is refused with 503, as SER does. 0 for no limit.",
-            ))
-            .parameter(Parameter::integer("max_aors", 5_000_000).range(0..=1_000_000_000).doc(
-                "Addresses of record in one location service; over it a REGISTER for another one is refused with 503. 0 for no limit.",
-            ))
-            .parameter(Parameter::string("db_url", "").doc(
-                "The database that bindings are kept in: `sqlite:path`, `postgres://…` or `mysql://…`. Without it they are in memory only.",
-            ))
-            .parameter(Parameter::boolean("use_db", true).doc(
-                "Whether `db_url` is used. Then a REGISTER is answered 200 only when the database has its bindings, and they survive a restart.",
-            ))
+        .parameter(
+            Parameter::duration("default_expires", Duration::from_secs(3600))
+                .range(1..=YEAR)
+                .doc("How long a binding lasts when the request names no time."),
+        )
+        .parameter(Parameter::duration("min_expires", Duration::from_secs(60)).range(0..=YEAR).doc(
+            "A shorter time is refused with 423 and Min-Expires. What is an hour or more is never refused (RFC 3261 §10.3).",
+        ))
+        .parameter(
+            Parameter::duration("max_expires", Duration::from_secs(7200))
+                .range(1..=YEAR)
+                .doc("A longer time is cut to this."),
+        )
+        .parameter(Parameter::integer("max_contacts", 10).range(0..=1000).doc(
+            "Contacts of one address of record; over it a REGISTER is refused with 503, as SER does. 0 for no limit.",
+        ))
+        .parameter(Parameter::integer("max_aors", 5_000_000).range(0..=1_000_000_000).doc(
+            "Addresses of record in one location service; over it a REGISTER for another one is refused with 503. 0 for no limit.",
+        ))
+        .parameter(Parameter::string("db_url", "").doc(
+            "The database that bindings are kept in: `sqlite:path`, `postgres://…` or `mysql://…`. Without it they are in memory only.",
+        ))
+        .parameter(Parameter::boolean("use_db", true).doc(
+            "Whether `db_url` is used. Then a REGISTER is answered 200 only when the database has its bindings, and they survive a restart.",
+        ))
 }
 
 fn with_functions(declaration: Declaration<Registrar>) -> Declaration<Registrar> {
     declaration
-            .function(
-                Function::new("save")
-                    .doc("Carries out a REGISTER and answers it: 200 with all bindings, or why not. What it returns says which of the two.")
-                    .argument("table", Kind::String, TABLE)
-                    .result("boolean: whether the bindings were changed as asked")
-                    .routes(Routes::REQUEST)
-                    .waiting(save::save),
-            )
-            .function(
-                Function::new("lookup")
-                    .doc("Has the request go to the contacts of an address of record: higher q first, equal q in parallel. A contact behind a NAT or on a connection is reached the way it registered, and the Path of its registration is followed.")
-                    .argument("table", Kind::String, TABLE)
-                    .optional("uri", Kind::String, URI)
-                    .result("boolean: whether there is any contact")
-                    .routes(Routes::REQUEST | Routes::FAILURE)
-                    .plain(lookup::lookup),
-            )
-            .function(
-                Function::new("registered")
-                    .doc("Whether an address of record has a contact now.")
-                    .argument("table", Kind::String, TABLE)
-                    .optional("uri", Kind::String, URI)
-                    .result("boolean: whether it has")
-                    .routes(Routes::ANY)
-                    .plain(lookup::registered),
-            )
-            .function(
-                Function::new("unregister")
-                    .doc("Removes the contacts of an address of record, or one of them.")
-                    .argument("table", Kind::String, TABLE)
-                    .optional("uri", Kind::String, URI)
-                    .optional("contact", Kind::String, "The URI of the contact to remove; all when left out.")
-                    .result("boolean: whether there was one")
-                    .routes(Routes::ANY)
-                    .waiting(lookup::unregister),
-            )
+        .function(
+            Function::new("save")
+                .doc("Carries out a REGISTER and answers it: 200 with all bindings, or why not. What it returns says which of the two.")
+                .argument("table", Kind::String, TABLE)
+                .result("boolean: whether the bindings were changed as asked")
+                .routes(Routes::REQUEST)
+                .waiting(save::save),
+        )
+        .function(
+            Function::new("lookup")
+                .doc("Has the request go to the contacts of an address of record: higher q first, equal q in parallel. A contact behind a NAT or on a connection is reached the way it registered, and the Path of its registration is followed.")
+                .argument("table", Kind::String, TABLE)
+                .optional("uri", Kind::String, URI)
+                .result("boolean: whether there is any contact")
+                .routes(Routes::REQUEST | Routes::FAILURE)
+                .plain(lookup::lookup),
+        )
+        .function(
+            Function::new("registered")
+                .doc("Whether an address of record has a contact now.")
+                .argument("table", Kind::String, TABLE)
+                .optional("uri", Kind::String, URI)
+                .result("boolean: whether it has")
+                .routes(Routes::ANY)
+                .plain(lookup::registered),
+        )
+        .function(
+            Function::new("unregister")
+                .doc("Removes the contacts of an address of record, or one of them.")
+                .argument("table", Kind::String, TABLE)
+                .optional("uri", Kind::String, URI)
+                .optional("contact", Kind::String, "The URI of the contact to remove; all when left out.")
+                .result("boolean: whether there was one")
+                .routes(Routes::ANY)
+                .waiting(lookup::unregister),
+        )
 }
 
 fn with_commands(declaration: Declaration<Registrar>) -> Declaration<Registrar> {
