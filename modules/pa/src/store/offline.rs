@@ -1,7 +1,7 @@
 //! Watchers that are remembered for a user who was not there (`store_winfo`): one row for each watcher and package.
 
 use std::hash::Hasher;
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, Instant};
 
 use signalbox::clock::Clock;
 use signalbox::storage::{Database, Row, StorageError, Write};
@@ -9,7 +9,7 @@ use signalbox_sip::uri::Aor;
 use siphasher::sip::SipHasher13;
 
 use super::tables::{MIGRATIONS, OFFLINE_WINFO};
-use super::write::key;
+use super::write::{key, unix};
 use crate::packages::Remembered;
 use crate::presentity::Domain;
 use crate::token::Token;
@@ -109,10 +109,8 @@ impl OfflineWatchers {
         Ok(over.len())
     }
 
-    /// Milliseconds since 1970.
     fn unix(&self, at: Instant) -> i64 {
-        let since = self.clock.unix(at).duration_since(SystemTime::UNIX_EPOCH);
-        i64::try_from(since.unwrap_or_default().as_millis()).unwrap_or(i64::MAX)
+        unix(&self.clock, at)
     }
 }
 

@@ -94,13 +94,11 @@ impl Store {
         self.database.journal().delete(&PUBLICATION, vec![key(id)])
     }
 
-    /// Milliseconds since 1970.
     fn unix(&self, at: Instant) -> i64 {
-        let since = self.clock.unix(at).duration_since(SystemTime::UNIX_EPOCH);
-        i64::try_from(since.unwrap_or_default().as_millis()).unwrap_or(i64::MAX)
+        unix(&self.clock, at)
     }
 
-    /// The moment that [`Self::unix`] wrote; now where that lies before anything that this process can name.
+    /// The moment that [`unix`] wrote; now where that lies before anything that this process can name.
     pub(super) fn instant(&self, unix: i64) -> Instant {
         let now = self.clock.now();
         let at = SystemTime::UNIX_EPOCH + Duration::from_millis(u64::try_from(unix).unwrap_or(0));
@@ -123,6 +121,12 @@ pub(super) const STOPPED: Value = Value::Integer(1);
 pub(super) fn left_out(uid: &str) -> bool {
     tracing::warn!(uid, "a row in the database makes no sense and was left out");
     false
+}
+
+/// Milliseconds since 1970.
+pub(super) fn unix(clock: &Clock, at: Instant) -> i64 {
+    let since = clock.unix(at).duration_since(SystemTime::UNIX_EPOCH);
+    i64::try_from(since.unwrap_or_default().as_millis()).unwrap_or(i64::MAX)
 }
 
 /// Databases count from the middle.
