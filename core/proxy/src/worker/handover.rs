@@ -101,10 +101,10 @@ pub(super) fn falls_asleep() {
 }
 
 /// The worker of this thread has something to do.
-pub(super) fn wakes_up() {
+pub(super) fn wakes_up(now: Instant) {
     HERE.with(|here| {
         if let Some((workers, index)) = here.get() {
-            workers.set_awake_since(*index, Some(Instant::now()));
+            workers.set_awake_since(*index, Some(now));
         }
     });
 }

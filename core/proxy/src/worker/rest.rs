@@ -14,7 +14,6 @@ use super::handover;
 const OFTEN: Duration = Duration::from_micros(400);
 /// Work that is worth a wake-up.
 const ENOUGH: Duration = Duration::from_micros(200);
-
 /// How often in a row it must have been woken like that: between two bursts of work a worker does not rest.
 const PATIENCE: u8 = 8;
 
@@ -55,8 +54,9 @@ pub(super) fn before_waiting(length: Duration) {
 
 /// The worker of this thread was woken.
 pub(super) fn after_waiting() {
-    handover::wakes_up();
-    RHYTHM.set(Rhythm { woken: Some(Instant::now()), ..RHYTHM.get() });
+    let now = Instant::now();
+    handover::wakes_up(now);
+    RHYTHM.set(Rhythm { woken: Some(now), ..RHYTHM.get() });
 }
 
 #[cfg(test)]
