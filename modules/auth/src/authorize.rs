@@ -60,14 +60,11 @@ async fn judge(auth: &Auth, context: &Context, realm: &str, header: HeaderName) 
         let request = context.request();
         authenticator.judge(Claim { request: &request, header, realm, now: now(context) })
     };
-    let account = match &step {
-        Step::Done(_) => Ok(None),
-        Step::NeedsAccount(user) => authenticator.accounts.lookup(user, realm).await,
-        Step::NeedsAccountOfHash(hash) => authenticator.accounts.lookup_by_hash(hash, realm).await,
+    let account = match step {
+        Step::Done(result) => return result,
+        Step::NeedsAccount(user) => authenticator.accounts.lookup(&user, realm).await,
+        Step::NeedsAccountOfHash(hash) => authenticator.accounts.lookup_by_hash(&hash, realm).await,
     };
-    if let Step::Done(result) = step {
-        return result;
-    }
     let account = account.map_err(|error| {
         tracing::debug!(%error, "an account could not be read");
         Failure::Unavailable
