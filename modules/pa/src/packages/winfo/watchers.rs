@@ -31,6 +31,8 @@ pub struct Watchers {
     rows: BTreeMap<u64, Row>,
     /// That number.
     changed: HashMap<Token, u64>,
+    /// The numbers of those who wait, so that nobody has to look for them among all.
+    waiting: BTreeSet<u64>,
     /// When those who wait are given up, and those who are terminated are forgotten.
     deadlines: BTreeSet<(Instant, Token)>,
     last: u64,
@@ -45,6 +47,7 @@ impl Watchers {
             giveup,
             rows: BTreeMap::new(),
             changed: HashMap::new(),
+            waiting: BTreeSet::new(),
             deadlines: BTreeSet::new(),
             last: 0,
             forgotten: 0,
@@ -57,6 +60,7 @@ impl Watchers {
 
     fn take(&mut self, id: Token) -> Option<Row> {
         let number = self.changed.remove(&id)?;
+        self.waiting.remove(&number);
         self.rows.remove(&number)
     }
 
@@ -65,12 +69,19 @@ impl Watchers {
         self.take(row.id);
         self.last += 1;
         match row.status {
-            Status::Waiting => drop(self.deadlines.insert((now + self.giveup, row.id))),
+            Status::Waiting => {
+                self.waiting.insert(self.last);
+                self.deadlines.insert((now + self.giveup, row.id));
+            }
             Status::Terminated => drop(self.deadlines.insert((now + TOLD_FOR, row.id))),
             Status::Pending | Status::Active => {}
         }
         self.changed.insert(row.id, self.last);
         self.rows.insert(self.last, row);
+    }
+
+    fn who_waits(&self) -> impl Iterator<Item = &Row> {
+        self.waiting.iter().filter_map(|number| self.rows.get(number))
     }
 
     fn end(&mut self, id: Token, event: Event, now: Instant) {
@@ -82,17 +93,16 @@ impl Watchers {
     /// RFC 3857 §4.7.1: a new subscription makes the waiting state of an earlier one of the same watcher redundant.
     fn supersede(&mut self, newer: &Row, now: Instant) -> Option<Token> {
         let uri = Aor::parse(&newer.uri);
-        let is_earlier =
-            |row: &&Row| row.status == Status::Waiting && row.id != newer.id && Aor::parse(&row.uri) == uri;
-        let (earlier, remembered) = self.rows.values().find(is_earlier).map(|row| (row.id, row.remembered))?;
+        let is_earlier = |row: &&Row| row.id != newer.id && Aor::parse(&row.uri) == uri;
+        let (earlier, remembered) = self.who_waits().find(is_earlier).map(|row| (row.id, row.remembered))?;
         self.end(earlier, Event::GiveUp, now);
         remembered
     }
 
     fn limit_waiting(&mut self, now: Instant) {
-        let waiting = || self.rows.values().filter(|row| row.status == Status::Waiting);
-        if waiting().count() > MAX_WAITING
-            && let Some(oldest) = waiting().next().map(|row| row.id)
+        let oldest = self.who_waits().next().map(|row| row.id);
+        if self.waiting.len() > MAX_WAITING
+            && let Some(oldest) = oldest
         {
             self.end(oldest, Event::GiveUp, now);
         }
@@ -137,8 +147,8 @@ impl Observer for Watchers {
     }
 
     fn decide(&mut self, is_chosen: &dyn Fn(Token, &str) -> bool, cause: Cause, now: Instant) -> Vec<Token> {
-        let waiting = self.rows.values().filter(|row| row.status == Status::Waiting);
-        let chosen: Vec<_> = waiting.filter(|row| is_chosen(row.id, &row.uri)).map(|row| row.id).collect();
+        let chosen = self.who_waits().filter(|row| is_chosen(row.id, &row.uri));
+        let chosen: Vec<_> = chosen.map(|row| row.id).collect();
         chosen.iter().for_each(|id| self.end(*id, row::event_of(cause), now));
         chosen
     }
@@ -189,7 +199,7 @@ impl Observer for Watchers {
     }
 
     fn is_idle(&self) -> bool {
-        !self.rows.values().any(|row| row.status == Status::Waiting)
+        self.waiting.is_empty()
     }
 }
 
