@@ -230,9 +230,7 @@ pub fn receive_via(message: &mut Message, source: &Flow) -> Result<Flow, Error> 
 /// §18.2.2: over an unreliable transport "the response MUST be forwarded to the address listed" in `maddr`. Names are not looked up, and
 /// nothing is sent to groups: requests are not received from any.
 pub(crate) fn maddr(via: &Via<'_>) -> Option<IpAddr> {
-    let text = via.maddr()?;
-    let bare = text.strip_prefix('[').and_then(|inner| inner.strip_suffix(']')).unwrap_or(text);
-    bare.parse().ok().filter(|address| is_unicast(*address))
+    via.maddr_address().filter(|address| is_unicast(*address))
 }
 
 /// The port at which the sender of a request listens.
