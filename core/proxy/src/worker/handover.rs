@@ -7,15 +7,15 @@
 //! When that is over, the transactions of what was handed over are still elsewhere. So what is not known here goes the same way for as
 //! long as they may live, and comes back where it is not known there either.
 
-use std::cell::{Cell, OnceCell, RefCell};
+use std::cell::{Cell, RefCell};
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use signalbox_sip::message::Message;
 use signalbox_sip::method::Method;
 
-use super::Worker;
-use super::mailbox::{Mail, Workers};
+use super::mailbox::Mail;
+use super::{Worker, here};
 use crate::transport::Flow;
 
 /// A worker that is awake for so long without a rest has more to do than it can.
@@ -78,35 +78,20 @@ pub(super) struct Load {
     octets: AtomicUsize,
 }
 
-thread_local! {
-    /// The worker whose thread this is, and where its load is.
-    static HERE: OnceCell<(Workers, u16)> = const { OnceCell::new() };
-}
-
-/// This thread is that of a worker from now on.
-pub(super) fn enter(worker: &Worker) {
-    HERE.with(|here| {
-        // A thread has one worker for its life.
-        let _ = here.set((worker.workers().clone(), worker.index()));
-    });
-}
-
 /// The worker of this thread has nothing to do.
 pub(super) fn falls_asleep() {
-    HERE.with(|here| {
-        if let Some((workers, index)) = here.get() {
-            workers.set_awake_since(*index, None);
-        }
-    });
+    set_awake_since(None);
 }
 
 /// The worker of this thread has something to do.
 pub(super) fn wakes_up(now: Instant) {
-    HERE.with(|here| {
-        if let Some((workers, index)) = here.get() {
-            workers.set_awake_since(*index, Some(now));
-        }
-    });
+    set_awake_since(Some(now));
+}
+
+fn set_awake_since(since: Option<Instant>) {
+    if let Some(here) = here::worker() {
+        here.workers().set_awake_since(here.index(), since);
+    }
 }
 
 impl Load {
@@ -242,6 +227,7 @@ mod tests {
     use crate::script::{Limits, ScriptEngine, ScriptSource};
     use crate::transport::network::Outbox;
     use crate::transport::{Network, Protocol};
+    use crate::worker::Workers;
     use crate::worker::state::{Parts, Secrets};
 
     /// Two workers, of which the first has too much to do at the beginning. Each answers what it routes.

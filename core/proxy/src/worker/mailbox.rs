@@ -1,6 +1,5 @@
 //! What reaches a worker from other threads. Mail is taken out in batches; a worker that is busy finds all of it at once.
 
-use std::cell::RefCell;
 use std::hash::{BuildHasher, RandomState};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
@@ -9,7 +8,7 @@ use signalbox_sip::message::Message;
 use tokio::sync::Notify;
 
 use super::handover::{Handed, Load};
-use super::{WeakWorker, Worker};
+use super::{Worker, here};
 use crate::module::Host;
 use crate::transactions::server::Cancel;
 use crate::transactions::{ClientId, OutgoingRequest};
@@ -48,11 +47,6 @@ struct Inner {
     began: Instant,
 }
 
-thread_local! {
-    /// The worker whose thread this is.
-    static HERE: RefCell<Option<WeakWorker>> = const { RefCell::new(None) };
-}
-
 #[derive(Default)]
 struct Mailbox {
     queue: Mutex<Vec<Mail>>,
@@ -63,12 +57,9 @@ struct Mailbox {
 /// What this thread's worker has queued goes out before another worker hears of what made it do so: a NOTIFY that leaves
 /// there must not overtake the response that promised it.
 fn send_waiting_first(receiver: u16) {
-    HERE.with_borrow(|here| {
-        let here = here.as_ref().and_then(WeakWorker::upgrade).filter(|here| here.index() != receiver);
-        if let Some(here) = here {
-            here.network().flush_datagrams();
-        }
-    });
+    if let Some(here) = here::worker().filter(|here| here.index() != receiver) {
+        here.network().flush_datagrams();
+    }
 }
 
 impl Workers {
@@ -122,11 +113,6 @@ impl Workers {
     /// Runs `task` on a worker's thread.
     pub fn run(&self, worker: u16, task: impl FnOnce(&Worker) + Send + 'static) {
         self.post(worker, Mail::Task(Box::new(task)));
-    }
-
-    /// Names the worker whose thread calls.
-    pub(super) fn enter(worker: &Worker) {
-        HERE.set(Some(worker.downgrade()));
     }
 
     pub(crate) fn post(&self, worker: u16, mail: Mail) {

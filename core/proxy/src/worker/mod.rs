@@ -10,12 +10,14 @@
 //! | [`route`] | running the script |
 //! | [`handover`] | new requests for workers that have less to do |
 //! | [`mailbox`] | what reaches a worker from other threads |
+//! | [`here`] | the worker whose thread this is |
 //! | [`run`], [`inbox`] | the event loop, and the datagrams that wait in it |
 //! | [`rest`] | how often a worker is woken when there is little to do |
 //! | [`server`] | all workers of a server: start, reload, drain, stop |
 
 pub mod counters;
 pub(crate) mod handover;
+mod here;
 mod inbox;
 pub mod mailbox;
 pub mod options;

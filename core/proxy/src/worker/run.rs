@@ -11,7 +11,7 @@ use tokio::time::{Instant, sleep_until, timeout_at};
 
 use super::inbox::Inbox;
 use super::mailbox::Mail;
-use super::{Worker, Workers, handover};
+use super::{Worker, here};
 use crate::transport::udp::UdpSocket;
 use crate::transport::{Flow, Protocol};
 
@@ -35,8 +35,7 @@ impl Worker {
     /// Serves until `stop` is set, then until nothing is under way or the drain time is over.
     pub(super) async fn run(&self, mut stop: watch::Receiver<bool>) {
         let crate::transport::Network::Sockets(sockets) = self.network() else { return };
-        Workers::enter(self);
-        handover::enter(self);
+        here::enter(self);
         for (local, socket) in sockets.udp.iter() {
             spawn_local(self.clone().read_datagrams(socket.clone(), *local));
         }
