@@ -16,6 +16,10 @@ alias { "localhost", "example.com" }
 -- Threads that handle messages; one per processor unless said otherwise.
 -- workers(4)
 
+-- Megabytes of memory that are taken from the system at the start and kept: what is not, is taken when the load grows, a
+-- little with many a message. A thousand messages of the last half minute need one.
+-- preallocate(0)
+
 -- How much to log: off, error, warn, info, debug or trace; "human" or "json"; single modules may differ. "core" and "script"
 -- count as modules.
 -- log { level = "info", format = "human", modules = { registrar = "debug" } }

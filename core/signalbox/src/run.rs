@@ -22,6 +22,7 @@ use tokio::runtime::Runtime;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::Notify;
 
+use crate::allocator;
 use crate::output;
 use crate::running::Running;
 use crate::settings::{self, SettingsFile};
@@ -60,6 +61,7 @@ impl Run {
         core.workers = self.workers.map(usize::from).or(core.workers);
         let logging = start_log(&core.log)?;
         take_all_descriptors();
+        allocator::preallocate(core.preallocate);
         let background = runtime("background", BACKGROUND_THREADS)?;
         let storage = runtime("storage", 1)?;
         let host =

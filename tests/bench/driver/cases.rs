@@ -11,7 +11,7 @@ pub(crate) struct Setup {
     pub(crate) presence: bool,
     /// REGISTER needs digest credentials of an account in SQLite.
     pub(crate) digest: bool,
-    /// Memory is what is measured: Kamailio may not touch all of its shared memory at start, as it otherwise does, for speed.
+    /// Memory is what is measured: the servers may not touch memory ahead of use, as they otherwise do, for speed.
     pub(crate) untouched: bool,
 }
 

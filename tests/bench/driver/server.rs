@@ -17,6 +17,8 @@ const SERVER_CPU: &str = "0";
 const PATIENCE: Duration = Duration::from_secs(20);
 /// Shared memory of Kamailio: 13 kB for each transaction of the last five seconds have to fit.
 const KAMAILIO_MEMORY: &str = "3000";
+/// Megabytes of memory that Signalbox takes at its start, as Kamailio does.
+const SIGNALBOX_MEMORY: usize = 1000;
 
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) enum Subject {
@@ -183,6 +185,9 @@ fn signalbox_settings(setup: Setup) -> String {
     };
     let mut text =
         format!("listen {{ \"udp:{ADDRESS}\", \"tcp:{ADDRESS}\" }}\nalias {{ \"bench.local\" }}\nworkers(1)\n");
+    if !setup.untouched {
+        text.push_str(&format!("preallocate({SIGNALBOX_MEMORY})\n"));
+    }
     text.push_str("loadmodule \"registrar\"\nmodparam(\"registrar\", \"max_expires\", 7200)\n");
     if setup.presence {
         text.push_str("loadmodule \"pa\"\nmodparam(\"pa\", \"auth\", \"none\")\n");

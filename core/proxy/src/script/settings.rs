@@ -134,13 +134,14 @@ mod tests {
 
     #[test]
     fn a_whole_file_is_read() {
-        let text = "alias { 'Example.com' } advertise '203.0.113.5' workers(2) log { level = 'warn', modules = { greeter = 'debug' } }
+        let text = "alias { 'Example.com' } advertise '203.0.113.5' workers(2) preallocate(64) log { level = 'warn', modules = { greeter = 'debug' } }
             limits { idle_timeout = '5m', instructions = 1000000 }
             loadmodule 'greeter' modparam('greeter', 'times', 2)";
         let settings = settings(&[BASE, text].concat()).unwrap();
         assert_eq!(settings.core.listen[1].sent_by(), "203.0.113.5:5060");
         assert_eq!(settings.core.aliases, ["example.com"]);
         assert_eq!(settings.core.workers, Some(2));
+        assert_eq!(settings.core.preallocate, 64 << 20);
         assert_eq!(
             (settings.core.log.level.as_str(), settings.core.log.modules["greeter"].as_str()),
             ("warn", "debug")
@@ -152,12 +153,15 @@ mod tests {
 
     #[test]
     fn all_mistakes_are_told_at_once_each_with_its_line() {
-        let error = refused("loadmodule 'greter'\nmodparam('greter', 'times', 9)\nalias { 'a b' }\nworkers(0)");
+        let error = refused(
+            "loadmodule 'greter'\nmodparam('greter', 'times', 9)\nalias { 'a b' }\nworkers(0)\npreallocate(-1)",
+        );
         let lines: Vec<_> = error.lines().collect();
         assert!(lines[0].starts_with("s.lua:2: there is no module \"greter\"; did you mean \"greeter\"?"), "{error}");
         assert!(lines[1].starts_with("s.lua:4: \"a b\" is no host name"), "{error}");
         assert!(lines[2].starts_with("s.lua:5: workers"), "{error}");
-        assert_eq!(lines.len(), 3, "{error}");
+        assert!(lines[3].starts_with("s.lua:6: preallocate takes a number of megabytes"), "{error}");
+        assert_eq!(lines.len(), 4, "{error}");
     }
 
     #[test]

@@ -30,6 +30,8 @@ pub struct CoreSettings {
     pub aliases: Vec<String>,
     /// Worker threads; `None` for one per processor.
     pub workers: Option<usize>,
+    /// Memory, in bytes, that is taken from the system at the start and kept.
+    pub preallocate: usize,
     pub log: LogSettings,
     pub admin_socket: PathBuf,
     pub route_script: PathBuf,
@@ -64,6 +66,8 @@ pub struct ServerLimits {
     pub wakeups: u32,
 }
 
+/// Most megabytes that can be taken from the system at the start.
+pub const MAX_PREALLOCATED: usize = 1 << 20;
 /// Most worker threads that can be set: the branch that a worker writes has room for this many.
 pub const MAX_WORKERS: usize = 256;
 
@@ -74,6 +78,7 @@ impl Default for CoreSettings {
             listen: Vec::new(),
             aliases: Vec::new(),
             workers: None,
+            preallocate: 0,
             log: LogSettings::default(),
             admin_socket: "var/signalbox.sock".into(),
             route_script: PathBuf::new(),

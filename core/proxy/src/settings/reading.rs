@@ -4,7 +4,7 @@ use std::fmt;
 
 use signalbox_sip::transaction::Timers;
 
-use super::core::MAX_WORKERS;
+use super::core::{MAX_PREALLOCATED, MAX_WORKERS};
 use super::nearest::nearest;
 use super::{CoreSettings, LogSettings, ServerLimits, Settings, parse};
 use crate::functions;
@@ -23,7 +23,7 @@ pub(crate) struct SettingFunction {
 }
 
 /// All functions of a settings file.
-pub(crate) const FUNCTIONS: [SettingFunction; 13] = [
+pub(crate) const FUNCTIONS: [SettingFunction; 14] = [
     SettingFunction {
         name: "listen",
         usage: "listen { \"udp:0.0.0.0:5060\", \"tcp:0.0.0.0:5060\" }",
@@ -53,6 +53,7 @@ pub(crate) const FUNCTIONS: [SettingFunction; 13] = [
         },
     },
     SettingFunction { name: "workers", usage: "workers(4)", apply: workers },
+    SettingFunction { name: "preallocate", usage: "preallocate(512)", apply: preallocate },
     SettingFunction {
         name: "admin_socket",
         usage: "admin_socket \"var/signalbox.sock\"",
@@ -220,6 +221,16 @@ fn workers(reading: &mut Reading, values: &[Value]) -> Result<(), String> {
     let wrong =
         || format!("workers takes a number from 1 to {MAX_WORKERS}: workers(4); leave it out for one per processor");
     reading.core.workers = Some(count.ok_or_else(wrong)?);
+    Ok(())
+}
+
+fn preallocate(reading: &mut Reading, values: &[Value]) -> Result<(), String> {
+    let megabytes = match values {
+        [Value::Integer(megabytes)] => usize::try_from(*megabytes).ok().filter(|count| *count <= MAX_PREALLOCATED),
+        _ => None,
+    };
+    let wrong = || format!("preallocate takes a number of megabytes from 0 to {MAX_PREALLOCATED}: preallocate(512)");
+    reading.core.preallocate = megabytes.ok_or_else(wrong)? * (1 << 20);
     Ok(())
 }
 
