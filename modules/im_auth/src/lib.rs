@@ -1,4 +1,4 @@
-//! Who may send messages to whom: for now by lists of senders.
+//! Who may send messages, by lists of senders.
 
 use signalbox::context::Context;
 use signalbox::module::{
