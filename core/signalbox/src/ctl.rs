@@ -47,8 +47,7 @@ impl Ctl {
             let mut client = Client::connect(&socket).await.map_err(hint)?;
             self.ask(&mut client).await
         })?;
-        let text = if self.json { serde_json::to_string_pretty(&result)? + "\n" } else { output::human(&result) };
-        Ok(output::say(&text)?)
+        output::show(&result, self.json)
     }
 
     async fn ask(&self, client: &mut Client) -> Result<Json> {

@@ -13,8 +13,14 @@ pub(crate) fn say(text: &str) -> io::Result<()> {
     }
 }
 
+/// Prints a result: as JSON, or in lines.
+pub(crate) fn show(value: &Json, json: bool) -> anyhow::Result<()> {
+    let text = if json { serde_json::to_string_pretty(value)? + "\n" } else { human(value) };
+    Ok(say(&text)?)
+}
+
 /// A result in lines, each with its line end.
-pub(crate) fn human(value: &Json) -> String {
+fn human(value: &Json) -> String {
     match value {
         Json::Array(items) if items.is_empty() => "(nothing)\n".to_owned(),
         Json::Array(items) => match items.iter().map(Json::as_object).collect::<Option<Vec<_>>>() {

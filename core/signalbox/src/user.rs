@@ -138,9 +138,7 @@ impl Action {
             Self::List { realm, json } => {
                 let listed = accounts.list(realm.as_deref()).await?;
                 let listed = listed.iter().map(|(user, realm)| serde_json::json!({ "user": user, "realm": realm }));
-                let listed = listed.collect();
-                let text = if json { serde_json::to_string_pretty(&listed)? + "\n" } else { output::human(&listed) };
-                output::say(&text)?;
+                output::show(&listed.collect(), json)?;
             }
         }
         Ok(())
