@@ -32,4 +32,5 @@ pub mod storage;
 pub mod timers;
 pub mod transactions;
 pub mod transport;
+mod under_way;
 pub mod worker;

@@ -2,12 +2,14 @@
 
 use std::net::{IpAddr, SocketAddr};
 use std::sync::LazyLock;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::AtomicUsize;
 use std::time::{Duration, Instant};
 
 use moka::Expiry;
 use moka::future::Cache;
 use smallvec::SmallVec;
+
+use crate::under_way::Counted;
 
 /// Names whose addresses, or their absence, are remembered.
 const MAX_CACHED_NAMES: u64 = 10_000;
@@ -84,25 +86,6 @@ struct Lifetimes;
 impl Expiry<String, Addresses> for Lifetimes {
     fn expire_after_create(&self, _: &String, addresses: &Addresses, _: Instant) -> Option<Duration> {
         Some(if addresses.is_empty() { ABSENT_TIME } else { CACHE_TIME })
-    }
-}
-
-/// Counts a look-up for as long as it runs.
-struct Counted<'a> {
-    under_way: &'a AtomicUsize,
-    /// How many there were before it.
-    place: usize,
-}
-
-impl<'a> Counted<'a> {
-    fn new(under_way: &'a AtomicUsize) -> Self {
-        Self { under_way, place: under_way.fetch_add(1, Ordering::Relaxed) }
-    }
-}
-
-impl Drop for Counted<'_> {
-    fn drop(&mut self) {
-        self.under_way.fetch_sub(1, Ordering::Relaxed);
     }
 }
 

@@ -14,6 +14,7 @@ use smallvec::SmallVec;
 
 use super::{Account, AccountError, Accounts, Cached, SUBSCRIBER, USERHASH, is_hash, is_name, user_hashes};
 use crate::storage::{Change, Database, Migration, Sql, StorageError, Value};
+use crate::under_way::Counted;
 
 /// Lookups that may wait for the database at a time; over it, they are refused as overload.
 const MAX_LOOKUPS: usize = 4096;
@@ -190,8 +191,8 @@ impl AccountStore {
     }
 
     async fn read_and_cache(&self, login: Login<'_>, realm: &str) -> Result<Option<Arc<Account>>, StorageError> {
-        let _counted = Counted::new(&self.lookups);
-        if self.lookups.load(Ordering::Relaxed) > MAX_LOOKUPS {
+        let counted = Counted::new(&self.lookups);
+        if counted.place >= MAX_LOOKUPS {
             return Err(StorageError::Overloaded { database: self.database.name().into(), waiting: MAX_LOOKUPS });
         }
         let changes = self.changes.load(Ordering::Acquire);
@@ -302,22 +303,6 @@ impl<K: Hash + Eq> Expiry<K, Option<Arc<Account>>> for Lifetimes {
         _: Option<Duration>,
     ) -> Option<Duration> {
         self.expire_after_create(key, account, at)
-    }
-}
-
-/// Counts a lookup for as long as it runs.
-struct Counted<'a>(&'a AtomicUsize);
-
-impl<'a> Counted<'a> {
-    fn new(lookups: &'a AtomicUsize) -> Self {
-        lookups.fetch_add(1, Ordering::Relaxed);
-        Self(lookups)
-    }
-}
-
-impl Drop for Counted<'_> {
-    fn drop(&mut self) {
-        self.0.fetch_sub(1, Ordering::Relaxed);
     }
 }
 
