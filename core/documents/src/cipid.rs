@@ -1,11 +1,9 @@
 //! CIPID, contact information (RFC 4482): the business card, picture and pages of a person or of whom a tuple reaches.
 
 use crate::pidf::Note;
-use crate::xml::{Element, push_text};
+use crate::xml::{Element, push_text_element};
 
 pub const NAMESPACE: &str = "urn:ietf:params:xml:ns:pidf:cipid";
-/// The prefix that [`Cipid::write`] relies on, as an attribute.
-pub const DECLARATION: &str = " xmlns:c=\"urn:ietf:params:xml:ns:pidf:cipid\"";
 
 /// The display names that are read; further ones are dropped.
 pub const MAX_DISPLAY_NAMES: usize = 64;
@@ -50,7 +48,14 @@ impl Cipid {
         is_first
     }
 
-    /// Appends the elements. Around them the prefix `c` stands for the namespace, as [`DECLARATION`] says.
+    /// Appends the declaration of the prefix that [`Self::write`] relies on, as an attribute.
+    pub fn declare(&self, out: &mut String) {
+        if *self != Self::default() {
+            out.push_str(" xmlns:c=\"urn:ietf:params:xml:ns:pidf:cipid\"");
+        }
+    }
+
+    /// Appends the elements. What stands around them [declares](Self::declare) their prefix.
     pub fn write(&self, out: &mut String) {
         write_uri("c:card", self.card.as_deref(), out);
         self.display_names.iter().for_each(|name| name.write_as("c:display-name", out));
@@ -63,13 +68,7 @@ impl Cipid {
 
 fn write_uri(name: &str, uri: Option<&str>, out: &mut String) {
     if let Some(uri) = uri {
-        for part in ["<", name, ">"] {
-            out.push_str(part);
-        }
-        push_text(out, uri);
-        for part in ["</", name, ">"] {
-            out.push_str(part);
-        }
+        push_text_element(out, name, uri);
     }
 }
 

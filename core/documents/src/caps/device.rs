@@ -1,9 +1,9 @@
 //! `<devcaps>` (RFC 5196 §3.3).
 
 use super::words::Mobility;
-use super::{MAX_VALUES, NAMESPACE, Support, push, push_description};
+use super::{NAMESPACE, Support};
 use crate::pidf::Note;
-use crate::rpid::Value;
+use crate::rpid::{MAX_VALUES, Value, push_if_room};
 use crate::xml::{Element, Fragment};
 
 /// What a device is.
@@ -24,9 +24,9 @@ impl DeviceCapabilities {
         let mut capabilities = Self::default();
         for child in element.children().take(MAX_VALUES) {
             match (child.namespace(), child.name()) {
-                (NAMESPACE, "description") => push_description(&mut capabilities.descriptions, child),
+                (NAMESPACE, "description") => _ = push_if_room(&mut capabilities.descriptions, Note::read(child)),
                 (NAMESPACE, "mobility") => capabilities.mobility.read(child),
-                _ => push(&mut capabilities.extensions, child.to_fragment()),
+                _ => _ = push_if_room(&mut capabilities.extensions, child.to_fragment()),
             }
         }
         Some(capabilities)
@@ -36,7 +36,7 @@ impl DeviceCapabilities {
     pub fn write(&self, out: &mut String) {
         out.push_str("<caps:devcaps>");
         self.descriptions.iter().for_each(|description| description.write_as("caps:description", out));
-        self.mobility.write("mobility", out);
+        self.mobility.write("caps:mobility", out);
         self.extensions.iter().for_each(|extension| out.push_str(extension.as_str()));
         out.push_str("</caps:devcaps>");
     }

@@ -1,10 +1,10 @@
 //! `<servcaps>` (RFC 5196 §3.2).
 
 use super::words::{Actor, Class, Duplex, EventPackage, Extension, Method};
-use super::{Language, MAX_VALUES, NAMESPACE, Priority, Scheme, Support, push, push_description};
+use super::{Language, NAMESPACE, Priority, Scheme, Support};
 use crate::pidf::Note;
-use crate::rpid::Value;
-use crate::xml::{Element, Fragment, push_text};
+use crate::rpid::{MAX_VALUES, Value, push_if_room};
+use crate::xml::{Element, Fragment, push_text_element};
 
 /// What a service can do. Nothing is known of what is None or empty.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -46,7 +46,7 @@ impl ServiceCapabilities {
         let mut capabilities = Self::default();
         for child in element.children().take(MAX_VALUES) {
             if child.namespace() != NAMESPACE || !capabilities.take(child) {
-                push(&mut capabilities.extensions, child.to_fragment());
+                push_if_room(&mut capabilities.extensions, child.to_fragment());
             }
         }
         Some(capabilities)
@@ -62,7 +62,7 @@ impl ServiceCapabilities {
         match element.name() {
             "actor" => self.actor.read(element),
             "class" => self.class.read(element),
-            "description" => push_description(&mut self.descriptions, element),
+            "description" => _ = push_if_room(&mut self.descriptions, Note::read(element)),
             "duplex" => self.duplex.read(element),
             "event-packages" => self.event_packages.read(element),
             "extensions" => self.sip_extensions.read(element),
@@ -70,7 +70,7 @@ impl ServiceCapabilities {
             "languages" => self.languages.read(element),
             "priority" => self.priority.read(element),
             "schemes" => self.schemes.read(element),
-            "type" => push(&mut self.types, element.text().to_owned()),
+            "type" => _ = push_if_room(&mut self.types, element.text().to_owned()),
             _ => return false,
         }
         true
@@ -79,30 +79,28 @@ impl ServiceCapabilities {
     /// Appends the element, its children in the order of the schema (§6). Around it the prefix `caps` stands for the namespace.
     pub fn write(&self, out: &mut String) {
         out.push_str("<caps:servcaps>");
-        self.actor.write("actor", out);
-        write_flag("application", self.application, out);
-        write_flag("audio", self.audio, out);
-        write_flag("automata", self.automata, out);
-        self.class.write("class", out);
-        write_flag("control", self.control, out);
-        write_flag("data", self.data, out);
+        self.actor.write("caps:actor", out);
+        write_flag("caps:application", self.application, out);
+        write_flag("caps:audio", self.audio, out);
+        write_flag("caps:automata", self.automata, out);
+        self.class.write("caps:class", out);
+        write_flag("caps:control", self.control, out);
+        write_flag("caps:data", self.data, out);
         self.descriptions.iter().for_each(|description| description.write_as("caps:description", out));
-        self.duplex.write("duplex", out);
-        self.event_packages.write("event-packages", out);
-        self.sip_extensions.write("extensions", out);
-        write_flag("isfocus", self.is_focus, out);
-        write_flag("message", self.message, out);
-        self.methods.write("methods", out);
-        self.languages.write("languages", out);
-        self.priority.write("priority", out);
-        self.schemes.write("schemes", out);
-        write_flag("text", self.text, out);
+        self.duplex.write("caps:duplex", out);
+        self.event_packages.write("caps:event-packages", out);
+        self.sip_extensions.write("caps:extensions", out);
+        write_flag("caps:isfocus", self.is_focus, out);
+        write_flag("caps:message", self.message, out);
+        self.methods.write("caps:methods", out);
+        self.languages.write("caps:languages", out);
+        self.priority.write("caps:priority", out);
+        self.schemes.write("caps:schemes", out);
+        write_flag("caps:text", self.text, out);
         for media_type in &self.types {
-            out.push_str("<caps:type>");
-            push_text(out, media_type);
-            out.push_str("</caps:type>");
+            push_text_element(out, "caps:type", media_type);
         }
-        write_flag("video", self.video, out);
+        write_flag("caps:video", self.video, out);
         self.extensions.iter().for_each(|extension| out.push_str(extension.as_str()));
         out.push_str("</caps:servcaps>");
     }
@@ -148,9 +146,7 @@ fn boolean(text: &str) -> Option<bool> {
 
 fn write_flag(name: &str, flag: Option<bool>, out: &mut String) {
     if let Some(flag) = flag {
-        for part in ["<caps:", name, ">", if flag { "true" } else { "false" }, "</caps:", name, ">"] {
-            out.push_str(part);
-        }
+        push_text_element(out, name, if flag { "true" } else { "false" });
     }
 }
 

@@ -1,8 +1,9 @@
 //! What is supported and what is not (RFC 5196 §4.1).
 
+use super::NAMESPACE;
 use super::values::Capability;
-use super::{NAMESPACE, push};
-use crate::xml::Element;
+use crate::rpid::push_if_room;
+use crate::xml::{Element, push_end_tag, push_start_tag};
 
 /// The lists `<supported>` and `<notsupported>` of one capability. Nothing is known of what is in neither.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -30,7 +31,9 @@ impl<C: Capability> Support<C> {
                 "notsupported" => &mut self.not_supported,
                 _ => continue,
             };
-            child.children().filter_map(C::read).for_each(|capability| push(list, capability));
+            for capability in child.children().filter_map(C::read) {
+                push_if_room(list, capability);
+            }
         }
     }
 
@@ -39,20 +42,14 @@ impl<C: Capability> Support<C> {
         if self.is_empty() {
             return;
         }
-        push_tag(out, "<caps:", name);
-        for (name, list) in [("supported", &self.supported), ("notsupported", &self.not_supported)] {
+        push_start_tag(out, name);
+        for (name, list) in [("caps:supported", &self.supported), ("caps:notsupported", &self.not_supported)] {
             if !list.is_empty() {
-                push_tag(out, "<caps:", name);
+                push_start_tag(out, name);
                 list.iter().for_each(|capability| capability.write(out));
-                push_tag(out, "</caps:", name);
+                push_end_tag(out, name);
             }
         }
-        push_tag(out, "</caps:", name);
-    }
-}
-
-fn push_tag(out: &mut String, open: &str, name: &str) {
-    for part in [open, name, ">"] {
-        out.push_str(part);
+        push_end_tag(out, name);
     }
 }

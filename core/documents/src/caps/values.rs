@@ -2,7 +2,7 @@
 
 use super::NAMESPACE;
 use crate::rpid::{Value, Word};
-use crate::xml::{Element, Fragment, push_attribute, push_text};
+use crate::xml::{Element, Fragment, push_attribute, push_text_element};
 
 /// One thing that is supported or not.
 pub trait Capability: Sized {
@@ -98,7 +98,7 @@ impl Capability for Scheme {
     }
 
     fn write(&self, out: &mut String) {
-        write_text("s", &self.0, out);
+        push_text_element(out, "caps:s", &self.0);
     }
 
     fn name(&self) -> String {
@@ -112,7 +112,7 @@ impl Capability for Language {
     }
 
     fn write(&self, out: &mut String) {
-        write_text("l", &self.0, out);
+        push_text_element(out, "caps:l", &self.0);
     }
 
     fn name(&self) -> String {
@@ -123,14 +123,4 @@ impl Capability for Language {
 fn text_of(name: &str, element: Element<'_>) -> Option<String> {
     let text = element.is(NAMESPACE, name).then(|| element.text())?;
     Some(text.to_owned()).filter(|text| !text.is_empty())
-}
-
-fn write_text(name: &str, text: &str, out: &mut String) {
-    for part in ["<caps:", name, ">"] {
-        out.push_str(part);
-    }
-    push_text(out, text);
-    for part in ["</caps:", name, ">"] {
-        out.push_str(part);
-    }
 }

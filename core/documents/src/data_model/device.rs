@@ -4,7 +4,7 @@ use super::{DECLARATION, NAMESPACE};
 use crate::caps::{self, DeviceCapabilities};
 use crate::pidf::{self, Note, Timestamp};
 use crate::rpid::Rpid;
-use crate::xml::{Document, Element, Fragment, Limits, XmlError, push_attribute, push_text};
+use crate::xml::{Document, Element, Fragment, Limits, XmlError, push_attribute, push_text_element};
 
 /// What is said about a device. Several with the same device id in a document are several views of the same one (§3.5).
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -68,9 +68,7 @@ impl Device {
         self.capabilities.iter().for_each(|capabilities| capabilities.write(out));
         self.extensions.iter().for_each(|extension| out.push_str(extension.as_str()));
         if !self.device_id.is_empty() {
-            out.push_str("<dm:deviceID>");
-            push_text(out, &self.device_id);
-            out.push_str("</dm:deviceID>");
+            push_text_element(out, "dm:deviceID", &self.device_id);
         }
         self.notes.iter().for_each(|note| note.write_as("dm:note", out));
         if let Some(timestamp) = &self.timestamp {

@@ -1,7 +1,7 @@
 //! `<person>`: the human that a presentity stands for (RFC 4479 §3.2).
 
 use super::{DECLARATION, NAMESPACE};
-use crate::cipid::{self, Cipid};
+use crate::cipid::Cipid;
 use crate::pidf::{self, Note, Timestamp};
 use crate::rpid::Rpid;
 use crate::xml::{Document, Element, Fragment, Limits, XmlError, push_attribute};
@@ -52,9 +52,7 @@ impl Person {
         out.push_str("<dm:person");
         out.push_str(DECLARATION);
         self.rpid.declare(out);
-        if self.cipid != Cipid::default() {
-            out.push_str(cipid::DECLARATION);
-        }
+        self.cipid.declare(out);
         if !self.id.is_empty() {
             push_attribute(out, "id", &self.id);
         }

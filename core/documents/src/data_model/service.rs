@@ -2,10 +2,10 @@
 
 use super::{DECLARATION, NAMESPACE};
 use crate::caps::{self, ServiceCapabilities};
-use crate::cipid::{self, Cipid};
+use crate::cipid::Cipid;
 use crate::pidf::{self, Basic, Contact, Note, Timestamp, Tuple};
 use crate::rpid::Rpid;
-use crate::xml::{Document, Element, Fragment, Limits, XmlError, push_text};
+use crate::xml::{Document, Element, Fragment, Limits, XmlError, push_text_element};
 
 /// What a tuple says about its service. Several with the same contact are several occurrences of one service.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -64,16 +64,16 @@ impl Service {
     /// The tuple that says this. An error where a text has characters that XML doesn't allow.
     pub fn to_tuple(&self) -> Result<Tuple, XmlError> {
         let mut text = "<service".to_owned();
-        for declaration in [DECLARATION, cipid::DECLARATION, caps::DECLARATION] {
-            text.push_str(declaration);
+        if !self.device_ids.is_empty() {
+            text.push_str(DECLARATION);
         }
         self.rpid.declare(&mut text);
-        text.push('>');
-        for device_id in &self.device_ids {
-            text.push_str("<dm:deviceID>");
-            push_text(&mut text, device_id);
-            text.push_str("</dm:deviceID>");
+        self.cipid.declare(&mut text);
+        if self.capabilities.is_some() {
+            text.push_str(caps::DECLARATION);
         }
+        text.push('>');
+        self.device_ids.iter().for_each(|device_id| push_text_element(&mut text, "dm:deviceID", device_id));
         self.rpid.write(&mut text);
         self.cipid.write(&mut text);
         self.capabilities.iter().for_each(|capabilities| capabilities.write(&mut text));

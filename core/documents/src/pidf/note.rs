@@ -1,6 +1,6 @@
 //! A text for people (RFC 3863 §4.1.6).
 
-use crate::xml::{Element, push_attribute, push_text};
+use crate::xml::{Element, push_attribute, push_end_tag, push_text};
 
 /// A text for people, with the language that it is in.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -28,8 +28,6 @@ impl Note {
         }
         out.push('>');
         push_text(out, &self.text);
-        for part in ["</", name, ">"] {
-            out.push_str(part);
-        }
+        push_end_tag(out, name);
     }
 }

@@ -5,6 +5,8 @@ use std::fmt;
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
+use crate::xml::push_text_element;
+
 /// A moment in the notation of RFC 3339, kept as it was written.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Timestamp(Box<str>);
@@ -24,9 +26,7 @@ impl Timestamp {
 
     /// Appends the element of that name.
     pub(crate) fn write_as(&self, name: &str, out: &mut String) {
-        for part in ["<", name, ">", &self.0, "</", name, ">"] {
-            out.push_str(part);
-        }
+        push_text_element(out, name, &self.0);
     }
 
     pub fn as_str(&self) -> &str {

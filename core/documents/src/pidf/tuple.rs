@@ -2,7 +2,7 @@
 
 use super::error::{push_bounded, push_extension, set_once};
 use super::{Contact, MAX_NOTES, Note, PidfError, Timestamp};
-use crate::xml::{Element, Fragment, push_value};
+use crate::xml::{Element, Fragment, push_text_element, push_value};
 
 /// One way to reach the presentity, and its state (§4.1.2).
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -22,6 +22,7 @@ pub enum Basic {
     Open,
     Closed,
 }
+
 impl Tuple {
     pub(super) fn read(element: Element<'_>, namespace: &str) -> Result<Self, PidfError> {
         let id = element.attribute("id").filter(|id| !id.is_empty()).ok_or(PidfError::TupleId)?;
@@ -67,9 +68,7 @@ impl Tuple {
         push_value(out, &self.id);
         out.push_str("\"><status>");
         if let Some(basic) = self.basic {
-            out.push_str("<basic>");
-            out.push_str(basic.as_str());
-            out.push_str("</basic>");
+            push_text_element(out, "basic", basic.as_str());
         }
         self.status_extensions.iter().for_each(|extension| extension.push_with_id_prefix(out, id_prefix));
         out.push_str("</status>");

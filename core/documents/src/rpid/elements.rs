@@ -5,8 +5,8 @@ use super::place_is::PlaceIs;
 use super::simple::{StatusIcon, TimeOffset};
 use super::user_input::{UserInput, UserInputState};
 use super::words::{Activity, Mood, PlaceType, Privacy, Relationship, ServiceClass, Sphere};
-use super::{MAX_VALUES, NAMESPACE};
-use crate::xml::{Element, push_text};
+use super::{NAMESPACE, push_if_room};
+use crate::xml::{Element, push_text_element};
 
 /// The RPID elements inside a `<person>`, `<tuple>` or `<device>`. Each kind may stand wherever a publisher puts it, though Table 1 of the RFC
 /// allows only some combinations. Those that may differ by time (`from`, `until`) are lists.
@@ -34,17 +34,19 @@ impl Rpid {
             return false;
         }
         match element.name() {
-            "activities" => push(&mut self.activities, Listing::read(element)),
+            "activities" => push_if_room(&mut self.activities, Listing::read(element)),
             "class" => set(&mut self.class, Some(element.text().to_owned()).filter(|class| !class.is_empty())),
-            "mood" => push(&mut self.moods, Listing::read(element)),
-            "place-is" => push(&mut self.place_is, PlaceIs::read(element)),
-            "place-type" => push(&mut self.place_types, Listing::read(element)),
-            "privacy" => push(&mut self.privacy, Listing::read(element)),
+            "mood" => push_if_room(&mut self.moods, Listing::read(element)),
+            "place-is" => push_if_room(&mut self.place_is, PlaceIs::read(element)),
+            "place-type" => push_if_room(&mut self.place_types, Listing::read(element)),
+            "privacy" => push_if_room(&mut self.privacy, Listing::read(element)),
             "relationship" => set(&mut self.relationship, Some(Listing::read(element))),
             "service-class" => set(&mut self.service_class, Some(Listing::read(element))),
-            "sphere" => push(&mut self.spheres, Listing::read(element)),
-            "status-icon" => StatusIcon::read(element).is_some_and(|icon| push(&mut self.status_icons, icon)),
-            "time-offset" => TimeOffset::read(element).is_some_and(|offset| push(&mut self.time_offsets, offset)),
+            "sphere" => push_if_room(&mut self.spheres, Listing::read(element)),
+            "status-icon" => StatusIcon::read(element).is_some_and(|icon| push_if_room(&mut self.status_icons, icon)),
+            "time-offset" => {
+                TimeOffset::read(element).is_some_and(|offset| push_if_room(&mut self.time_offsets, offset))
+            }
             "user-input" => set(&mut self.user_input, UserInput::read(element)),
             _ => false,
         }
@@ -62,19 +64,17 @@ impl Rpid {
 
     /// Appends the elements. What stands around them [declares](Self::declare) their prefixes.
     pub fn write(&self, out: &mut String) {
-        self.activities.iter().for_each(|activities| activities.write("activities", out));
+        self.activities.iter().for_each(|activities| activities.write("rpid:activities", out));
         if let Some(class) = &self.class {
-            out.push_str("<rpid:class>");
-            push_text(out, class);
-            out.push_str("</rpid:class>");
+            push_text_element(out, "rpid:class", class);
         }
-        self.moods.iter().for_each(|mood| mood.write("mood", out));
+        self.moods.iter().for_each(|mood| mood.write("rpid:mood", out));
         self.place_is.iter().for_each(|place| place.write(out));
-        self.place_types.iter().for_each(|place| place.write("place-type", out));
-        self.privacy.iter().for_each(|privacy| privacy.write("privacy", out));
-        self.relationship.iter().for_each(|relationship| relationship.write("relationship", out));
-        self.service_class.iter().for_each(|class| class.write("service-class", out));
-        self.spheres.iter().for_each(|sphere| sphere.write("sphere", out));
+        self.place_types.iter().for_each(|place| place.write("rpid:place-type", out));
+        self.privacy.iter().for_each(|privacy| privacy.write("rpid:privacy", out));
+        self.relationship.iter().for_each(|relationship| relationship.write("rpid:relationship", out));
+        self.service_class.iter().for_each(|class| class.write("rpid:service-class", out));
+        self.spheres.iter().for_each(|sphere| sphere.write("rpid:sphere", out));
         self.status_icons.iter().for_each(|icon| icon.write(out));
         self.time_offsets.iter().for_each(|offset| offset.write(out));
         self.user_input.iter().for_each(|input| input.write(out));
@@ -87,15 +87,6 @@ impl Rpid {
     pub fn is_idle(&self) -> bool {
         self.user_input.as_ref().is_some_and(|input| input.state == UserInputState::Idle)
     }
-}
-
-/// False where the list is full.
-fn push<T>(list: &mut Vec<T>, value: T) -> bool {
-    let room = list.len() < MAX_VALUES;
-    if room {
-        list.push(value);
-    }
-    room
 }
 
 /// False where there is no value, or was one before.

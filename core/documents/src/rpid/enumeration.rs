@@ -3,7 +3,7 @@
 use crate::pidf::Note;
 use crate::xml::{Element, Fragment};
 
-/// The values of one enumeration or qualifier list that are read; further ones are dropped.
+/// Values of one list that are read, such as words or notes; further ones are dropped.
 pub const MAX_VALUES: usize = 64;
 
 /// The words of an enumeration.
@@ -84,9 +84,7 @@ impl<W: Word> Value<W> {
             Self::Extension(element) => out.push_str(element.as_str()),
         }
     }
-}
 
-impl<W: Word> Value<W> {
     /// What there is to show: the word, the free text, or the name of the extension element.
     pub fn name(&self) -> &str {
         match self {
@@ -95,4 +93,13 @@ impl<W: Word> Value<W> {
             Self::Extension(element) => element.name(),
         }
     }
+}
+
+/// False where the list has [`MAX_VALUES`] already.
+pub(crate) fn push_if_room<T>(list: &mut Vec<T>, value: T) -> bool {
+    let room = list.len() < MAX_VALUES;
+    if room {
+        list.push(value);
+    }
+    room
 }

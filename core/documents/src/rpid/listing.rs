@@ -3,7 +3,7 @@
 use super::enumeration::{MAX_VALUES, Value, Word};
 use super::is_note;
 use crate::pidf::{Note, Timestamp};
-use crate::xml::{Element, push_attribute, push_text};
+use crate::xml::{Element, push_attribute, push_end_tag, push_text};
 
 /// The attributes that tell when an element holds (RFC 4480 §3.1).
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -81,7 +81,7 @@ impl<W: Word> Listing<W> {
     }
 
     pub(super) fn write(&self, name: &str, out: &mut String) {
-        out.push_str("<rpid:");
+        out.push('<');
         out.push_str(name);
         self.span.write(out);
         out.push('>');
@@ -89,12 +89,10 @@ impl<W: Word> Listing<W> {
         for value in &self.values {
             match value {
                 // §3.11: <sphere> has no <other>; the example of §4 has the text itself.
-                Value::Other(text) if name == "sphere" && self.values.len() == 1 => push_text(out, &text.text),
+                Value::Other(text) if name == "rpid:sphere" && self.values.len() == 1 => push_text(out, &text.text),
                 value => value.write(out),
             }
         }
-        out.push_str("</rpid:");
-        out.push_str(name);
-        out.push('>');
+        push_end_tag(out, name);
     }
 }

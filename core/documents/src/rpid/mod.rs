@@ -21,6 +21,7 @@ pub mod user_input;
 pub mod words;
 
 pub use elements::Rpid;
+pub(crate) use enumeration::push_if_room;
 pub use enumeration::{MAX_VALUES, Value, Word};
 pub use listing::{Listing, Span};
 pub use place_is::PlaceIs;

@@ -6,7 +6,7 @@ use super::listing::Span;
 use super::words::{AudioPlace, TextPlace, VideoPlace};
 use super::{MAX_VALUES, NAMESPACE};
 use crate::pidf::Note;
-use crate::xml::{Element, Fragment};
+use crate::xml::{Element, Fragment, push_end_tag, push_start_tag};
 
 /// How a place suits each kind of media. Nothing is said of those that are None.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -40,9 +40,9 @@ impl PlaceIs {
         self.span.write(out);
         out.push('>');
         self.notes.iter().for_each(|note| note.write_as("rpid:note", out));
-        write_condition("audio", self.audio.as_ref(), out);
-        write_condition("video", self.video.as_ref(), out);
-        write_condition("text", self.text.as_ref(), out);
+        write_condition("rpid:audio", self.audio.as_ref(), out);
+        write_condition("rpid:video", self.video.as_ref(), out);
+        write_condition("rpid:text", self.text.as_ref(), out);
         self.extensions.iter().for_each(|extension| out.push_str(extension.as_str()));
         out.push_str("</rpid:place-is>");
     }
@@ -54,12 +54,8 @@ fn condition<W: Word>(medium: Element<'_>) -> Option<Value<W>> {
 
 fn write_condition<W: Word>(medium: &str, condition: Option<&Value<W>>, out: &mut String) {
     if let Some(condition) = condition {
-        for part in ["<rpid:", medium, ">"] {
-            out.push_str(part);
-        }
+        push_start_tag(out, medium);
         condition.write(out);
-        for part in ["</rpid:", medium, ">"] {
-            out.push_str(part);
-        }
+        push_end_tag(out, medium);
     }
 }

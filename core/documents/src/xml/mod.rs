@@ -12,4 +12,4 @@ mod write;
 pub use document::{Children, Document, Element};
 pub use fragment::Fragment;
 pub use parse::{Limits, XmlError};
-pub use write::{push_attribute, push_text, push_value};
+pub use write::{push_attribute, push_end_tag, push_start_tag, push_text, push_text_element, push_value};

@@ -5,6 +5,23 @@ pub fn push_text(out: &mut String, text: &str) {
     push_escaped(out, text, |b| matches!(b, b'<' | b'>' | b'&' | b'\r'));
 }
 
+/// Appends `<name>`; a prefix is part of the name.
+pub fn push_start_tag(out: &mut String, name: &str) {
+    ["<", name, ">"].iter().for_each(|part| out.push_str(part));
+}
+
+/// Appends `</name>`.
+pub fn push_end_tag(out: &mut String, name: &str) {
+    ["</", name, ">"].iter().for_each(|part| out.push_str(part));
+}
+
+/// Appends an element of character data alone: `<name>text</name>`.
+pub fn push_text_element(out: &mut String, name: &str, text: &str) {
+    push_start_tag(out, name);
+    push_text(out, text);
+    push_end_tag(out, name);
+}
+
 /// Appends ` name="value"`.
 pub fn push_attribute(out: &mut String, name: &str, value: &str) {
     out.push(' ');
