@@ -30,6 +30,8 @@ pub(super) struct Node<'a> {
     pub(super) declarations: Range<usize>,
     /// The character data directly inside, without that of child elements.
     pub(super) text: Cow<'a, str>,
+    /// It is white space, or nothing.
+    pub(super) is_blank: bool,
 }
 
 #[derive(Debug)]

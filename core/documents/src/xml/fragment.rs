@@ -82,11 +82,9 @@ impl<'d> Element<'d> {
         let node = self.node();
         let raw = self.document.text.get(node.span.clone()).unwrap_or_default();
         let mut missing = String::new();
-        let inherited = self.inherited();
+        let inherited = self.inherited(raw);
         for declaration in &inherited {
-            if self.uses(raw, declaration.prefix) {
-                push_declaration(&mut missing, declaration.prefix, &declaration.uri);
-            }
+            push_declaration(&mut missing, declaration.prefix, &declaration.uri);
         }
         let mut in_scope = inherited.into_iter().chain(self.declarations());
         // Unprefixed names without any default namespace must not fall into that of the new surroundings.
@@ -111,15 +109,16 @@ impl<'d> Element<'d> {
         }
     }
 
-    /// The declarations that hold here and stand on elements around this one, nearest first.
-    fn inherited(self) -> Vec<&'d Declaration<'d>> {
+    /// The declarations that this element, whose text is `raw`, relies on and that stand on elements around it, nearest first.
+    fn inherited(self, raw: &str) -> Vec<&'d Declaration<'d>> {
         let own = self.declarations();
         let mut found: Vec<&Declaration<'_>> = Vec::new();
         let mut around = self.parent();
         while let Some(element) = around {
             for declaration in element.declarations() {
                 let same = |other: &Declaration<'_>| other.prefix == declaration.prefix;
-                if !own.iter().any(same) && !found.iter().any(|other| same(other)) {
+                let is_used = self.uses(raw, declaration.prefix);
+                if is_used && !own.iter().any(same) && !found.iter().any(|other| same(other)) {
                     found.push(declaration);
                 }
             }
@@ -137,7 +136,7 @@ impl<'d> Element<'d> {
         if prefix.is_empty() {
             return self.descendants().any(|element| element.node().local == 0);
         }
-        raw.match_indices(prefix).any(|(at, _)| raw.as_bytes().get(at + prefix.len()) == Some(&b':'))
+        raw.match_indices(':').any(|(at, _)| raw.get(..at).is_some_and(|before| before.ends_with(prefix)))
     }
 }
 

@@ -24,12 +24,24 @@ pub struct Limits {
     pub elements: usize,
     /// Attributes, namespace declarations included, in all.
     pub attributes: usize,
+    /// Of these, what one element may have: each is compared with all others.
+    pub element_attributes: usize,
+    /// Namespace declarations that hold at one element, its own and those around it: each prefix is looked for among them, and each element that
+    /// is kept as a [`Fragment`](super::Fragment) tries them all.
+    pub declarations: usize,
 }
 
 impl Default for Limits {
     /// What a presence document of a person with a few dozen devices needs, several times over.
     fn default() -> Self {
-        Self { bytes: 256 * 1024, depth: 32, elements: 4096, attributes: 8192 }
+        Self {
+            bytes: 256 * 1024,
+            depth: 32,
+            elements: 4096,
+            attributes: 8192,
+            element_attributes: 128,
+            declarations: 64,
+        }
     }
 }
 
@@ -44,6 +56,10 @@ pub enum XmlError {
     TooManyElements(usize),
     #[error("the document has more than {0} attributes")]
     TooManyAttributes(usize),
+    #[error("an element has more than {0} attributes")]
+    TooManyOfElement(usize),
+    #[error("more than {0} namespace declarations hold at an element")]
+    TooManyDeclarations(usize),
     #[error("the document is not UTF-8")]
     NotUtf8,
     #[error("the encoding {0:?} is not supported, only UTF-8 is")]
@@ -72,7 +88,7 @@ pub(super) fn document<'a>(bytes: &'a [u8], limits: &Limits) -> Result<Document<
         return Err(XmlError::IllFormed { at, problem: "a character that XML doesn't allow" });
     }
     let document = Document { text, nodes: Vec::new(), attributes: Vec::new(), declarations: Vec::new() };
-    let mut parser = Parser { document, limits, open: Vec::new(), last_child: Vec::new() };
+    let mut parser = Parser { document, limits, open: Vec::new(), last_child: Vec::new(), in_scope: 0 };
     parser.run()?;
     Ok(parser.document)
 }
@@ -84,6 +100,8 @@ struct Parser<'a, 'l> {
     open: Vec<u32>,
     /// For each of them, its last child so far.
     last_child: Vec<Option<u32>>,
+    /// Namespace declarations that hold here.
+    in_scope: usize,
 }
 
 impl<'a> Parser<'a, '_> {
@@ -164,6 +182,10 @@ impl<'a> Parser<'a, '_> {
         let declarations = self.document.declarations.len();
         let attributes = self.document.attributes.len();
         self.attributes(inside, name.len(), tag.start + 1)?;
+        self.in_scope += self.document.declarations.len() - declarations;
+        if self.in_scope > self.limits.declarations {
+            return Err(XmlError::TooManyDeclarations(self.limits.declarations));
+        }
 
         let index = self.document.nodes.len() as u32;
         self.document.nodes.push(Node {
@@ -176,6 +198,7 @@ impl<'a> Parser<'a, '_> {
             attributes: attributes..self.document.attributes.len(),
             declarations: declarations..self.document.declarations.len(),
             text: Cow::Borrowed(""),
+            is_blank: true,
         });
         if let Some(last) = self.last_child.last_mut()
             && let Some(previous) = last.replace(index)
@@ -189,7 +212,10 @@ impl<'a> Parser<'a, '_> {
 
     fn attributes(&mut self, inside: &'a str, from: usize, offset: usize) -> Result<(), XmlError> {
         let ill_formed = |problem| XmlError::IllFormed { at: offset, problem };
-        for attribute in Attributes::new(inside, from) {
+        for (count, attribute) in Attributes::new(inside, from).enumerate() {
+            if count >= self.limits.element_attributes {
+                return Err(XmlError::TooManyOfElement(self.limits.element_attributes));
+            }
             let attribute = attribute.map_err(|_| ill_formed("an attribute is broken or stands twice"))?;
             if self.document.attributes.len() + self.document.declarations.len() >= self.limits.attributes {
                 return Err(XmlError::TooManyAttributes(self.limits.attributes));
@@ -264,7 +290,9 @@ impl<'a> Parser<'a, '_> {
     fn end(&mut self, at: usize) {
         self.last_child.pop();
         if let Some(index) = self.open.pop() {
-            self.document.nodes[index as usize].span.end = at;
+            let node = &mut self.document.nodes[index as usize];
+            node.span.end = at;
+            self.in_scope -= node.declarations.len();
         }
     }
 
@@ -277,12 +305,13 @@ impl<'a> Parser<'a, '_> {
         };
         let node = &mut self.document.nodes[index as usize];
         let has_children = self.last_child.last().is_some_and(Option::is_some);
-        let is_between = || node.text.chars().all(is_white_space) && text.chars().all(is_white_space);
-        if node.text.is_empty() || has_children && is_between() {
+        let is_blank = text.chars().all(is_white_space);
+        if node.text.is_empty() || has_children && node.is_blank && is_blank {
             node.text = text; // White space between child elements: the last stretch may stand for all.
         } else {
             node.text.to_mut().push_str(&text);
         }
+        node.is_blank &= is_blank;
         Ok(())
     }
 }
@@ -410,13 +439,25 @@ mod tests {
 
     #[test]
     fn each_limit_holds_at_its_value_and_not_beyond() {
-        let limits = Limits { bytes: 20, depth: 2, elements: 3, attributes: 2 };
+        let limits = Limits { bytes: 20, depth: 2, elements: 3, attributes: 2, ..Limits::default() };
         let parse = |text: &'static str| Document::parse(text.as_bytes(), &limits).map(|_| ());
         assert_eq!(parse("<a><b/><c></c></a>  "), Ok(()));
         assert_eq!(parse("<a><b/><c></c></a>   "), Err(XmlError::TooLong(20)));
         assert_eq!(parse("<a><b><c/></b></a>"), Err(XmlError::TooDeep(2)));
         assert_eq!(parse("<a><b/><b/><b/></a>"), Err(XmlError::TooManyElements(3)));
         assert_eq!(parse("<a b='' c='' d=''/>"), Err(XmlError::TooManyAttributes(2)));
+    }
+
+    #[test]
+    fn what_all_others_are_compared_with_has_a_limit_of_its_own() {
+        let limits = Limits { element_attributes: 2, declarations: 3, ..Limits::default() };
+        let parse = |text: &str| Document::parse(text.as_bytes(), &limits).map(|_| ());
+        assert_eq!(parse("<a b='' c=''><d b='' xmlns=''/></a>"), Ok(()));
+        assert_eq!(parse("<a b='' c='' d=''/>"), Err(XmlError::TooManyOfElement(2)));
+        let inside = |text: &str| format!("<a xmlns:p='u' xmlns:q='u'>{text}</a>");
+        let siblings = inside("<b xmlns:r='u'/><b xmlns:s='u'></b><b xmlns:p='v'/>");
+        assert_eq!(parse(&siblings), Ok(()), "what holds no more does not count");
+        assert_eq!(parse(&inside("<b xmlns:r='u'><c xmlns:s='u'/></b>")), Err(XmlError::TooManyDeclarations(3)));
     }
 
     #[test]

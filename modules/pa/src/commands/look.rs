@@ -22,7 +22,14 @@ use crate::subscription::{Subscription, Watcher};
 /// Presentities listed unless more are asked for.
 const LISTED: u64 = 100;
 /// The watchers of a presentity are limited where they come in.
-const WATCHERS: Limits = Limits { bytes: usize::MAX, depth: 4, elements: usize::MAX, attributes: usize::MAX };
+const WATCHERS: Limits = Limits {
+    bytes: usize::MAX,
+    depth: 4,
+    elements: usize::MAX,
+    attributes: usize::MAX,
+    element_attributes: 16,
+    declarations: 4,
+};
 
 /// Lists presentities.
 pub(crate) async fn presentities(module: Arc<PresenceAgent>, parameters: Json) -> Result<Json, CommandError> {
