@@ -95,12 +95,7 @@ mod tests {
 
     use super::*;
 
-    const TIMERS: Timers = Timers {
-        t1: Duration::from_millis(500),
-        t2: Duration::from_secs(4),
-        t4: Duration::from_secs(5),
-        c: Duration::from_secs(185),
-    };
+    const TIMERS: Timers = Timers::RFC3261;
 
     fn in_state(state: State) -> ClientTransaction {
         ClientTransaction { state, ..ClientTransaction::new(false) }

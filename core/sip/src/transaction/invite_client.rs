@@ -1,4 +1,4 @@
-//! The INVITE client transaction (RFC 3261 §17.1.1, RFC 6026 §7.2 figure 5), with CANCEL (§9.1).
+//! The INVITE client transaction (RFC 3261 §17.1.1, RFC 6026 §7.2 figure 5), with CANCEL (RFC 3261 §9.1).
 
 use super::{Actions, Ended, Send, Timer, Timers};
 
@@ -144,12 +144,7 @@ mod tests {
 
     use super::*;
 
-    const TIMERS: Timers = Timers {
-        t1: Duration::from_millis(500),
-        t2: Duration::from_secs(4),
-        t4: Duration::from_secs(5),
-        c: Duration::from_secs(185),
-    };
+    const TIMERS: Timers = Timers::RFC3261;
     const LIFETIME: Duration = Duration::from_secs(32);
 
     fn in_state(state: State) -> InviteClient {

@@ -106,12 +106,7 @@ mod tests {
 
     use super::*;
 
-    const TIMERS: Timers = Timers {
-        t1: Duration::from_millis(500),
-        t2: Duration::from_secs(4),
-        t4: Duration::from_secs(5),
-        c: Duration::from_secs(185),
-    };
+    const TIMERS: Timers = Timers::RFC3261;
     const AGAIN: Actions = Actions { send: Some(Send::Original), ..Actions::NONE };
 
     fn in_state(state: State) -> ServerTransaction {

@@ -56,15 +56,19 @@ const TIMER_D_MINIMUM: Duration = Duration::from_secs(32);
 /// A 100 is due when the transaction user of an INVITE has not answered for this long (§17.2.1).
 const INVITE_TRYING: Duration = Duration::from_millis(200);
 
-impl Default for Timers {
+impl Timers {
     /// The defaults of RFC 3261 table 4.
+    pub const RFC3261: Self = Self {
+        t1: Duration::from_millis(500),
+        t2: Duration::from_secs(4),
+        t4: Duration::from_secs(5),
+        c: Duration::from_secs(185),
+    };
+}
+
+impl Default for Timers {
     fn default() -> Self {
-        Self {
-            t1: Duration::from_millis(500),
-            t2: Duration::from_secs(4),
-            t4: Duration::from_secs(5),
-            c: Duration::from_secs(185),
-        }
+        Self::RFC3261
     }
 }
 
