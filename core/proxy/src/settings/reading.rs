@@ -297,7 +297,7 @@ fn timers(reading: &mut Reading, values: &[Value]) -> Result<(), String> {
         Parameter::duration("t1", default.t1).range(0..=60),
         Parameter::duration("t2", default.t2).range(0..=600),
         Parameter::duration("t4", default.t4).range(0..=600),
-        // RFC 3261 §16.6 step 11: "Timer C MUST be larger than 3 minutes."
+        // RFC 3261 §16.6 step 11: "The timer MUST be larger than 3 minutes."
         Parameter::duration("c", default.c).range(181..=86_400),
     ];
     let settings = checked(&rows, record(values)?)?;

@@ -1,4 +1,4 @@
-//! Which nonce counts were used: RFC 7616 §3.4, "allows the server to detect request replays".
+//! Which nonce counts were used: RFC 7616 §3.4, "to allow the server to detect request replays".
 //!
 //! Only nonces that a right response came with are remembered, 17 bytes each, in two generations: the older one is
 //! dropped when a lifetime has passed, since by then all its nonces have expired, or earlier when the limit is reached;

@@ -65,7 +65,7 @@ pub fn essence(content_type: &str) -> &str {
 pub struct Body {
     pub content_type: ContentType,
     pub bytes: Bytes,
-    /// The entity tag of this state of the resource in this form (RFC 5839 §3.1): the same for the same document, also after a restart.
+    /// The entity tag of this state of the resource in this form (RFC 5839 §6.1): the same for the same document, also after a restart.
     /// None where the document is only a part of the state.
     pub tag: Option<Token>,
 }

@@ -124,7 +124,7 @@ impl Cause {
         }
     }
 
-    /// The value of the attribute `event` (RFC 3858 §3.2.3). A refresh leaves it at what it was, which is most often this.
+    /// The value of the attribute `event` (RFC 3858 §3). A refresh leaves it at what it was, which is most often this.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Subscribe | Self::Refresh => "subscribe",
