@@ -44,7 +44,7 @@ function route(msg)
 
   -- Another domain's user: the request goes there.
   if not is_myself() then
-    if msg.method == "INVITE" or msg.method == "SUBSCRIBE" then record_route() end
+    if msg.method == "INVITE" or msg.method == "SUBSCRIBE" or msg.method == "REFER" then record_route() end
     return relay()
   end
 
