@@ -7,14 +7,14 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use signalbox::module::{Configured, Value, export};
+use signalbox::module::{Value, export};
 use signalbox::transport::network::Sent;
 use signalbox::transport::{ConnectionId, Flow, Protocol};
 use signalbox_auth::Auth;
 use signalbox_pa::PresenceAgent;
 use signalbox_registrar::Registrar;
 use signalbox_sip::message::Message;
-use signalbox_tests::site::{Setup, Site, server_address};
+use signalbox_tests::site::{Setup, Site, configured, flow_from};
 
 /// Messages that get somewhere, so that what is damaged in them gets there too.
 const ORDINARY: [&str; 8] = [
@@ -128,23 +128,12 @@ fn ordinary(text: &str) -> String {
 fn server(folder: &Path) -> Site {
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("conformance/hostile.lua");
     let mut setup = Setup::new(&script, "example.com");
-    let mut modules = [
-        Configured::new(export::entry::<Registrar>()),
-        Configured::new(export::entry::<PresenceAgent>()),
-        Configured::new(export::entry::<Auth>()),
-    ];
     let database = Value::String(format!("sqlite:{}", folder.join("hostile.db").display()));
-    for (module, settings) in modules.iter_mut().zip([
-        &[("use_db", Value::Integer(0))][..],
-        &[("use_db", Value::Integer(0)), ("auth", Value::String("none".into()))],
-        &[("db_url", database)],
-    ]) {
-        for (parameter, value) in settings {
-            let parameters = module.tables.parameters.clone();
-            module.settings.set(&parameters, parameter, value).unwrap();
-        }
-    }
-    setup.modules = modules.into();
+    setup.modules = vec![
+        configured(export::entry::<Registrar>(), &[("use_db", 0.into())]).unwrap(),
+        configured(export::entry::<PresenceAgent>(), &[("use_db", 0.into()), ("auth", "none".into())]).unwrap(),
+        configured(export::entry::<Auth>(), &[("db_url", database)]).unwrap(),
+    ];
     Site::start(setup).unwrap()
 }
 
@@ -167,7 +156,7 @@ fn damaged_messages_harm_nothing() {
         let protocol = *random.choose(&[Protocol::Udp, Protocol::Tcp]);
         let remote = *random.choose(&["192.0.2.1:5060", "192.0.2.11:5060", "192.0.2.12:40000"]);
         let connection = protocol.is_reliable().then_some(ConnectionId { worker: 0, serial: 1 });
-        let flow = Flow { protocol, local: server_address(), remote: remote.parse().unwrap(), connection };
+        let flow = Flow { connection, ..flow_from(remote.parse().unwrap(), protocol) };
         let mut sent = site.deliver(&damaged, flow);
         let pause = Duration::from_millis(random.below(400) as u64);
         let next = site.next_timeout().min(site.now() + pause);
@@ -177,11 +166,7 @@ fn damaged_messages_harm_nothing() {
         let surplus = open.len().saturating_sub(50);
         open.drain(..surplus);
     }
-    let end = site.now() + QUIET;
-    while site.now() < end {
-        let next = site.next_timeout().min(end);
-        check(&site.wake_at(next), b"");
-    }
+    check(&site.pass_until(site.now() + QUIET), b"");
     assert_eq!(site.transactions(), (0, 0), "transactions are left over");
     for name in ["panics", "script_errors"] {
         assert_eq!(site.host().counter(name).value(), 0, "{name}");

@@ -17,6 +17,11 @@ phone alice <sip:alice@example.com> at 192.0.2.1:5060
 phone bob <sip:bob@example.com> at 192.0.2.2:5060
 ";
 
+pub(crate) const EVENT: &str = "  Event: presence\n";
+
+/// Parameters by which nobody sees anything before it is decided.
+pub(crate) const IMPLICIT: &[&str] = &["pa.auth: implicit"];
+
 /// Plays the steps at a server with these further parameters of `pa`, such as `pa.composition: newest`.
 #[track_caller]
 pub(crate) fn play_with(parameters: &[&str], steps: &str) {
@@ -28,6 +33,37 @@ pub(crate) fn play_with(parameters: &[&str], steps: &str) {
 #[track_caller]
 pub(crate) fn play(steps: &str) {
     play_with(&[], steps);
+}
+
+/// Alice sends a SUBSCRIBE outside of any dialog with these header lines, and receives this.
+pub(crate) fn subscribes(headers: &str, answer: &str) -> String {
+    format!(
+        "
+alice sends
+  SUBSCRIBE sip:bob@example.com
+  Contact: <sip:alice@{{alice}}>
+{headers}
+alice receives
+{answer}
+"
+    )
+}
+
+/// A NOTIFY for Alice with these lines, and her 200.
+pub(crate) fn notified(lines: &str) -> String {
+    notified_and_answered(lines, "200 OK")
+}
+
+/// A NOTIFY for Alice with these lines, and what she says to it.
+pub(crate) fn notified_and_answered(lines: &str, answer: &str) -> String {
+    format!("\nalice receives\n  NOTIFY sip:alice@{{alice}}\n{lines}\nalice answers {answer}\n")
+}
+
+/// Bob is told this of those who watch him.
+pub(crate) fn told_who_watches(document: &str) -> String {
+    format!(
+        "\nbob receives\n  NOTIFY sip:bob@{{bob}}\n  Event: presence.winfo\n  Content-Type: application/watcherinfo+xml\n\n  ...{document}...\n\nbob answers 200 OK\n"
+    )
 }
 
 /// Alice subscribes to Bob's presence with these header lines, and hears that nobody is there.

@@ -4,13 +4,13 @@ use std::path::Path;
 use std::time::Duration;
 
 use serde_json::json;
-use signalbox::module::{Configured, Value, export};
+use signalbox::module::export;
 use signalbox::transport::network::Sent;
 use signalbox::transport::{Flow, Protocol};
 use signalbox_pa::PresenceAgent;
 use signalbox_registrar::Registrar;
 use signalbox_sip::message::Message;
-use signalbox_tests::site::{Setup, Site, server_address};
+use signalbox_tests::site::{Setup, Site, configured, flow_from};
 use tempfile::TempDir;
 
 /// Begins what it is asked for in a coroutine that nobody goes on with.
@@ -26,15 +26,11 @@ end
 fn site(script: &Path, folder: &TempDir) -> Site {
     let mut setup = Setup::new(script, "example.com");
     let database = format!("sqlite:{}", folder.path().join("site.db").display());
-    let mut registrar = Configured::new(export::entry::<Registrar>());
-    let mut agent = Configured::new(export::entry::<PresenceAgent>());
-    for module in [&mut registrar, &mut agent] {
-        let parameters = module.tables.parameters.clone();
-        module.settings.set(&parameters, "db_url", &database.as_str().into()).unwrap();
-    }
-    let parameters = agent.tables.parameters.clone();
-    agent.settings.set(&parameters, "auth", &Value::from("none")).unwrap();
-    setup.modules = vec![registrar, agent];
+    let database = database.as_str();
+    setup.modules = vec![
+        configured(export::entry::<Registrar>(), &[("db_url", database.into())]).unwrap(),
+        configured(export::entry::<PresenceAgent>(), &[("db_url", database.into()), ("auth", "none".into())]).unwrap(),
+    ];
     Site::start(setup).unwrap()
 }
 
@@ -43,8 +39,7 @@ fn shipped() -> std::path::PathBuf {
 }
 
 fn flow() -> Flow {
-    let remote = "192.0.2.1:5060".parse().unwrap();
-    Flow { protocol: Protocol::Udp, local: server_address(), remote, connection: None }
+    flow_from("192.0.2.1:5060".parse().unwrap(), Protocol::Udp)
 }
 
 fn request(method: &str, headers: &str, body: &str) -> Vec<u8> {
@@ -74,11 +69,7 @@ fn statuses(sent: &[Sent]) -> Vec<u16> {
 
 /// What is known of Bob once nothing holds any more.
 fn known_after_an_hour(site: &mut Site) -> String {
-    let end = site.now() + Duration::from_secs(3700);
-    while site.now() < end {
-        let next = site.next_timeout().min(end);
-        site.wake_at(next);
-    }
+    site.pass_until(site.now() + Duration::from_secs(3700));
     match site.command("pa.show", json!({ "uid": "sip:bob@example.com" })).0 {
         Ok(shown) => shown.to_string(),
         Err(error) => error.to_string(),

@@ -1,6 +1,6 @@
 //! RFC 3857: the event package of watcher information, by its sections, over the wire.
 
-use crate::presence::{play, play_with};
+use crate::presence::{EVENT, IMPLICIT, notified, play, play_with, subscribes, told_who_watches as told};
 
 /// Alice asks to see Bob's presence; the subscription is in the given state.
 fn watches(state: &str) -> String {
@@ -29,6 +29,24 @@ alice answers 200 OK
     )
 }
 
+/// Alice asks once for Bob's presence, and gets a NOTIFY with these lines.
+fn fetches(lines: &str) -> String {
+    let ended = notified(&format!("  Subscription-State: terminated...\n{lines}"));
+    [subscribes(&[EVENT, "  Expires: 0\n"].concat(), "  200 OK"), ended].concat()
+}
+
+/// The time of Alice's subscription runs out.
+fn expires() -> String {
+    ["\ntime passes 600s\n", &notified("  Subscription-State: terminated;reason=timeout\n")].concat()
+}
+
+/// The administrator decides about Alice, with these further parameters.
+fn decides(parameters: &str) -> String {
+    format!(
+        "\nctl pa.authorize\n  uid: sip:bob@example.com\n  watcher: sip:alice@example.com\n{parameters}\n  ...subscriptions...\n"
+    )
+}
+
 /// Bob asks who watches him, with these header lines.
 fn asks(headers: &str) -> String {
     format!(
@@ -48,15 +66,6 @@ bob receives
 "
     )
 }
-
-/// Bob is told this.
-fn told(document: &str) -> String {
-    format!(
-        "\nbob receives\n  NOTIFY sip:bob@{{bob}}\n  Event: presence.winfo\n  Content-Type: application/watcherinfo+xml\n\n  ...{document}...\n\nbob answers 200 OK\n"
-    )
-}
-
-const IMPLICIT: &[&str] = &["pa.auth: implicit"];
 
 /// §4.4: "We arbitrarily choose one hour".
 #[test]
@@ -113,28 +122,6 @@ alice receives 403 Forbidden
 /// §4.7.1: subscribe, no policy → pending; approved → active; timeout of an active one → terminated.
 #[test]
 fn section_4_7_1_pending_approved_terminated() {
-    let approve = "
-ctl pa.authorize
-  uid: sip:bob@example.com
-  watcher: sip:alice@example.com
-
-  ...subscriptions...
-
-alice receives
-  NOTIFY sip:alice@{alice}
-  Subscription-State: active...
-
-alice answers 200 OK
-";
-    let end = "
-time passes 600s
-
-alice receives
-  NOTIFY sip:alice@{alice}
-  Subscription-State: terminated;reason=timeout
-
-alice answers 200 OK
-";
     let steps = [
         &*asks(""),
         &told("version=\"0\" state=\"full\""),
@@ -142,9 +129,10 @@ alice answers 200 OK
         &told(
             "version=\"1\" state=\"partial\"...status=\"pending\"...event=\"subscribe\" display-name=\"Alice\" expiration=\"600\" duration-subscribed=\"0\">sip:alice@example.com<",
         ),
-        approve,
+        &decides(""),
+        &notified("  Subscription-State: active...\n"),
         &told("version=\"2\" state=\"partial\"...status=\"active\"...event=\"approved\""),
-        end,
+        &expires(),
         &told("version=\"3\" state=\"partial\"...status=\"terminated\"...event=\"timeout\""),
     ];
     play_with(IMPLICIT, &steps.concat());
@@ -153,26 +141,13 @@ alice answers 200 OK
 /// §4.7.1: rejected → terminated.
 #[test]
 fn section_4_7_1_rejected() {
-    let reject = "
-ctl pa.authorize
-  uid: sip:bob@example.com
-  watcher: sip:alice@example.com
-  status: rejected
-
-  ...subscriptions...
-
-alice receives
-  NOTIFY sip:alice@{alice}
-  Subscription-State: terminated;reason=rejected...
-
-alice answers 200 OK
-";
     let steps = [
         &*asks(""),
         &told("state=\"full\""),
         &watches("pending"),
         &told("status=\"pending\""),
-        reject,
+        &decides("  status: rejected\n"),
+        &notified("  Subscription-State: terminated;reason=rejected...\n"),
         &told("status=\"terminated\"...event=\"rejected\""),
     ];
     play_with(IMPLICIT, &steps.concat());
@@ -181,25 +156,16 @@ alice answers 200 OK
 /// §4.7.1: a pending one that times out waits; a new subscription makes that redundant; after the giveup timer it is terminated.
 #[test]
 fn section_4_7_1_waiting_and_giveup() {
-    let expire = "
-time passes 600s
-
-alice receives
-  NOTIFY sip:alice@{alice}
-  Subscription-State: terminated;reason=timeout
-
-alice answers 200 OK
-";
     let steps = [
         &*watches("pending"),
-        expire,
+        &expires(),
         &asks(""),
         &told("state=\"full\"...status=\"waiting\"...event=\"timeout\""),
         &watches("pending").replace("Call-ID: watching", "Call-ID: again").replace("{tag}", "{second}"),
         &told(
             "state=\"partial\"...status=\"terminated\"...event=\"giveup\"...status=\"pending\"...event=\"subscribe\"",
         ),
-        expire,
+        &expires(),
         &told("status=\"waiting\"...event=\"timeout\""),
         "\ntime passes 1200s\n",
         &told("status=\"terminated\"...event=\"giveup\""),
@@ -215,10 +181,9 @@ fn section_4_7_1_waiting_ends_with_a_decision() {
             "\nctl pa.authorize\n  uid: sip:bob@example.com\n  watcher: sips:alice@EXAMPLE.com\n  status: {status}\n\n  ...\"subscriptions\":[\"...\"]...\n"
         );
         let again = decide.replace("  ...\"subscriptions\":[\"...\"]...", "  error: there is no such subscription");
-        let expire = "\ntime passes 600s\n\nalice receives\n  NOTIFY sip:alice@{alice}\n  Subscription-State: terminated...\n\nalice answers 200 OK\n";
         let steps = [
             &*watches("pending"),
-            expire,
+            &expires(),
             &asks(""),
             &told("status=\"waiting\""),
             &decide,
@@ -232,24 +197,7 @@ fn section_4_7_1_waiting_ends_with_a_decision() {
 /// §4.7.2: "watcherinfo notifications SHOULD NOT be sent for any transient states": an authorized fetch is not told.
 #[test]
 fn section_4_7_2_an_authorized_fetch_is_not_told() {
-    let fetch = "
-alice sends
-  SUBSCRIBE sip:bob@example.com
-  Contact: <sip:alice@{alice}>
-  Event: presence
-  Expires: 0
-
-alice receives 200 OK
-
-alice receives
-  NOTIFY sip:alice@{alice}
-  Subscription-State: terminated...
-
-alice answers 200 OK
-
-bob receives nothing
-";
-    play(&[&*asks(""), &told("state=\"full\""), fetch].concat());
+    play(&[&*asks(""), &told("state=\"full\""), &fetches(""), "\nbob receives nothing\n"].concat());
 }
 
 /// §4.8 and RFC 3858 §4: after a refresh everything is told, and versions go on, also behind a restart.
@@ -277,7 +225,8 @@ bob receives 200 OK
         &told("version=\"0\" state=\"full\"...status=\"active\""),
         &refresh(2),
         &told("version=\"1\" state=\"full\"...status=\"active\""),
-        "\nserver crashes\n\nalice receives NOTIFY sip:alice@{alice}\n\nalice answers 200 OK\n",
+        "\nserver crashes\n",
+        &notified(""),
         &told("state=\"full\"...status=\"active\"...sip:alice@example.com"),
         &refresh(3),
         &told("state=\"full\"...status=\"active\"...sip:alice@example.com"),
@@ -306,12 +255,7 @@ bob receives
 /// §4.7.1: the server deactivates a subscription, puts it on probation, gives it up, or its resource is gone: terminated, with that event.
 #[test]
 fn section_4_7_1_ended_by_the_server() {
-    for (reason, state) in [
-        ("deactivated", "terminated;reason=deactivated"),
-        ("probation", "terminated;reason=probation"),
-        ("giveup", "terminated;reason=giveup"),
-        ("noresource", "terminated;reason=noresource"),
-    ] {
+    for reason in ["deactivated", "probation", "giveup", "noresource"] {
         let end = format!(
             "
 ctl pa.terminate
@@ -320,18 +264,13 @@ ctl pa.terminate
   reason: {reason}
 
   ...subscriptions...
-
-alice receives
-  NOTIFY sip:alice@{{alice}}
-  Subscription-State: {state}...
-
-alice answers 200 OK
 "
         );
+        let left = notified(&format!("  Subscription-State: terminated;reason={reason}...\n"));
         let ended = told(&format!("state=\"partial\"...status=\"terminated\"...event=\"{reason}\""));
         play_with(
             IMPLICIT,
-            &[&*asks(""), &told("state=\"full\""), &watches("pending"), &told("status=\"pending\""), &end, &ended]
+            &[asks(""), told("state=\"full\""), watches("pending"), told("status=\"pending\""), end, left, ended]
                 .concat(),
         );
     }
@@ -349,26 +288,8 @@ fn section_4_7_1_accepted_at_once() {
 /// which "expires immediately".
 #[test]
 fn section_4_7_1_an_undecided_fetch_waits() {
-    let fetch = "
-alice sends
-  SUBSCRIBE sip:bob@example.com
-  Contact: <sip:alice@{alice}>
-  Event: presence
-  Expires: 0
-
-alice receives 200 OK
-
-alice receives
-  NOTIFY sip:alice@{alice}
-  Subscription-State: terminated...
-  !Content-Type
-
-alice answers 200 OK
-";
-    play_with(
-        IMPLICIT,
-        &[fetch, &asks("  Expires: 0\n"), &told("state=\"full\"...status=\"waiting\"...event=\"timeout\"")].concat(),
-    );
+    let waiting = told("state=\"full\"...status=\"waiting\"...event=\"timeout\"");
+    play_with(IMPLICIT, &[fetches("  !Content-Type\n"), asks("  Expires: 0\n"), waiting].concat());
 }
 
 /// §4.10: the rate of notifications is bounded by `notify_min_interval` (RECOMMENDED: 5 s): what changes meanwhile is told together.

@@ -3,7 +3,7 @@
 use signalbox_documents::watcherinfo::{Applied, Event, State, Status, Table, WatcherInfo, WatcherInfoError};
 use signalbox_documents::xml::Limits;
 
-use crate::presence::{play, play_with};
+use crate::presence::{IMPLICIT, play, play_with, told_who_watches as told};
 
 /// A user asks to see Bob's presence, pending.
 fn watches(user: &str, display_name: &str) -> String {
@@ -38,12 +38,6 @@ bob sends
 bob receives 200 OK
 ";
 
-fn told(document: &str) -> String {
-    format!(
-        "\nbob receives\n  NOTIFY sip:bob@{{bob}}\n  Content-Type: application/watcherinfo+xml\n\n  ...{document}...\n\nbob answers 200 OK\n"
-    )
-}
-
 fn decides(user: &str, status: &str, state: &str) -> String {
     format!(
         "
@@ -63,7 +57,6 @@ ctl pa.authorize
     )
 }
 
-const IMPLICIT: &[&str] = &["pa.auth: implicit"];
 const CAROL: &str = "\nphone carol <sip:carol@example.com> at 192.0.2.3:5060\n";
 
 /// A document with these lists.

@@ -1,8 +1,6 @@
 //! RFC 3903: PUBLISH, as the steps of §6 take it, at a real event state compositor over the virtual network.
 
-use crate::presence::{play, play_with, published, subscribed};
-
-const EVENT: &str = "  Event: presence\n";
+use crate::presence::{EVENT, notified, play, play_with, published, subscribed, subscribes};
 
 /// Bob sends a PUBLISH with these header lines and no body, and receives this.
 fn publish(headers: &str, answer: &str) -> String {
@@ -19,25 +17,8 @@ bob receives
 
 /// Alice asks once, and receives this body.
 fn fetched(call_id: &str, body: &str) -> String {
-    format!(
-        "
-alice sends
-  SUBSCRIBE sip:bob@example.com
-  Call-ID: {call_id}
-  Contact: <sip:alice@{{alice}}>
-  Event: presence
-  Expires: 0
-
-alice receives 200 OK
-
-alice receives
-  NOTIFY sip:alice@{{alice}}
-
-  {body}
-
-alice answers 200 OK
-"
-    )
+    let fetch = subscribes(&format!("  Call-ID: {call_id}\n{EVENT}  Expires: 0\n"), "  200 OK");
+    [fetch, notified(&format!("\n  {body}\n"))].concat()
 }
 
 /// Step 2: "If the Event header field is missing or contains an event package which the ESC does not support, the ESC MUST

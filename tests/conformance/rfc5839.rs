@@ -1,8 +1,6 @@
 //! RFC 5839: entity tags in notifications, and subscriptions on the condition that something changed.
 
-use crate::presence::{play, play_with, published, resubscribe, subscribed};
-
-const EVENT: &str = "  Event: presence\n";
+use crate::presence::{EVENT, IMPLICIT, notified, play, play_with, published, resubscribe, subscribed, subscribes};
 
 fn knowing(tag: &str, more: &str) -> String {
     format!("{EVENT}  Suppress-If-Match: {tag}\n{more}")
@@ -11,74 +9,31 @@ fn knowing(tag: &str, more: &str) -> String {
 /// §5.4: a fetch that knows the state gets a NOTIFY without body that mirrors the tag.
 #[test]
 fn section_5_4_polling() {
-    let poll = "
-alice sends
-  SUBSCRIBE sip:bob@example.com
-  Contact: <sip:alice@{alice}>
-  Event: presence
-  Suppress-If-Match: {etag}
-  Expires: 0
+    let poll = subscribes(&knowing("{etag}", "  Expires: 0\n"), "  200 OK");
+    let told = notified(
+        "  Subscription-State: terminated;reason=timeout\n  SIP-ETag: {etag}\n  Content-Length: 0\n  !Content-Type\n",
+    );
+    play(&[subscribed(&format!("{EVENT}  Expires: 0\n")), poll, told].concat());
+}
 
-alice receives 200 OK
-
-alice receives
-  NOTIFY sip:alice@{alice}
-  Subscription-State: terminated;reason=timeout
-  SIP-ETag: {etag}
-  Content-Length: 0
-  !Content-Type
-
-alice answers 200 OK
-";
-    play(&[&subscribed(&format!("{EVENT}  Expires: 0\n")), poll].concat());
+/// Alice subscribes once more, outside of a dialog.
+fn resumes() -> String {
+    subscribes(&knowing("{etag}", "  Call-ID: again\n"), "  200 OK")
 }
 
 /// §5.5, §6.2: outside of a dialog the NOTIFY comes in any case, without body where the condition holds.
 #[test]
 fn section_5_5_resuming_a_subscription() {
-    let resume = "
-alice sends
-  SUBSCRIBE sip:bob@example.com
-  Call-ID: again
-  Contact: <sip:alice@{alice}>
-  Event: presence
-  Suppress-If-Match: {etag}
-
-alice receives 200 OK
-
-alice receives
-  NOTIFY sip:alice@{alice}
-  Subscription-State: active...
-  SIP-ETag: {etag}
-  !Content-Type
-
-alice answers 200 OK
-";
-    play(&[&subscribed(&format!("{EVENT}  Expires: 0\n")), resume].concat());
+    let told = notified("  Subscription-State: active...\n  SIP-ETag: {etag}\n  !Content-Type\n");
+    play(&[subscribed(&format!("{EVENT}  Expires: 0\n")), resumes(), told].concat());
 }
 
 /// §5.5: "Had the entity-tag not been valid any longer, the condition would have evaluated to false, and the NOTIFY would have had a body".
 #[test]
 fn section_5_5_resuming_with_a_stale_tag() {
-    let resume = "
-alice sends
-  SUBSCRIBE sip:bob@example.com
-  Call-ID: again
-  Contact: <sip:alice@{alice}>
-  Event: presence
-  Suppress-If-Match: {etag}
-
-alice receives 200 OK
-
-alice receives
-  NOTIFY sip:alice@{alice}
-  Content-Type: application/pidf+xml
-
-  ...open...
-
-alice answers 200 OK
-";
-    play(&[&subscribed(&format!("{EVENT}  Expires: 0\n")), &published("p", "", "sip:bob@there"), resume].concat());
+    let told = notified("  Content-Type: application/pidf+xml\n\n  ...open...\n");
+    let published = published("p", "", "sip:bob@there");
+    play(&[subscribed(&format!("{EVENT}  Expires: 0\n")), published, resumes(), told].concat());
 }
 
 /// §5.6, §6.3: within the dialog there is a 204 with the new time, and no NOTIFY.
@@ -230,23 +185,6 @@ alice answers 200 OK
 /// §7.1: 204 "is valid only in response to a SUBSCRIBE message sent within an established dialog"; who may see nothing has no tag.
 #[test]
 fn section_7_1_a_pending_watcher_has_no_tag() {
-    play_with(
-        &["pa.auth: implicit"],
-        "
-alice sends
-  SUBSCRIBE sip:bob@example.com
-  Contact: <sip:alice@{alice}>
-  Event: presence
-  Suppress-If-Match: *
-
-alice receives 200 OK
-
-alice receives
-  NOTIFY sip:alice@{alice}
-  Subscription-State: pending...
-  !SIP-ETag
-
-alice answers 200 OK
-",
-    );
+    let told = notified("  Subscription-State: pending...\n  !SIP-ETag\n");
+    play_with(IMPLICIT, &[subscribes(&knowing("*", ""), "  200 OK"), told].concat());
 }

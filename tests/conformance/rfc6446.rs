@@ -1,54 +1,27 @@
 //! RFC 6446: how often a subscriber is notified, at most and at least.
 
-use crate::presence::{play, play_with, published, resubscribe, subscribed};
-
-fn notified(body: &str) -> String {
-    format!("\nalice receives\n  NOTIFY sip:alice@{{alice}}\n{body}\nalice answers 200 OK\n")
-}
+use crate::presence::{
+    notified, notified_and_answered, play, play_with, published, resubscribe, subscribed, subscribes,
+};
 
 /// §4.2: "The notifier MUST reflect back the possibly adjusted rate control values in a […] Subscription-State header field parameter".
 #[test]
 fn section_4_2_rates_are_reflected() {
-    play(
-        "
-alice sends
-  SUBSCRIBE sip:bob@example.com
-  Contact: <sip:alice@{alice}>
-  Event: presence;max-rate=0.5;min-rate=0.01;adaptive-min-rate=0.1
-
-alice receives 200 OK
-
-alice receives
-  NOTIFY sip:alice@{alice}
-  Event: presence
-  Subscription-State: active;expires=3600;max-rate=0.5;min-rate=0.01;adaptive-min-rate=0.1
-
-alice answers 200 OK
-
-time passes 10s
-
-alice receives
-  NOTIFY sip:alice@{alice}
-
-alice answers 200 OK
-",
-    );
+    let rates = "max-rate=0.5;min-rate=0.01;adaptive-min-rate=0.1";
+    let steps = [
+        &*subscribes(&format!("  Event: presence;{rates}\n"), "  200 OK"),
+        &notified(&format!("  Event: presence\n  Subscription-State: active;expires=3600;{rates}\n")),
+        "\ntime passes 10s\n",
+        &notified(""),
+    ];
+    play(&steps.concat());
 }
 
 /// §9.2: a rate is a number above 0 and below 100.
 #[test]
 fn section_9_2_grammar() {
     for rate in ["0", "0.0", "100", "-1", "1e2", "fast", "0.00000000001"] {
-        play(&format!(
-            "
-alice sends
-  SUBSCRIBE sip:bob@example.com
-  Contact: <sip:alice@{{alice}}>
-  Event: presence;max-rate={rate}
-
-alice receives 400 Bad Rate In Event
-"
-        ));
+        play(&subscribes(&format!("  Event: presence;max-rate={rate}\n"), "  400 Bad Rate In Event"));
     }
 }
 
@@ -105,52 +78,20 @@ fn section_5_1_a_refresh_without_the_rate_removes_it() {
 /// §5.1: a subscriber may change its rate in the 2xx to a NOTIFY.
 #[test]
 fn section_5_1_the_answer_to_a_notify_changes_the_rate() {
-    play(
-        "
-alice sends
-  SUBSCRIBE sip:bob@example.com
-  Contact: <sip:alice@{alice}>
-  Event: presence;min-rate=0.01
-
-alice receives 200 OK
-
-alice receives
-  NOTIFY sip:alice@{alice}
-
-alice answers 200 OK
-  Event: presence;min-rate=0.1
-
-time passes 10s
-
-alice receives
-  NOTIFY sip:alice@{alice}
-  Subscription-State: active;expires=3590;min-rate=0.1
-
-alice answers 200 OK
-",
-    );
+    let steps = [
+        &*subscribes("  Event: presence;min-rate=0.01\n", "  200 OK"),
+        &notified_and_answered("", "200 OK\n  Event: presence;min-rate=0.1"),
+        "\ntime passes 10s\n",
+        &notified("  Subscription-State: active;expires=3590;min-rate=0.1\n"),
+    ];
+    play(&steps.concat());
 }
 
 /// §5.3: a rate that "would result in no notification before the subscription expiration" is raised to the reciprocal of what is left.
 #[test]
 fn section_5_3_a_rate_that_would_let_nothing_through_is_raised() {
-    play(
-        "
-alice sends
-  SUBSCRIBE sip:bob@example.com
-  Contact: <sip:alice@{alice}>
-  Event: presence;max-rate=0.001
-  Expires: 100
-
-alice receives 200 OK
-
-alice receives
-  NOTIFY sip:alice@{alice}
-  Subscription-State: active;expires=100;max-rate=0.01
-
-alice answers 200 OK
-",
-    );
+    let asked = subscribes("  Event: presence;max-rate=0.001\n  Expires: 100\n", "  200 OK");
+    play(&[asked, notified("  Subscription-State: active;expires=100;max-rate=0.01\n")].concat());
 }
 
 /// §5.2: "When a local policy dictates a maximum rate for notifications, a notifier will not generate notifications more frequently".

@@ -9,7 +9,7 @@ use signalbox::transport::{ConnectionId, Flow, Protocol};
 use signalbox_registrar::Registrar;
 use signalbox_sip::header::HeaderName;
 use signalbox_sip::message::Message;
-use signalbox_tests::site::{Setup, Site, server_address};
+use signalbox_tests::site::{Setup, Site, flow_from};
 use tempfile::TempDir;
 
 /// Where requests come from.
@@ -34,7 +34,7 @@ pub(crate) struct Out {
 }
 
 impl Proxy {
-    /// A proxy for example.com at [`server_address`]; `route` is the body of its `route(msg)`.
+    /// A proxy for example.com; `route` is the body of its `route(msg)`.
     pub(crate) fn new(route: &str) -> Self {
         Self::with_script(&format!("function route(msg)\n{route}\nend\n"))
     }
@@ -59,15 +59,13 @@ impl Proxy {
     }
 
     pub(crate) fn send_from(&mut self, remote: &str, protocol: Protocol, message: &str) -> Vec<Out> {
-        let flow = Flow { protocol, local: server_address(), remote: remote.parse().unwrap(), connection: None };
-        read(self.site.deliver(message.as_bytes(), flow))
+        read(self.site.deliver(message.as_bytes(), flow_from(remote.parse().unwrap(), protocol)))
     }
 
     /// `remote` sends this over a connection that it has made.
     pub(crate) fn send_connected(&mut self, remote: &str, message: &str) -> Vec<Out> {
         let connection = Some(ConnectionId { worker: 0, serial: 1 });
-        let remote = remote.parse().unwrap();
-        let flow = Flow { protocol: Protocol::Tcp, local: server_address(), remote, connection };
+        let flow = Flow { connection, ..flow_from(remote.parse().unwrap(), Protocol::Tcp) };
         read(self.site.deliver(message.as_bytes(), flow))
     }
 
@@ -84,12 +82,7 @@ impl Proxy {
 
     /// Lets time pass, and returns what was sent in it.
     pub(crate) fn pass(&mut self, time: Duration) -> Vec<Out> {
-        let (end, mut sent) = (self.site.now() + time, Vec::new());
-        while self.site.now() < end {
-            let next = self.site.next_timeout().min(end);
-            sent.extend(self.site.wake_at(next));
-        }
-        read(sent)
+        read(self.site.pass_until(self.site.now() + time))
     }
 }
 

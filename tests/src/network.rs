@@ -8,7 +8,7 @@ use anyhow::{Context, Result, bail, ensure};
 use signalbox::transport::network::Sent;
 use signalbox::transport::{Flow, Protocol};
 
-use crate::site::{Site, server_address};
+use crate::site::{Site, flow_from, server_address};
 
 /// How long a packet of the virtual network is on its way.
 const LATENCY: Duration = Duration::from_millis(1);
@@ -167,7 +167,7 @@ impl Network for Virtual {
 
     fn send(&mut self, from: SocketAddr, protocol: Protocol, message: Vec<u8>) -> Result<()> {
         let now = self.site()?.now();
-        let flow = Flow { protocol, local: server_address(), remote: from, connection: None };
+        let flow = flow_from(from, protocol);
         if !self.is_lost(from, false) {
             self.on_the_wire.push_back((now + LATENCY, Packet::ToServer(flow, message)));
         }

@@ -8,9 +8,9 @@ use std::time::{Duration, Instant, SystemTime};
 
 use anyhow::{Context as _, Result};
 use signalbox::clock::Clock;
-use signalbox::module::Host;
 use signalbox::module::host::TICK;
 use signalbox::module::set::{Configured, ModuleSet};
+use signalbox::module::{Host, ModuleEntry, Value};
 use signalbox::script::{Limits, ScriptEngine, ScriptSource};
 use signalbox::storage::{self, Fault, Storage};
 use signalbox::transport::network::{Network, Outbox, Sent};
@@ -184,6 +184,16 @@ impl Site {
         })
     }
 
+    /// Lets time pass until then, and returns what the server sends meanwhile.
+    pub fn pass_until(&mut self, end: Instant) -> Vec<Sent> {
+        let mut sent = Vec::new();
+        while self.now() < end {
+            let next = self.next_timeout().min(end);
+            sent.extend(self.wake_at(next));
+        }
+        sent
+    }
+
     /// Ends as if the power had failed: nothing is flushed, nobody is told.
     pub fn crash(self) {
         drop(self);
@@ -233,6 +243,20 @@ impl Drop for Site {
             background.shutdown_background();
         }
     }
+}
+
+/// A module with these parameters.
+pub fn configured(entry: Box<dyn ModuleEntry>, parameters: &[(&str, Value)]) -> Result<Configured> {
+    let mut module = Configured::new(entry);
+    for (name, value) in parameters {
+        module.settings.set(&module.tables.parameters, name, value)?;
+    }
+    Ok(module)
+}
+
+/// What comes from there to the server, by no connection that it knows.
+pub fn flow_from(remote: SocketAddr, protocol: Protocol) -> Flow {
+    Flow { protocol, local: server_address(), remote, connection: None }
 }
 
 /// Where the server listens on the virtual network.

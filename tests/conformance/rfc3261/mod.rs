@@ -1,5 +1,6 @@
 //! RFC 3261: SIP.
 
+mod forks;
 mod section_10_3;
 mod section_12;
 mod section_16_10;

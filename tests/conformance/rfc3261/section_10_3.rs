@@ -4,11 +4,11 @@ use std::path::Path;
 use std::time::Duration;
 
 use signalbox::module::{Configured, export};
-use signalbox::transport::{Flow, Protocol};
+use signalbox::transport::Protocol;
 use signalbox_registrar::Registrar;
 use signalbox_sip::header::HeaderName;
 use signalbox_sip::message::Message;
-use signalbox_tests::site::{Setup, Site, server_address};
+use signalbox_tests::site::{Setup, Site, flow_from};
 
 /// A registrar for example.com, and one user agent.
 struct Desk {
@@ -38,8 +38,7 @@ impl Desk {
              {lines}Content-Length: 0\r\n\r\n",
             self.requests
         );
-        let remote = "192.0.2.1:5060".parse().unwrap();
-        let flow = Flow { protocol: Protocol::Udp, local: server_address(), remote, connection: None };
+        let flow = flow_from("192.0.2.1:5060".parse().unwrap(), Protocol::Udp);
         let sent = self.site.deliver(request.as_bytes(), flow);
         assert_eq!(sent.len(), 1, "one answer");
         Message::parse(&sent[0].1).unwrap()

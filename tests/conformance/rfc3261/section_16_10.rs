@@ -1,21 +1,10 @@
 //! §16.10: a CANCEL for a request that is being proxied; first of the machine, then over the wire.
 
-use signalbox_sip::fork::{BranchId, Fork, Outcome, Step};
+use signalbox_sip::fork::{Outcome, Step};
 use signalbox_sip::header::HeaderName;
 
+use super::forks::{A, B, fork};
 use crate::wire::{ALICE, FORWARD, Proxy, RELAY, only, request, summaries};
-
-const A: BranchId = BranchId(0);
-const B: BranchId = BranchId(1);
-
-fn fork(invite: bool, qs: &[u16]) -> Fork {
-    let mut fork = Fork::new(invite);
-    for &q in qs {
-        fork.add(q).unwrap();
-    }
-    fork.launch();
-    fork
-}
 
 /// "the element MUST generate CANCEL requests for all pending client transactions in the context".
 #[test]
@@ -62,7 +51,7 @@ fn other_requests_are_not_cancelled() {
 
 const BOB: &str = "sip:bob@192.0.2.11";
 
-/// §9.2: the CANCEL "is answered with 200"; §16.10: the pending branches are cancelled, by hop: with the identifiers of the
+/// §9.2: the CANCEL is answered with 200; §16.10: the pending branches are cancelled, by hop: with the identifiers of the
 /// INVITE that went there, its Route included, and only when a provisional response has come.
 #[test]
 fn a_cancel_is_answered_and_done_again_downstream() {

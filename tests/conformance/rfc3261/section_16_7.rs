@@ -3,24 +3,11 @@
 
 use std::time::Duration;
 
-use signalbox_sip::fork::{BranchId, Fork, Outcome, Step};
+use signalbox_sip::fork::{Outcome, Step};
 use signalbox_sip::header::HeaderName;
 
+use super::forks::{A, B, C, D, fork};
 use crate::wire::{ALICE, Out, Proxy, RELAY, only, request, summaries};
-
-const A: BranchId = BranchId(0);
-const B: BranchId = BranchId(1);
-const C: BranchId = BranchId(2);
-const D: BranchId = BranchId(3);
-
-fn fork(invite: bool, qs: &[u16]) -> Fork {
-    let mut fork = Fork::new(invite);
-    for &q in qs {
-        fork.add(q).unwrap();
-    }
-    fork.launch();
-    fork
-}
 
 /// Step 5: "Until a final response has been sent on the server transaction, the following responses MUST be forwarded
 /// immediately": "Any provisional response other than 100 (Trying)" and "Any 2xx response".

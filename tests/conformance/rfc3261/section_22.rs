@@ -6,13 +6,13 @@ use std::sync::Arc;
 use signalbox::module::{Configured, Value, export};
 use signalbox::services::accounts::{AccountStore, CacheLimits};
 use signalbox::storage::{Fault, Storage};
-use signalbox::transport::{Flow, Protocol};
+use signalbox::transport::Protocol;
 use signalbox_auth::Auth;
 use signalbox_registrar::Registrar;
 use signalbox_sip::digest::{Answer, Challenge, Ha1};
 use signalbox_sip::header::HeaderName;
 use signalbox_sip::message::Message;
-use signalbox_tests::site::{Setup, Site, server_address};
+use signalbox_tests::site::{Setup, Site, configured, flow_from};
 use tempfile::TempDir;
 
 use crate::wire::{ALICE, request};
@@ -38,9 +38,7 @@ impl Desk {
         let fault = Arc::new(Fault::none());
         let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("scenarios/scripts/digest.lua");
         let mut setup = Setup::new(&script, "example.com");
-        let mut auth = Configured::new(export::entry::<Auth>());
-        let parameters = auth.tables.parameters.clone();
-        auth.settings.set(&parameters, "db_url", &Value::String(url)).unwrap();
+        let auth = configured(export::entry::<Auth>(), &[("db_url", Value::String(url))]).unwrap();
         setup.modules = vec![Configured::new(export::entry::<Registrar>()), auth];
         setup.fault = Some(fault.clone());
         Self { site: Site::start(setup).unwrap(), fault, _database: database, requests: 0 }
@@ -54,8 +52,7 @@ impl Desk {
         let credentials = credentials.map(|credentials| format!("Authorization: {credentials}"));
         let lines = [via.as_str(), &cseq, "To: <sip:alice@example.com>", "Contact: <sip:alice@192.0.2.1>"];
         let lines = [&lines[..], &credentials.iter().map(String::as_str).collect::<Vec<_>>()].concat();
-        let remote = ALICE.parse().unwrap();
-        let flow = Flow { protocol: Protocol::Udp, local: server_address(), remote, connection: None };
+        let flow = flow_from(ALICE.parse().unwrap(), Protocol::Udp);
         let sent = self.site.deliver(request("REGISTER", URI, &lines).as_bytes(), flow);
         assert_eq!(sent.len(), 1, "one answer");
         Message::parse(&sent[0].1).unwrap()

@@ -13,7 +13,7 @@ use signalbox_registrar::Registrar;
 use signalbox_sip::header::{Header, HeaderName, Via};
 use signalbox_sip::message::Message;
 use signalbox_sip::uri::NameAddr;
-use signalbox_tests::site::{Setup, Site};
+use signalbox_tests::site::{Setup, Site, configured};
 use tempfile::TempDir;
 
 use super::{Case, Role, Server, bytes};
@@ -49,10 +49,8 @@ impl RealServer {
             Role::Stateless => "conformance/torture/stateless.lua",
         });
         let database = tempfile::tempdir().unwrap();
-        let mut auth = Configured::new(export::entry::<Auth>());
         let url = format!("sqlite:{}", database.path().join("accounts.db").display());
-        let parameters = auth.tables.parameters.clone();
-        auth.settings.set(&parameters, "db_url", &Value::String(url)).unwrap();
+        let auth = configured(export::entry::<Auth>(), &[("db_url", Value::String(url))]).unwrap();
         let domain = match role {
             Role::Registrar => "example.com",
             Role::Proxy | Role::Stateless => "example.invalid",
@@ -79,12 +77,7 @@ impl RealServer {
 
     /// Lets time pass.
     fn pass(&mut self, time: Duration) -> Vec<Sent> {
-        let (end, mut sent) = (self.site.now() + time, Vec::new());
-        while self.site.now() < end {
-            let next = self.site.next_timeout().min(end);
-            sent.extend(self.site.wake_at(next));
-        }
-        sent
+        self.site.pass_until(self.site.now() + time)
     }
 }
 

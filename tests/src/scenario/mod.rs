@@ -44,7 +44,7 @@
 //! `NAME receives nothing` means just that; at the end of a scenario nobody may have anything left.
 //!
 //! **Commands.** `ctl pa.publish`: the indented lines are the parameters, what follows a blank line is a pattern of the answer, which is JSON on one
-//! line or `error: …`.
+//! line or `error: …`. Without a pattern any answer will do but an error.
 //!
 //! **The rest.** `time passes 32s`; `network loses 2 packets to NAME`, `… from NAME`; `network loses 20% of packets, seed 7`;
 //! `server restarts`; `server crashes` (and starts again, from what it has committed).

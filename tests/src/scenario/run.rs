@@ -3,13 +3,13 @@
 use std::path::Path;
 use std::time::Duration;
 
-use anyhow::{Context as _, Result, bail};
-use signalbox::module::{Configured, Module, Value, export};
+use anyhow::{Context as _, Result, bail, ensure};
+use signalbox::module::{Module, Value, export};
 use signalbox::services::accounts::{AccountStore, CacheLimits};
 
 use super::{Scenario, parse, play};
 use crate::network::Virtual;
-use crate::site::{Setup, Site};
+use crate::site::{Setup, Site, configured};
 
 /// Reads and runs a scenario that stands in a test.
 ///
@@ -63,28 +63,42 @@ impl ServerBlock<'_> {
         self.values("domain").next().unwrap_or("example.com")
     }
 
+    /// A setting that nobody reads would have a scenario show something else than it says.
+    fn check(&self) -> Result<()> {
+        let loaded: Vec<&str> = self.values("load").flat_map(str::split_whitespace).collect();
+        for (name, _) in self.lines {
+            let is_loaded = |(module, _): (&str, &str)| loaded.contains(&module);
+            let is_known = ["script", "load", "domain", "account"].contains(&name.as_str());
+            ensure!(is_known || name.split_once('.').is_some_and(is_loaded), "nobody reads the setting {name:?}");
+        }
+        Ok(())
+    }
+
+    fn value(&self, text: &str) -> Value {
+        match text.parse() {
+            Ok(number) => Value::Integer(number),
+            Err(_) => Value::String(text.replace("{db}", &self.database())),
+        }
+    }
+
     fn setup(&self) -> Result<Setup> {
+        self.check()?;
         let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
         let script = self.values("script").next().context("the server block names no script")?;
         let mut setup = Setup::new(&root.join(script), self.domain());
         for name in self.values("load").flat_map(str::split_whitespace) {
-            let mut module = Configured::new(match name {
+            let entry = match name {
                 signalbox_registrar::Registrar::NAME => export::entry::<signalbox_registrar::Registrar>(),
                 signalbox_pa::PresenceAgent::NAME => export::entry::<signalbox_pa::PresenceAgent>(),
                 signalbox_auth::Auth::NAME => export::entry::<signalbox_auth::Auth>(),
                 signalbox_im_auth::ImAuth::NAME => export::entry::<signalbox_im_auth::ImAuth>(),
                 _ => bail!("scenarios know no module {name:?}"),
+            };
+            let parameters = self.lines.iter().filter_map(|(known, value)| {
+                let (module, parameter) = known.split_once('.')?;
+                (module == name).then(|| (parameter, self.value(value)))
             });
-            let prefix = format!("{name}.");
-            for (parameter, value) in self.lines.iter().filter_map(|(n, v)| Some((n.strip_prefix(&prefix)?, v))) {
-                let value = match value.parse() {
-                    Ok(number) => Value::Integer(number),
-                    Err(_) => Value::String(value.replace("{db}", &self.database())),
-                };
-                let tables = module.tables.parameters.clone();
-                module.settings.set(&tables, parameter, &value)?;
-            }
-            setup.modules.push(module);
+            setup.modules.push(configured(entry, &parameters.collect::<Vec<_>>())?);
         }
         Ok(setup)
     }
@@ -105,5 +119,19 @@ impl ServerBlock<'_> {
             storage.close().await;
             Ok(())
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_setting_that_nobody_reads_is_refused() {
+        for setting in ["alias: example.com", "pa.auth: none", "registrar.unheard_of: 1"] {
+            let text = format!("server\n  script: scripts/proxy.lua\n  load: registrar\n  {setting}\n");
+            let scenario = parse(&text).unwrap();
+            assert!(run(&scenario).is_err(), "{setting}");
+        }
     }
 }
