@@ -1,15 +1,11 @@
 //! INVITE: answered, forked to two devices, cancelled. By SIPp.
 
-use crate::support::place::Place;
 use crate::support::server::Server;
 use crate::support::sipp::{self, Sipp};
 
 #[test]
 fn a_call_is_set_up_and_ended_along_the_recorded_route() {
-    if !sipp::is_installed() {
-        return;
-    }
-    let place = Place::on_loopback();
+    let Some(place) = sipp::place() else { return };
     let _server = Server::start(&place);
     Sipp::new(&place, "register", "bob", 5071).with("expires", 600).play();
     let callee = Sipp::new(&place, "call_answer", "bob", 5071).start();
@@ -19,10 +15,7 @@ fn a_call_is_set_up_and_ended_along_the_recorded_route() {
 
 #[test]
 fn a_forked_call_is_cancelled_where_it_was_not_answered() {
-    if !sipp::is_installed() {
-        return;
-    }
-    let place = Place::on_loopback();
+    let Some(place) = sipp::place() else { return };
     let _server = Server::start(&place);
     Sipp::new(&place, "register", "bob", 5071).with("expires", 600).play();
     Sipp::new(&place, "register", "bob", 5072).with("expires", 600).play();
@@ -35,10 +28,7 @@ fn a_forked_call_is_cancelled_where_it_was_not_answered() {
 
 #[test]
 fn a_caller_who_gives_up_gets_487_and_the_device_stops_ringing() {
-    if !sipp::is_installed() {
-        return;
-    }
-    let place = Place::on_loopback();
+    let Some(place) = sipp::place() else { return };
     let _server = Server::start(&place);
     Sipp::new(&place, "register", "bob", 5071).with("expires", 600).play();
     let ringing = Sipp::new(&place, "call_ring", "bob", 5071).start();

@@ -6,10 +6,7 @@ use crate::support::sipp::{self, Sipp};
 
 #[test]
 fn messages_go_both_ways() {
-    if !sipp::is_installed() {
-        return;
-    }
-    let place = Place::on_loopback();
+    let Some(place) = sipp::place() else { return };
     let _server = Server::start(&place);
     Sipp::new(&place, "register", "alice", 5070).with("expires", 600).play();
     Sipp::new(&place, "register", "bob", 5071).with("expires", 600).play();
@@ -19,10 +16,7 @@ fn messages_go_both_ways() {
 
 #[test]
 fn a_message_over_tcp_reaches_a_device_on_udp() {
-    if !sipp::is_installed() {
-        return;
-    }
-    let place = Place::on_loopback();
+    let Some(place) = sipp::place() else { return };
     let _server = Server::start(&place);
     Sipp::new(&place, "register", "bob", 5071).with("expires", 600).play();
     let receiver = Sipp::new(&place, "message_receive", "bob", 5071).with("text", "over tcp").start();
@@ -32,10 +26,7 @@ fn a_message_over_tcp_reaches_a_device_on_udp() {
 
 #[test]
 fn a_message_for_somebody_who_is_not_there_gets_404() {
-    if !sipp::is_installed() {
-        return;
-    }
-    let place = Place::on_loopback();
+    let Some(place) = sipp::place() else { return };
     let _server = Server::start(&place);
     send(&place, ("alice", 5080), "bob", "anybody there?", 404).play();
 }

@@ -1,15 +1,11 @@
 //! SUBSCRIBE, PUBLISH and NOTIFY, by SIPp.
 
-use crate::support::place::Place;
 use crate::support::server::{Server, Subject, subject};
 use crate::support::sipp::{self, Sipp};
 
 #[test]
 fn a_watcher_sees_a_publication_come_and_go() {
-    if !sipp::is_installed() {
-        return;
-    }
-    let place = Place::on_loopback();
+    let Some(place) = sipp::place() else { return };
     let _server = Server::start(&place);
     let mut watcher = Sipp::new(&place, "watch", "alice", 5070).with("to", "bob").start();
     watcher.logged("subscribed");
@@ -19,10 +15,7 @@ fn a_watcher_sees_a_publication_come_and_go() {
 
 #[test]
 fn a_watcher_sees_a_publication_modified_and_an_old_tag_refused() {
-    if !sipp::is_installed() {
-        return;
-    }
-    let place = Place::on_loopback();
+    let Some(place) = sipp::place() else { return };
     let _server = Server::start(&place);
     let mut watcher = Sipp::new(&place, "watch", "alice", 5070).with("to", "bob").start();
     watcher.logged("subscribed");
@@ -32,10 +25,7 @@ fn a_watcher_sees_a_publication_modified_and_an_old_tag_refused() {
 
 #[test]
 fn a_fetch_gets_the_state_and_ends_at_once() {
-    if !sipp::is_installed() {
-        return;
-    }
-    let place = Place::on_loopback();
+    let Some(place) = sipp::place() else { return };
     let _server = Server::start(&place);
     Sipp::new(&place, "publish_once", "bob", 5071).play();
     Sipp::new(&place, "fetch", "alice", 5070).with("to", "bob").with("seen", "open&lt;/basic").play();
@@ -43,20 +33,14 @@ fn a_fetch_gets_the_state_and_ends_at_once() {
 
 #[test]
 fn a_subscription_is_refreshed_and_ended() {
-    if !sipp::is_installed() {
-        return;
-    }
-    let place = Place::on_loopback();
+    let Some(place) = sipp::place() else { return };
     let _server = Server::start(&place);
     Sipp::new(&place, "refresh", "alice", 5070).with("to", "bob").play();
 }
 
 #[test]
 fn a_user_is_told_who_watches() {
-    if !sipp::is_installed() {
-        return;
-    }
-    let place = Place::on_loopback();
+    let Some(place) = sipp::place() else { return };
     let _server = Server::start(&place);
     let mut user = Sipp::new(&place, "watch_watchers", "bob", 5070).with("watcher", "alice").start();
     user.logged("subscribed");
@@ -69,10 +53,10 @@ fn a_user_is_told_who_watches() {
 
 #[test]
 fn a_subscription_outlives_a_killed_server() {
-    if subject() != Subject::Signalbox || !sipp::is_installed() {
+    if subject() != Subject::Signalbox {
         return;
     }
-    let place = Place::on_loopback();
+    let Some(place) = sipp::place() else { return };
     let server = Server::start(&place);
     let mut watcher = Sipp::new(&place, "watch", "alice", 5070).with("to", "bob").start();
     watcher.logged("subscribed");

@@ -10,10 +10,7 @@ use crate::support::sipp::{self, Sipp, password_of};
 
 #[test]
 fn a_device_registers_with_digest_and_unregisters() {
-    if !sipp::is_installed() {
-        return;
-    }
-    let place = Place::on_loopback();
+    let Some(place) = sipp::place() else { return };
     let _server = Server::start(&place);
     Sipp::new(&place, "register", "alice", 5070).with("expires", 600).play();
     Sipp::new(&place, "register", "bob", 5071).with("expires", 600).over_tcp().play();
@@ -22,10 +19,7 @@ fn a_device_registers_with_digest_and_unregisters() {
 
 #[test]
 fn a_wrong_password_is_challenged_again() {
-    if !sipp::is_installed() {
-        return;
-    }
-    let place = Place::on_loopback();
+    let Some(place) = sipp::place() else { return };
     let _server = Server::start(&place);
     Sipp::new(&place, "register_refused", "alice", 5070).password("wrong").play();
 }
@@ -41,26 +35,28 @@ fn sipsak_registers_and_gets_an_answer_to_options() {
         let add = ["user", "add", &account, "--password", &password, "--settings", "settings.lua"];
         assert!(run_signalbox(&place, &add).status.success());
     }
-    let run = |arguments: &[&str]| {
+    let run = |arguments: &[&str], target: &str| {
         let mut command = Command::new(&sipsak);
-        let target = format!("sip:alice@{}", place.server());
-        command.args(arguments).args(["-s", &target, "-vv"]);
+        command.args(arguments).args(["-s", target, "-vv"]);
         let mut process = Process::start(&place, "sipsak", &mut command);
         let status = process.ended();
         assert!(status.success(), "sipsak {arguments:?}: {status}\n{}", process.output());
         process.output()
     };
+    let options = run(&[], &format!("sip:{}", place.server()));
+    assert!(options.contains("SIP/2.0 200"), "{options}");
     let secret = password_of("alice");
     let contact = format!("sip:alice@{}:5070", place.address);
-    run(&["-U", "-C", &contact, "-x", "600", "-u", "alice", "-a", &secret, "-i"]);
+    let target = format!("sip:alice@{}", place.server());
+    run(&["-U", "-C", &contact, "-x", "600", "-u", "alice", "-a", &secret, "-i"], &target);
 }
 
 #[test]
 fn a_registration_outlives_a_killed_server() {
-    if subject() != Subject::Signalbox || !sipp::is_installed() {
+    if subject() != Subject::Signalbox {
         return;
     }
-    let place = Place::on_loopback();
+    let Some(place) = sipp::place() else { return };
     let server = Server::start(&place);
     Sipp::new(&place, "register", "bob", 5071).with("expires", 600).play();
     server.kill();

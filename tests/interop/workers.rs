@@ -253,10 +253,7 @@ fn a_stateless_proxy_sends_a_cancel_after_its_invite() {
 
 #[test]
 fn phones_register_and_exchange_messages_with_several_workers() {
-    if !sipp::is_installed() {
-        return;
-    }
-    let place = Place::on_loopback();
+    let Some(place) = sipp::place() else { return };
     let _server = Server::start_with(&place, &format!("workers({WORKERS})\n"));
     for round in 0..2 {
         let (bob, alice) = (5071 + round * 10, 5080 + round * 10);

@@ -1,7 +1,6 @@
 //! Many watchers and publishers on one UDP socket: asks, answers each NOTIFY, and keeps what it was told last.
 
 use std::collections::{HashMap, VecDeque};
-use std::io::ErrorKind;
 use std::net::UdpSocket;
 use std::time::{Duration, Instant};
 
@@ -72,8 +71,8 @@ impl<'a> Party<'a> {
                 watch.remote_tag = answer.to_tag().map(str::to_owned);
             }
         }
-        let first = watches.iter().map(|watch| watch.watcher.clone()).collect::<Vec<_>>();
-        self.until("each has had its NOTIFY", |party| first.iter().all(|watcher| party.told.contains_key(watcher)));
+        let watchers: Vec<String> = watches.iter().map(|watch| watch.watcher.clone()).collect();
+        self.until("each has had its NOTIFY", |party| watchers.iter().all(|watcher| party.told.contains_key(watcher)));
     }
 
     pub(crate) fn subscribe(&mut self, watch: &mut Watch, expires: u32) -> Message {
@@ -211,12 +210,8 @@ impl<'a> Party<'a> {
     #[track_caller]
     fn hear(&mut self) {
         let mut buffer = [0; 65_536];
-        let length = match self.socket.recv(&mut buffer) {
-            Ok(length) => length,
-            Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => return,
-            // The server is down.
-            Err(_) => return,
-        };
+        // An error says that nothing has come, or that the server is down.
+        let Ok(length) = self.socket.recv(&mut buffer) else { return };
         let message = Message::parse(&buffer[..length]).expect("a message");
         if !message.is_request() {
             if message.status() >= 200 {

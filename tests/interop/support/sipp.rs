@@ -29,8 +29,9 @@ pub(crate) struct Running {
 }
 
 /// Nothing (and the reason on standard error) where SIPp isn't installed.
-pub(crate) fn is_installed() -> bool {
-    peers::find("sipp").is_some()
+pub(crate) fn place() -> Option<Place> {
+    peers::find("sipp")?;
+    Some(Place::on_loopback())
 }
 
 /// The password of every user, here and in the servers' accounts.
