@@ -54,11 +54,6 @@ impl Clock {
             moved.fetch_add(u64::try_from(by.as_nanos()).unwrap_or(u64::MAX), Ordering::Relaxed);
         }
     }
-
-    /// Whether time only moves by [`Clock::advance`].
-    pub fn is_manual(&self) -> bool {
-        self.moved.is_some()
-    }
 }
 
 #[cfg(test)]

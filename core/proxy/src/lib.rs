@@ -13,6 +13,8 @@
 //! | [`services`] | typed registries where modules meet |
 //! | [`storage`] | SQL databases: opening, migrating, grouped commits |
 //! | [`admin`] | commands over a Unix socket |
+//! | [`settings`] | what the settings file says, checked |
+//! | [`logging`] | levels, formats, and how many lines strangers may cause |
 //! | [`clock`], [`timers`] | time as an argument |
 
 #![deny(unsafe_code)]

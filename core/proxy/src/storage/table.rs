@@ -1,7 +1,5 @@
 //! Descriptions of tables, and the rows read from them.
 
-use std::sync::Arc;
-
 use bytes::Bytes;
 
 use super::{StorageError, Value};
@@ -135,15 +133,6 @@ impl Row {
         match self.value(column)? {
             Value::Text(text) => Ok(Some(text)),
             Value::Null => Ok(None),
-            _ => Err(self.wrong(column)),
-        }
-    }
-
-    /// As [`text`](Self::text), shared with the row instead of borrowed from it.
-    pub fn shared_text(&self, column: &str) -> Result<Arc<str>, StorageError> {
-        match self.value(column)? {
-            Value::Text(text) => Ok(text.clone()),
-            Value::Null => Err(self.null(column)),
             _ => Err(self.wrong(column)),
         }
     }

@@ -8,10 +8,3 @@ token_with_params_header! {
     /// Such as `session`, `render`, `icon` or `alert`.
     kind
 }
-
-impl ContentDisposition<'_> {
-    /// Whether a recipient that does not understand it may ignore the body: `handling=optional`. Required otherwise.
-    pub fn is_optional(&self) -> bool {
-        self.params.value("handling").is_some_and(|handling| handling.eq_ignore_ascii_case("optional"))
-    }
-}
