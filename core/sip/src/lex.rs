@@ -2,54 +2,84 @@
 //! comma-separated lists (RFC 3261 §25.1). Everything borrows; nothing is allocated.
 
 use std::borrow::Cow;
+use std::ops::Range;
 
 /// What an octet may be part of, as bits: looked up instead of compared, since this is done for every octet.
-static CLASS: [u8; 256] = {
+static CLASS: [u16; 256] = {
     let mut table = [0; 256];
     let mut byte = 0;
     while byte < 256 {
-        let b = byte as u8;
-        let mut class = 0;
-        if b.is_ascii_alphanumeric()
-            || matches!(b, b'-' | b'.' | b'!' | b'%' | b'*' | b'_' | b'+' | b'`' | b'\'' | b'~')
-        {
-            class |= TOKEN;
-        }
-        if matches!(b, b' ' | b'\t' | b'\r' | b'\n') {
-            class |= SPACE;
-        }
-        if b > b' ' && !matches!(b, b'<' | b'>' | b'"' | 0x7f) {
-            class |= URI;
-        }
-        if b > b' ' && !matches!(b, b'"' | b',' | b';' | 0x7f) {
-            class |= VALUE;
-        }
-        // Underscores are not in the grammar and yet are in the names of many private networks.
-        if b.is_ascii_alphanumeric() || matches!(b, b'-' | b'.' | b'_') {
-            class |= HOST;
-        }
-        table[byte] = class;
+        table[byte] = class_of(byte as u8);
         byte += 1;
     }
     table
 };
 
 /// `token` (RFC 3261 §25.1).
-const TOKEN: u8 = 1;
+pub(crate) const TOKEN: u16 = 1;
 /// White space between words.
-const SPACE: u8 = 2;
+const SPACE: u16 = 2;
 /// All but what delimits a URI in a message and what can't be seen. More than the grammar allows passes, such as
 /// `#` in users and UTF-8: there are phones that send it.
-pub(crate) const URI: u8 = 4;
-/// `gen-value = token / host / quoted-string`, unquoted, and octets that senders are known to leave unquoted.
-const VALUE: u8 = 8;
+pub(crate) const URI: u16 = 4;
+/// Of [`URI`] what neither delimits a part of a URI nor escapes.
+pub(crate) const URI_PART: u16 = 8;
+/// URI schemes (RFC 3986 §3.1).
+pub(crate) const SCHEME: u16 = 16;
 /// Host names.
-pub(crate) const HOST: u8 = 16;
+pub(crate) const HOST: u16 = 32;
+/// What may stand in angle brackets.
+pub(crate) const BRACKETED: u16 = 64;
+/// All but white space.
+pub(crate) const VISIBLE: u16 = 1024;
+/// `gen-value = token / host / quoted-string`, unquoted, and octets that senders are known to leave unquoted.
+const VALUE: u16 = 128;
+/// What ends neither the name of a parameter nor its value.
+const PARAMETER: u16 = 256;
+/// What stands between parameters.
+const BETWEEN: u16 = 512;
+
+const fn class_of(b: u8) -> u16 {
+    let mut class = 0;
+    if b.is_ascii_alphanumeric() || matches!(b, b'-' | b'.' | b'!' | b'%' | b'*' | b'_' | b'+' | b'`' | b'\'' | b'~') {
+        class |= TOKEN;
+    }
+    if matches!(b, b' ' | b'\t' | b'\r' | b'\n') {
+        class |= SPACE | BETWEEN;
+    } else {
+        class |= VISIBLE;
+    }
+    if class & VISIBLE != 0 && b != b'>' {
+        class |= BRACKETED;
+    }
+    if b > b' ' && !matches!(b, b'<' | b'>' | b'"' | 0x7f) {
+        class |= URI;
+        if !matches!(b, b':' | b'@' | b';' | b'?' | b'%') {
+            class |= URI_PART;
+        }
+    }
+    if b.is_ascii_alphanumeric() || matches!(b, b'+' | b'-' | b'.') {
+        class |= SCHEME;
+    }
+    // Underscores are not in the grammar and yet are in the names of many private networks.
+    if b.is_ascii_alphanumeric() || matches!(b, b'-' | b'.' | b'_') {
+        class |= HOST;
+    }
+    if b > b' ' && !matches!(b, b'"' | b',' | b';' | 0x7f) {
+        class |= VALUE;
+    }
+    match b {
+        b';' => class |= BETWEEN,
+        b'=' => {}
+        _ => class |= PARAMETER,
+    }
+    class
+}
 
 /// Whether all octets are of the class.
 #[inline]
-pub(crate) fn all(text: &str, class: u8) -> bool {
-    text.bytes().all(|byte| CLASS[byte as usize] & class != 0)
+pub(crate) fn all(text: &str, class: u16) -> bool {
+    skip(text.as_bytes(), 0, class) == text.len()
 }
 
 /// Where the octet first stands. Values are short: a loop is over before a vectorised search has been set up.
@@ -67,18 +97,33 @@ pub(crate) fn split_at_byte(text: &str, byte: u8) -> Option<(&str, &str)> {
 
 /// Where the first octet from `from` on stands that is not of the class.
 #[inline]
-fn skip(bytes: &[u8], from: usize, class: u8) -> usize {
+pub(crate) fn skip(bytes: &[u8], from: usize, class: u16) -> usize {
+    let (blocks, _) = bytes.get(from..).unwrap_or_default().as_chunks::<4>();
+    // One branch for four look-ups.
+    let within = |&[a, b, c, d]: &[u8; 4]| class_at(a) & class_at(b) & class_at(c) & class_at(d) & class != 0;
+    let whole = blocks.iter().position(|block| !within(block)).unwrap_or(blocks.len());
+    skip_short(bytes, from + 4 * whole, class)
+}
+
+/// The same where few octets are to be skipped, mostly none.
+#[inline]
+pub(crate) fn skip_short(bytes: &[u8], from: usize, class: u16) -> usize {
     let mut at = from;
-    while bytes.get(at).is_some_and(|&byte| CLASS[byte as usize] & class != 0) {
+    while bytes.get(at).is_some_and(|&byte| class_at(byte) & class != 0) {
         at += 1;
     }
     at
 }
 
+#[inline]
+fn class_at(byte: u8) -> u16 {
+    CLASS[usize::from(byte)]
+}
+
 /// Whether the octet may stand in a `token`.
 #[inline]
 pub fn is_token_byte(byte: u8) -> bool {
-    CLASS[byte as usize] & TOKEN != 0
+    class_at(byte) & TOKEN != 0
 }
 
 /// Whether the text is a `token`: one or more token octets.
@@ -86,27 +131,30 @@ pub fn is_token(text: &str) -> bool {
     !text.is_empty() && all(text, TOKEN)
 }
 
+/// Whether names are the same but for case. Most are written alike, which is seen much faster.
+#[inline]
+pub(crate) fn is_same_name(a: &[u8], b: &[u8]) -> bool {
+    a == b || a.eq_ignore_ascii_case(b)
+}
+
 /// Whether the octet is white space between words: SP, HTAB, and the CR and LF of a folded line.
 #[inline]
 pub fn is_space(byte: u8) -> bool {
-    CLASS[byte as usize] & SPACE != 0
+    class_at(byte) & SPACE != 0
 }
 
 /// The text without the white space (folds included) around it.
 #[inline]
 pub fn trim(text: &str) -> &str {
-    let text = trim_start(text);
-    let mut end = text.len();
-    while end > 0 && is_space(text.as_bytes()[end - 1]) {
-        end -= 1;
-    }
-    &text[..end]
+    let bytes = text.as_bytes();
+    let range = without_space_behind(bytes, skip_short(bytes, 0, SPACE)..bytes.len());
+    &text[range]
 }
 
 /// The text without the white space in front of it.
 #[inline]
 pub fn trim_start(text: &str) -> &str {
-    &text[skip(text.as_bytes(), 0, SPACE)..]
+    &text[skip_short(text.as_bytes(), 0, SPACE)..]
 }
 
 /// `1*DIGIT` without sign; `None` also where it exceeds 32 bits.
@@ -137,7 +185,7 @@ pub fn push_hex(out: &mut String, number: u32) {
 
 /// The token that the text starts with, and what follows it. `None` where it starts otherwise.
 pub fn split_token(text: &str) -> Option<(&str, &str)> {
-    let end = skip(text.as_bytes(), 0, TOKEN);
+    let end = skip_short(text.as_bytes(), 0, TOKEN);
     if end == 0 { None } else { Some(text.split_at(end)) }
 }
 
@@ -231,12 +279,21 @@ impl<'a> Params<'a> {
 
     /// Name and value of each, in order. A parameter without a name is left out.
     pub fn iter(self) -> ParamsIter<'a> {
-        ParamsIter { rest: self.0 }
+        ParamsIter { text: self.0, at: 0 }
     }
 
     /// `None`: not there. `Some(None)`: there without a value. `Some(Some(value))`: there with this raw value.
     pub fn get(self, name: &str) -> Option<Option<&'a str>> {
-        self.iter().find(|(candidate, _)| candidate.eq_ignore_ascii_case(name)).map(|(_, value)| value)
+        if self.0.is_empty() {
+            return None;
+        }
+        let (text, mut params) = (self.0, self.iter());
+        while let Some((candidate, value)) = params.next_ranges() {
+            if candidate.len() == name.len() && is_same_name(&text.as_bytes()[candidate], name.as_bytes()) {
+                return Some(value.map(|value| &text[value]));
+            }
+        }
+        None
     }
 
     /// The raw value; `None` also where the parameter has none.
@@ -252,29 +309,38 @@ impl<'a> Params<'a> {
     /// Whether all of it is `*( SEMI generic-param )`: names are tokens, values are tokens, hosts or closed
     /// quoted strings, and no semicolon stands for nothing.
     pub fn is_valid(self) -> bool {
+        self.each_valid(|_, _| {})
+    }
+
+    /// Calls for each parameter, with its name and where in the text its value stands, and says what [`Params::is_valid`] says.
+    #[inline]
+    pub(crate) fn each_valid(self, mut note: impl FnMut(&'a [u8], Option<Range<usize>>)) -> bool {
         let (text, bytes) = (self.0, self.0.as_bytes());
-        let mut at = skip(bytes, 0, SPACE);
+        let mut at = skip_short(bytes, 0, SPACE);
         while at < bytes.len() {
             if bytes[at] != b';' {
                 return false;
             }
-            let name = skip(bytes, at + 1, SPACE);
-            let name_end = skip(bytes, name, TOKEN);
+            let name = skip_short(bytes, at + 1, SPACE);
+            let name_end = skip_short(bytes, name, TOKEN);
             if name == name_end {
                 return false;
             }
-            at = skip(bytes, name_end, SPACE);
+            let mut value = None;
+            at = skip_short(bytes, name_end, SPACE);
             if bytes.get(at) == Some(&b'=') {
-                let value = skip(bytes, at + 1, SPACE);
-                let value_end = match bytes.get(value) {
-                    Some(b'"') => end_of_quoted(text, value).unwrap_or(value),
-                    _ => skip(bytes, value, VALUE),
+                let start = skip_short(bytes, at + 1, SPACE);
+                let end = match bytes.get(start) {
+                    Some(b'"') => end_of_quoted(text, start).unwrap_or(start),
+                    _ => skip(bytes, start, VALUE),
                 };
-                if value == value_end {
+                if start == end {
                     return false;
                 }
-                at = skip(bytes, value_end, SPACE);
+                value = Some(start..end);
+                at = skip_short(bytes, end, SPACE);
             }
+            note(&bytes[name..name_end], value);
         }
         true
     }
@@ -283,44 +349,63 @@ impl<'a> Params<'a> {
 /// See [`Params::iter`].
 #[derive(Clone, Debug)]
 pub struct ParamsIter<'a> {
-    rest: &'a str,
+    text: &'a str,
+    at: usize,
+}
+
+impl ParamsIter<'_> {
+    /// Where the next one's name and value stand.
+    #[inline]
+    fn next_ranges(&mut self) -> Option<(Range<usize>, Option<Range<usize>>)> {
+        let bytes = self.text.as_bytes();
+        loop {
+            let name = skip_short(bytes, self.at, BETWEEN);
+            if name >= bytes.len() {
+                return None;
+            }
+            let name_end = skip_short(bytes, name, PARAMETER);
+            let value = (bytes.get(name_end) == Some(&b'=')).then(|| {
+                let value = skip_short(bytes, name_end + 1, SPACE);
+                value..end_of_value(self.text, value)
+            });
+            self.at = value.as_ref().map_or(name_end, |value| value.end);
+            let name = without_space_behind(bytes, name..name_end);
+            if !name.is_empty() {
+                return Some((name, value.map(|value| without_space_behind(bytes, value))));
+            }
+        }
+    }
 }
 
 impl<'a> Iterator for ParamsIter<'a> {
     type Item = (&'a str, Option<&'a str>);
 
     fn next(&mut self) -> Option<Self::Item> {
-        loop {
-            let separators = self.rest.bytes().take_while(|byte| matches!(byte, b';' | b' ' | b'\t' | b'\r' | b'\n'));
-            let text = &self.rest[separators.count()..];
-            if text.is_empty() {
-                self.rest = "";
-                return None;
-            }
-            let name_end = text.bytes().position(|byte| matches!(byte, b';' | b'=')).unwrap_or(text.len());
-            let (name, behind) = text.split_at(name_end);
-            let (value, rest) = match behind.strip_prefix('=') {
-                Some(value) => {
-                    let (value, rest) = split_value(trim_start(value));
-                    (Some(value), rest)
-                }
-                None => (None, behind),
-            };
-            self.rest = rest;
-            let name = trim(name);
-            if !name.is_empty() {
-                return Some((name, value));
-            }
-        }
+        let text = self.text;
+        let (name, value) = self.next_ranges()?;
+        Some((&text[name], value.map(|value| &text[value])))
     }
 }
 
-/// A parameter's value, trimmed, and what stands behind it from its semicolon on. One in a quoted string is none.
-fn split_value(text: &str) -> (&str, &str) {
-    let from = if text.starts_with('"') { end_of_quoted(text, 0).unwrap_or(text.len()) } else { 0 };
-    let end = memchr::memchr(b';', &text.as_bytes()[from..]).map_or(text.len(), |length| from + length);
-    let (value, rest) = text.split_at(end);
-    (trim(value), rest)
+#[inline]
+fn without_space_behind(bytes: &[u8], mut range: Range<usize>) -> Range<usize> {
+    while range.end > range.start && is_space(bytes[range.end - 1]) {
+        range.end -= 1;
+    }
+    range
+}
+
+/// Where the semicolon behind the value stands that starts at `start`. One in a quoted string is none.
+fn end_of_value(text: &str, start: usize) -> usize {
+    let bytes = text.as_bytes();
+    let from = match bytes.get(start) {
+        Some(b'"') => end_of_quoted(text, start).unwrap_or(bytes.len()),
+        _ => skip(bytes, start, VALUE),
+    };
+    match bytes.get(from) {
+        None | Some(b';') => from,
+        Some(_) => memchr::memchr(b';', &bytes[from..]).map_or(bytes.len(), |length| from + length),
+    }
 }
 
 /// The content of a quoted string, its escapes resolved. Any other text comes back trimmed.

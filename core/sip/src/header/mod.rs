@@ -130,6 +130,6 @@ pub use to::To;
 pub use unsupported::Unsupported;
 pub use user_agent::UserAgent;
 pub use via::Via;
-pub(crate) use via::is_magic;
+pub(crate) use via::{KnownParams, Present, is_magic};
 pub use warning::Warning;
 pub use www_authenticate::WwwAuthenticate;

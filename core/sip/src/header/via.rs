@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::net::IpAddr;
+use std::ops::Range;
 
 use super::{Header, HeaderError, HeaderName};
 use crate::lex::{self, Params};
@@ -17,11 +18,36 @@ pub struct Via<'a> {
     pub transport: &'a str,
     pub sent_by: HostPort<'a>,
     pub params: Params<'a>,
+    known: KnownParams<'a>,
+}
+
+/// What reading the parameters has shown, so that nobody goes through them again for what is not there.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct KnownParams<'a> {
+    pub(crate) branch: Option<&'a str>,
+    pub(crate) present: Present,
+}
+
+/// Which parameters there are, with or without a value.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Present {
+    branch: bool,
+    received: bool,
+    rport: bool,
+    maddr: bool,
 }
 
 impl<'a> Via<'a> {
+    pub(crate) fn new(transport: &'a str, sent_by: HostPort<'a>, params: Params<'a>, known: KnownParams<'a>) -> Self {
+        Self { transport, sent_by, params, known }
+    }
+
+    pub(crate) fn present(&self) -> Present {
+        self.known.present
+    }
+
     pub fn branch(&self) -> Option<&'a str> {
-        self.params.value("branch")
+        self.known.branch
     }
 
     /// Whether the branch starts with the magic cookie, so that it alone identifies the transaction (§17.2.3). Where nothing
@@ -32,18 +58,25 @@ impl<'a> Via<'a> {
 
     /// The `received` address. RFC 5118 §4.5: an IPv6 address may stand in brackets or without them.
     pub fn received(&self) -> Option<IpAddr> {
-        address(self.params.value("received")?)
+        address(self.value(self.known.present.received, "received")?)
     }
 
     /// `Some(None)` as a client asks for it, `Some(Some(port))` as a server fills it in (RFC 3581 §3 and §4).
     pub fn rport(&self) -> Option<Option<u16>> {
-        let value = self.params.get("rport")?;
+        if !self.known.present.rport {
+            return None;
+        }
+        let value = self.params.value("rport");
         Some(value.and_then(lex::decimal).and_then(|port| u16::try_from(port).ok()))
     }
 
     /// The `maddr` host, as written.
     pub fn maddr(&self) -> Option<&'a str> {
-        self.params.value("maddr")
+        self.value(self.known.present.maddr, "maddr")
+    }
+
+    fn value(&self, is_present: bool, name: &str) -> Option<&'a str> {
+        if is_present { self.params.value(name) } else { None }
     }
 
     /// The same where it is an address, an IPv6 one in brackets or without them.
@@ -73,22 +106,47 @@ impl<'a> Header<'a> for Via<'a> {
     /// `SIP/2.0/UDP host:port;params`; white space may stand around the slashes.
     fn parse(value: &'a str) -> Result<Self, HeaderError> {
         let bad = |problem| HeaderError::new(Self::NAME, problem);
-        let rest = lex::trim(value);
-        let rest = match rest.strip_prefix("SIP/2.0/") {
+        let value = lex::trim(value);
+        let rest = match value.strip_prefix("SIP/2.0/") {
             Some(rest) => rest,
-            None => after_protocol(rest).ok_or_else(|| bad("the protocol is not SIP/2.0"))?,
+            None => after_protocol(value).ok_or_else(|| bad("the protocol is not SIP/2.0"))?,
         };
         let (transport, rest) = lex::split_token(lex::trim_start(rest)).ok_or_else(|| bad("no transport"))?;
-        if !rest.bytes().next().is_some_and(lex::is_space) {
+        let sent_by = lex::trim_start(rest);
+        if sent_by.len() == rest.len() {
             return Err(bad("no sent-by behind the transport"));
         }
-        let semicolon = lex::find(rest, b';').unwrap_or(rest.len());
-        let sent_by = HostPort::parse(&rest[..semicolon]).map_err(|_| bad("the sent-by is no host and port"))?;
-        let params = Params::new(&rest[semicolon..]);
-        if !params.is_valid() {
+        let semicolon = lex::find(sent_by, b';').unwrap_or(sent_by.len());
+        let (sent_by, params) = sent_by.split_at(semicolon);
+        let sent_by = HostPort::parse(sent_by).map_err(|_| bad("the sent-by is no host and port"))?;
+        let params = Params::new(params);
+        let mut known = KnownParams::default();
+        if !params.each_valid(|name, value| known.note(name, value, params)) {
             return Err(bad("broken parameters"));
         }
-        Ok(Self { transport, sent_by, params })
+        Ok(Self { transport, sent_by, params, known })
+    }
+}
+
+impl<'a> KnownParams<'a> {
+    /// Of several of one name the first counts.
+    fn note(&mut self, name: &[u8], value: Option<Range<usize>>, params: Params<'a>) {
+        let is = |known: &[u8]| lex::is_same_name(name, known);
+        let present = &mut self.present;
+        match name.len() {
+            6 if is(b"branch") => {
+                if !present.branch {
+                    self.branch = value.and_then(|value| params.as_str().get(value));
+                }
+                present.branch = true;
+            }
+            5 => {
+                present.rport |= is(b"rport");
+                present.maddr |= is(b"maddr");
+            }
+            8 => present.received |= is(b"received"),
+            _ => {}
+        }
     }
 }
 

@@ -63,16 +63,17 @@ pub(crate) fn parse_head(input: &[u8]) -> Result<Head, ParseError> {
     let scan = Scan::of(bytes);
     let length = skipped + scan.length;
     let head = &bytes[..scan.length];
-    let (text, scan) = match str::from_utf8(head) {
+    let (text, scan, carries_octets) = match str::from_utf8(head) {
         Ok(text) if !scan.folded && !octets::may_carry(text) => {
             let mut owned = String::with_capacity(text.len() + ROOM);
             owned.push_str(text);
-            (owned, scan)
+            (owned, scan, false)
         }
         _ => {
             let text = octets::carry(&unfolded(head));
             let again = Scan::of(text.as_bytes());
-            (text, again)
+            let carries_octets = octets::may_carry(&text);
+            (text, again, carries_octets)
         }
     };
     let Scan { lines, start, problem, .. } = scan;
@@ -80,7 +81,6 @@ pub(crate) fn parse_head(input: &[u8]) -> Result<Head, ParseError> {
     let Some(StartLine { kind, method }) = start_line else {
         return Err(ParseError::new(start_problem.unwrap_or(Problem::StartLine), None));
     };
-    let carries_octets = octets::may_carry(&text);
     let mut message =
         Message { text, lines, body: Bytes::new(), start, kind, method, looks: Looks::NONE, carries_octets };
     match start_problem.or(problem).map_or_else(|| check(&mut message), Err) {
@@ -111,25 +111,32 @@ impl Scan {
         let mut scan =
             Self { start: Span::NONE, lines: Vec::with_capacity(24), length: usize::MAX, folded: false, problem: None };
         let mut line_start = 0;
-        let mut carriage_returns = 0;
-        while let Some(length) = memchr::memchr(b'\n', &bytes[line_start..]) {
-            let next = line_start + length + 1;
-            let has_return = length > 0 && bytes[next - 2] == b'\r';
-            let end = next - 1 - usize::from(has_return);
-            carriage_returns += usize::from(has_return);
+        let mut lone_return = false;
+        let mut from = 0;
+        while let Some(found) = memchr::memchr2(b'\r', b'\n', &bytes[from..]) {
+            let end = from + found;
+            let next = match &bytes[end..] {
+                [b'\r', b'\n', ..] => end + 2,
+                [b'\n', ..] => end + 1,
+                _ => {
+                    lone_return = true;
+                    from = end + 1;
+                    continue;
+                }
+            };
             if end == line_start {
                 scan.length = next;
                 break;
             }
-            scan.line(bytes, line_start, end, next);
-            line_start = next;
+            scan.line(&bytes[..end], line_start, next);
+            (line_start, from) = (next, next);
         }
         if scan.length == usize::MAX {
             scan.length = bytes.len();
             scan.note(if input.len() > MAX_HEAD { Problem::HeadTooLarge } else { Problem::Unfinished });
         }
         // A carriage return alone is a line end to some: what they would take for a header must not pass here.
-        if memchr::memchr_iter(b'\r', &bytes[..scan.length]).count() != carriage_returns {
+        if lone_return {
             scan.note(Problem::LineEnd);
         }
         scan
@@ -139,45 +146,48 @@ impl Scan {
         self.problem.get_or_insert(problem);
     }
 
-    fn line(&mut self, bytes: &[u8], start: usize, end: usize, next: usize) {
+    /// Takes the line that ends where the octets end, the next at `next`.
+    fn line(&mut self, bytes: &[u8], start: usize, next: usize) {
+        let end = bytes.len();
         if self.start == Span::NONE {
             self.start = Span::new(start, end);
             return;
         }
-        if matches!(bytes[start], b' ' | b'\t') {
+        let name_end = lex::skip_short(bytes, start, lex::TOKEN);
+        if name_end == start && matches!(bytes[start], b' ' | b'\t') {
             self.folded = true;
             return;
         }
-        let line = &bytes[start..end];
-        let name_length = line.iter().position(|&byte| !lex::is_token_byte(byte)).unwrap_or(line.len());
-        let mut value = name_length;
-        while matches!(line.get(value), Some(b' ' | b'\t')) {
-            value += 1;
-        }
-        let Ok(short_length) = u16::try_from(name_length) else { return self.note(Problem::HeaderLine) };
-        if name_length == 0 || line.get(value) != Some(&b':') {
+        let colon = skip_blanks(bytes, name_end);
+        let Ok(name_length) = u16::try_from(name_end - start) else { return self.note(Problem::HeaderLine) };
+        if name_length == 0 || bytes.get(colon) != Some(&b':') {
             return self.note(Problem::HeaderLine);
         }
-        value += 1;
-        while matches!(line.get(value), Some(b' ' | b'\t')) {
-            value += 1;
-        }
-        let mut trimmed = line.len();
-        while trimmed > value && matches!(line[trimmed - 1], b' ' | b'\t') {
+        let value = skip_blanks(bytes, colon + 1);
+        let mut trimmed = end;
+        while trimmed > value && matches!(bytes[trimmed - 1], b' ' | b'\t') {
             trimmed -= 1;
         }
         if self.lines.len() == MAX_HEADERS {
             return self.note(Problem::TooManyHeaders);
         }
         self.lines.push(HeaderLine {
-            name: HeaderName::of(&line[..name_length]),
-            ends_clean: trimmed == line.len() && next == end + 2,
-            name_length: short_length,
+            name: HeaderName::of(&bytes[start..name_end]),
+            ends_clean: trimmed == end && next == end + 2,
+            name_length,
             start: start as u32,
-            value: (start + value) as u32,
-            end: (start + trimmed) as u32,
+            value: value as u32,
+            end: trimmed as u32,
         });
     }
+}
+
+fn skip_blanks(bytes: &[u8], from: usize) -> usize {
+    let mut at = from;
+    while matches!(bytes.get(at), Some(b' ' | b'\t')) {
+        at += 1;
+    }
+    at
 }
 
 /// The head with the line ends of folded lines turned into spaces, which mean the same (§7.3.1).
@@ -212,27 +222,34 @@ impl StartLine {
 
     /// `Method SP Request-URI SP SIP-Version`: one space each, none elsewhere (§7.1).
     fn parse_request(line: &str, text: &str) -> (Option<Self>, Option<Problem>) {
-        let Some((method, rest)) = line.split_once(' ') else { return (None, Some(Problem::StartLine)) };
+        let Some((method, rest)) = lex::split_at_byte(line, b' ') else { return (None, Some(Problem::StartLine)) };
         let Some(method) = Method::parse(method) else { return (None, Some(Problem::StartLine)) };
-        let request =
-            |uri: &str| Some(Self { kind: Kind::Request { uri: Span::of(uri, text) }, method: method.clone() });
-        let Some((uri, version)) = rest.rsplit_once(' ') else {
-            return (request(lex::trim(rest)), Some(Problem::StartLine));
+        let request = |uri: &str, problem| {
+            (Some(Self { kind: Kind::Request { uri: Span::of(uri, text) }, method: method.clone() }), problem)
         };
-        if !version.eq_ignore_ascii_case("SIP/2.0") {
-            let problem = if is_version(version) { Problem::Version } else { Problem::StartLine };
-            return (request(lex::trim(uri)), Some(problem));
-        }
-        if uri.is_empty() || uri.bytes().any(lex::is_space) {
-            return (request(lex::trim(uri)), Some(Problem::StartLine));
-        }
+        let uri = match rest.strip_suffix(" SIP/2.0") {
+            Some(uri) => uri,
+            None => {
+                let Some((uri, version)) = rest.rsplit_once(' ') else {
+                    return request(lex::trim(rest), Some(Problem::StartLine));
+                };
+                if !version.eq_ignore_ascii_case("SIP/2.0") {
+                    let problem = if is_version(version) { Problem::Version } else { Problem::StartLine };
+                    return request(lex::trim(uri), Some(problem));
+                }
+                uri
+            }
+        };
         let problem = match Uri::parse(uri) {
+            Err(_) if uri.is_empty() || uri.bytes().any(lex::is_space) => {
+                return request(lex::trim(uri), Some(Problem::StartLine));
+            }
             Err(error) => Some(Problem::RequestUri(error)),
             // §19.1.1, table 1: headers have no place in a Request-URI. RFC 4475 §3.1.2.11: they must never go further.
             Ok(uri) if !uri.headers.is_empty() => Some(Problem::RequestUri(UriError::Headers)),
             Ok(_) => None,
         };
-        (Some(Self { kind: Kind::Request { uri: Span::of(uri, text) }, method }), problem)
+        request(uri, problem)
     }
 
     /// `SIP-Version SP Status-Code SP Reason-Phrase` (§7.2). The second space may be missing when there is no
@@ -305,7 +322,7 @@ fn check(message: &mut Message) -> Result<Option<usize>, Problem> {
     looks.from_tag = tag(address(from, HeaderName::From)?);
     looks.to_tag = tag(address(to, HeaderName::To)?);
     let call_id = value(call_id, HeaderName::CallId)?;
-    if call_id.is_empty() || call_id.bytes().any(lex::is_space) {
+    if call_id.is_empty() || !lex::all(call_id, lex::VISIBLE) {
         return Err(Problem::Header(HeaderError::new(HeaderName::CallId, "it is empty or has spaces in it")));
     }
     let (number, method) = cseq(value(cseq_value, HeaderName::CSeq)?)
@@ -323,8 +340,7 @@ fn check(message: &mut Message) -> Result<Option<usize>, Problem> {
 
 /// Number and method of a CSeq value.
 pub(super) fn cseq(value: &str) -> Option<(u32, Method)> {
-    let space = value.bytes().position(lex::is_space)?;
-    let (number, method) = value.split_at(space);
+    let (number, method) = value.split_at(lex::skip_short(value.as_bytes(), 0, lex::VISIBLE));
     let number = lex::decimal(number).filter(|number| *number <= MAX_CSEQ)?;
     Some((number, Method::parse(lex::trim(method))?))
 }

@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use bytes::Bytes;
 
 use super::line::{HeaderLine, Span};
-use crate::header::{Header, HeaderError, HeaderName, Via};
+use crate::header::{Header, HeaderError, HeaderName, KnownParams, Present, Via};
 use crate::lex::{self, List, Params};
 use crate::method::Method;
 use crate::uri::{Host, HostPort};
@@ -60,6 +60,8 @@ pub(super) struct TopVia {
     address: Option<IpAddr>,
     port: Option<u16>,
     params: Span,
+    branch: Span,
+    present: Present,
 }
 
 impl TopVia {
@@ -73,6 +75,8 @@ impl TopVia {
             address: via.sent_by.host.address(),
             port: via.sent_by.port,
             params: Span::of(via.params.as_str(), text),
+            branch: via.branch().map_or(Span::NONE, |branch| Span::of(branch, text)),
+            present: via.present(),
         }
     }
 
@@ -82,7 +86,8 @@ impl TopVia {
             None => Host::Name(self.name.in_text(text)?),
         };
         let sent_by = HostPort { host, port: self.port };
-        Some(Via { transport: self.transport.in_text(text)?, sent_by, params: Params::new(self.params.in_text(text)?) })
+        let known = KnownParams { branch: self.branch.in_text(text), present: self.present };
+        Some(Via::new(self.transport.in_text(text)?, sent_by, Params::new(self.params.in_text(text)?), known))
     }
 }
 

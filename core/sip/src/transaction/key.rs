@@ -4,7 +4,6 @@
 //! strings nor protection against peers that choose colliding branches.
 
 use siphasher::sip128::SipHasher13;
-use smallvec::SmallVec;
 
 use crate::header::{HeaderError, HeaderName, Via, is_magic};
 use crate::message::Message;
@@ -55,12 +54,16 @@ impl TransactionKeys {
 /// each request of a transaction.
 const NO_PORT: u32 = u32::MAX;
 
+/// Room for all but the branch: lengths, a host of usual length, port and method, in octets.
+const FIXED_LENGTH: usize = 96;
+
 /// What is compared, each with its length in front so that no two lists of fields look alike.
 #[derive(Default)]
-struct Fields(SmallVec<[u8; 256]>);
+struct Fields(Vec<u8>);
 
 impl Fields {
     fn push_branch(&mut self, branch: &str, via: &Via<'_>, method: &Method) {
+        self.0.reserve(branch.len() + FIXED_LENGTH);
         // §7.3.1: parameter values and host names are compared without regard to case.
         self.push_lower(branch);
         match via.sent_by.host {

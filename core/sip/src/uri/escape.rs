@@ -12,11 +12,10 @@ pub(super) fn is_reserved(byte: u8) -> bool {
     matches!(byte, b';' | b'/' | b'?' | b':' | b'@' | b'&' | b'=' | b'+' | b'$' | b',')
 }
 
-/// Whether each `%` is followed by two hexadecimal digits.
-pub(super) fn escapes_are_valid(text: &str) -> bool {
-    let bytes = text.as_bytes();
-    memchr::memchr_iter(b'%', bytes)
-        .all(|at| matches!((bytes.get(at + 1), bytes.get(at + 2)), (Some(a), Some(b)) if a.is_ascii_hexdigit() && b.is_ascii_hexdigit()))
+/// Whether the `%` at this place is followed by two hexadecimal digits.
+pub(super) fn is_valid_at(bytes: &[u8], percent: usize) -> bool {
+    let digits = bytes.get(percent + 1..percent + 3);
+    digits.is_some_and(|digits| digits.iter().all(u8::is_ascii_hexdigit))
 }
 
 /// One octet of a URI component, and whether it was written as an escape.
@@ -89,9 +88,9 @@ mod tests {
 
     #[test]
     fn broken_escapes_are_seen_and_left_alone() {
-        assert!(escapes_are_valid("a%20b%c3"));
-        for bad in ["%", "a%2", "%zz", "%%20"] {
-            assert!(!escapes_are_valid(bad), "{bad}");
+        assert!(is_valid_at(b"a%20b", 1) && is_valid_at(b"%c3", 0));
+        for bad in ["%", "%2", "%zz", "%%20"] {
+            assert!(!is_valid_at(bad.as_bytes(), 0), "{bad}");
         }
         assert_eq!(unescape("100%"), "100%");
         assert_eq!(unescape("%ff"), "\u{fffd}");

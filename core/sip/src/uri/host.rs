@@ -17,24 +17,20 @@ pub enum Host<'a> {
 impl<'a> Host<'a> {
     /// A name, an IPv4 address, or an IPv6 address in square brackets.
     pub fn parse(text: &'a str) -> Result<Self, UriError> {
-        let bytes = text.as_bytes();
-        match bytes.first() {
-            Some(b'[') => {
-                let inner = text[1..].strip_suffix(']').ok_or(UriError::Host)?;
-                return parse_v6(inner).map(Self::V6).ok_or(UriError::Host);
-            }
-            Some(b'0'..=b'9') => {
-                if let Some(address) = parse_v4(bytes) {
-                    return Ok(Self::V4(address));
-                }
-            }
-            _ => {}
+        if let Some(bracketed) = text.strip_prefix('[') {
+            let inner = bracketed.strip_suffix(']').ok_or(UriError::Host)?;
+            return parse_v6(inner).map(Self::V6).ok_or(UriError::Host);
         }
-        let empty_label = matches!(bytes, [] | [b'.', ..]) || bytes.ends_with(b"..");
-        if empty_label || !lex::all(text, lex::HOST) {
-            return Err(UriError::Host);
+        if lex::all(text, lex::HOST) { Self::of_host_octets(text) } else { Err(UriError::Host) }
+    }
+
+    /// A name or IPv4 address in a text of nothing but octets that hosts consist of.
+    fn of_host_octets(text: &'a str) -> Result<Self, UriError> {
+        match text.as_bytes() {
+            [] | [b'.', ..] | [.., b'.', b'.'] => Err(UriError::Host),
+            bytes @ [b'0'..=b'9', ..] => Ok(parse_v4(bytes).map_or(Self::Name(text), Self::V4)),
+            _ => Ok(Self::Name(text)),
         }
-        Ok(Self::Name(text))
     }
 
     /// The address, where the host is one.
@@ -51,15 +47,25 @@ impl<'a> Host<'a> {
 /// fraction of what the general parser of addresses does.
 fn parse_v4(text: &[u8]) -> Option<Ipv4Addr> {
     let mut octets = [0; 4];
-    let mut parts = text.split(|&byte| byte == b'.');
-    for octet in &mut octets {
-        let digits = parts.next().filter(|digits| matches!(digits, [_] | [b'1'..=b'9', _] | [b'1'..=b'9', _, _]))?;
-        let number = digits
-            .iter()
-            .try_fold(0u16, |number, digit| digit.is_ascii_digit().then(|| number * 10 + u16::from(digit - b'0')));
-        *octet = u8::try_from(number?).ok()?;
+    let mut rest = text.iter().copied().peekable();
+    for (index, octet) in octets.iter_mut().enumerate() {
+        if index > 0 {
+            rest.next_if_eq(&b'.')?;
+        }
+        let mut number = u16::from(digit(rest.next()?)?);
+        let leading_zero = number == 0;
+        for _ in 0..2 {
+            let Some(next) = rest.peek().and_then(|&byte| digit(byte)).filter(|_| !leading_zero) else { break };
+            number = number * 10 + u16::from(next);
+            rest.next();
+        }
+        *octet = u8::try_from(number).ok()?;
     }
-    parts.next().is_none().then(|| Ipv4Addr::from(octets))
+    rest.next().is_none().then(|| Ipv4Addr::from(octets))
+}
+
+fn digit(byte: u8) -> Option<u8> {
+    byte.is_ascii_digit().then(|| byte - b'0')
 }
 
 /// An IPv6 address without brackets. RFC 5118 §4.10: RFC 3261's grammar asks for a third colon between `::` and an IPv4
@@ -137,7 +143,20 @@ pub struct HostPort<'a> {
 impl<'a> HostPort<'a> {
     /// `host [ COLON port ]`; white space may stand around the colon, as it may in a Via.
     pub fn parse(text: &'a str) -> Result<Self, UriError> {
-        let text = lex::trim(text);
+        let bytes = text.as_bytes();
+        // Nearly all are a name or an IPv4 address, and no white space is in them.
+        let host_end = lex::skip_short(bytes, 0, lex::HOST);
+        match bytes.get(host_end) {
+            None => Ok(Self { host: Host::of_host_octets(text)?, port: None }),
+            Some(b':') => {
+                let host = Host::of_host_octets(&text[..host_end])?;
+                Ok(Self { host, port: Some(parse_port(lex::trim(&text[host_end + 1..]))?) })
+            }
+            Some(_) => Self::parse_any(lex::trim(text)),
+        }
+    }
+
+    fn parse_any(text: &'a str) -> Result<Self, UriError> {
         let host_end = match text.as_bytes().first() {
             Some(b'[') => lex::find(text, b']').ok_or(UriError::Host)? + 1,
             _ => lex::find(text, b':').unwrap_or(text.len()),

@@ -22,16 +22,23 @@ impl<'a> NameAddr<'a> {
     /// Reads one value. The URI's inside is not looked at; that is [`NameAddr::uri`]'s.
     pub fn parse(text: &'a str) -> Result<Self, NameAddrError> {
         let text = lex::trim(text);
-        let open = find_open(text)?;
-        let Some(open) = open else { return Self::parse_bare(text) };
-        let display = lex::trim(&text[..open]);
-        if !display_is_valid(display) {
-            return Err(NameAddrError::Display);
+        let (display, start) = match find_open(text)? {
+            None => return Self::parse_bare(text),
+            Some(0) => (None, 1),
+            Some(open) => {
+                let display = lex::trim(&text[..open]);
+                if !display_is_valid(display) {
+                    return Err(NameAddrError::Display);
+                }
+                (Some(display), open + 1)
+            }
+        };
+        let end = lex::skip(text.as_bytes(), start, lex::BRACKETED);
+        if text.as_bytes().get(end) != Some(&b'>') {
+            let closed = lex::find(&text[end..], b'>').is_some();
+            return Err(if closed { NameAddrError::Uri } else { NameAddrError::Bracket });
         }
-        let length = lex::find(&text[open..], b'>').ok_or(NameAddrError::Bracket)?;
-        let uri = &text[open + 1..open + length];
-        let params = lex::trim_start(&text[open + length + 1..]);
-        Self::checked(if display.is_empty() { None } else { Some(display) }, uri, params)
+        Self::checked(display, &text[start..end], lex::trim_start(&text[end + 1..]))
     }
 
     fn parse_bare(text: &'a str) -> Result<Self, NameAddrError> {
@@ -41,11 +48,14 @@ impl<'a> NameAddr<'a> {
         if uri.bytes().any(|byte| matches!(byte, b',' | b'?' | b'"' | b'<' | b'>')) {
             return Err(NameAddrError::Bracket);
         }
+        if uri.bytes().any(lex::is_space) {
+            return Err(NameAddrError::Uri);
+        }
         Self::checked(None, uri, &text[semicolon..])
     }
 
     fn checked(display: Option<&'a str>, uri: &'a str, params: &'a str) -> Result<Self, NameAddrError> {
-        if uri.is_empty() || uri.bytes().any(lex::is_space) {
+        if uri.is_empty() {
             return Err(NameAddrError::Uri);
         }
         let params = Params::new(params);

@@ -3,8 +3,8 @@
 use std::borrow::Cow;
 use std::fmt;
 
-use super::escape;
-use super::{HostPort, escape::unescape};
+use super::HostPort;
+use super::escape::{self, unescape};
 use crate::lex::{self, Params};
 
 /// What a URI's scheme means here.
@@ -23,12 +23,13 @@ pub enum Scheme {
 
 impl Scheme {
     fn of(text: &str) -> Self {
+        let is = |known: &str| lex::is_same_name(text.as_bytes(), known.as_bytes());
         match text.len() {
-            3 if text.eq_ignore_ascii_case("sip") => Self::Sip,
-            4 if text.eq_ignore_ascii_case("sips") => Self::Sips,
-            3 if text.eq_ignore_ascii_case("tel") => Self::Tel,
-            4 if text.eq_ignore_ascii_case("pres") => Self::Pres,
-            2 if text.eq_ignore_ascii_case("im") => Self::Im,
+            3 if is("sip") => Self::Sip,
+            4 if is("sips") => Self::Sips,
+            3 if is("tel") => Self::Tel,
+            4 if is("pres") => Self::Pres,
+            2 if is("im") => Self::Im,
             _ => Self::Other,
         }
     }
@@ -77,13 +78,13 @@ pub struct Uri<'a> {
 impl<'a> Uri<'a> {
     /// Any scheme; only of those in [`Scheme`] the inside is looked at.
     pub fn parse(text: &'a str) -> Result<Self, UriError> {
-        let (scheme_text, rest) = lex::split_at_byte(text, b':').ok_or(UriError::Scheme)?;
-        if !is_scheme(scheme_text) {
+        let bytes = text.as_bytes();
+        let colon = lex::skip_short(bytes, 0, lex::SCHEME);
+        if bytes.get(colon) != Some(&b':') || !bytes[0].is_ascii_alphabetic() {
             return Err(UriError::Scheme);
         }
-        if !lex::all(rest, lex::URI) {
-            return Err(UriError::Character);
-        }
+        let marks = Marks::of(bytes, colon + 1)?;
+        let (scheme_text, rest) = (&text[..colon], &text[colon + 1..]);
         let scheme = Scheme::of(scheme_text);
         let empty = Self {
             scheme,
@@ -96,7 +97,7 @@ impl<'a> Uri<'a> {
             raw: text,
         };
         match scheme {
-            Scheme::Sip | Scheme::Sips | Scheme::Pres | Scheme::Im => empty.with_address(rest),
+            Scheme::Sip | Scheme::Sips | Scheme::Pres | Scheme::Im => empty.with_address(&marks),
             Scheme::Tel => empty.with_number(rest),
             Scheme::Other if rest.is_empty() => Err(UriError::Empty),
             Scheme::Other => Ok(empty),
@@ -104,30 +105,27 @@ impl<'a> Uri<'a> {
     }
 
     /// `[ userinfo ] hostport uri-parameters [ headers ]`
-    fn with_address(mut self, rest: &'a str) -> Result<Self, UriError> {
-        if !escape::escapes_are_valid(rest) {
+    fn with_address(mut self, marks: &Marks) -> Result<Self, UriError> {
+        let text = self.raw;
+        if marks.broken_escape {
             return Err(UriError::Escape);
         }
-        // The user may hold semicolons and question marks, what follows it no @: so this comes first.
-        let address = match lex::split_at_byte(rest, b'@') {
-            None => rest,
-            Some((userinfo, behind)) => {
-                let (user, password) = match lex::split_at_byte(userinfo, b':') {
-                    None => (userinfo, None),
-                    Some((user, password)) => (user, Some(password)),
-                };
-                if user.is_empty() || lex::find(behind, b'@').is_some() {
-                    return Err(UriError::User);
-                }
-                (self.user, self.password) = (Some(user), password);
-                behind
+        let start = self.scheme_text.len() + 1;
+        let mut host = start;
+        if let Some(at) = marks.at {
+            let user_end = marks.user_colon.unwrap_or(at);
+            if user_end == start || marks.second_at {
+                return Err(UriError::User);
             }
-        };
-        let (address, headers) = lex::split_at_byte(address, b'?').unwrap_or((address, ""));
-        let semicolon = lex::find(address, b';').unwrap_or(address.len());
-        self.host = Some(HostPort::parse(&address[..semicolon])?);
-        self.params = Params::new(&address[semicolon..]);
-        self.headers = headers;
+            self.user = Some(&text[start..user_end]);
+            self.password = marks.user_colon.map(|colon| &text[colon + 1..at]);
+            host = at + 1;
+        }
+        let end = marks.question.unwrap_or(text.len());
+        let semicolon = marks.semicolon.unwrap_or(end);
+        self.host = Some(HostPort::parse(&text[host..semicolon])?);
+        self.params = Params::new(&text[semicolon..end]);
+        self.headers = marks.question.map_or("", |question| &text[question + 1..]);
         Ok(self)
     }
 
@@ -174,10 +172,51 @@ impl<'a> Uri<'a> {
     }
 }
 
-/// RFC 3986 §3.1
-fn is_scheme(text: &str) -> bool {
-    text.as_bytes().first().is_some_and(u8::is_ascii_alphabetic)
-        && text.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'+' | b'-' | b'.'))
+/// Where the delimiters stand that cut an address into its parts, found in one pass.
+#[derive(Default)]
+struct Marks {
+    /// The first one, behind which the host starts.
+    at: Option<usize>,
+    second_at: bool,
+    /// The first one before the @.
+    user_colon: Option<usize>,
+    /// The first one behind the @, or of all, that is before the question mark.
+    semicolon: Option<usize>,
+    /// The first one behind the @, or of all.
+    question: Option<usize>,
+    /// Whether a percent sign stands without two hexadecimal digits.
+    broken_escape: bool,
+}
+
+impl Marks {
+    /// An error at an octet that may be in no URI.
+    fn of(bytes: &[u8], from: usize) -> Result<Self, UriError> {
+        let mut marks = Self::default();
+        let mut colon = None;
+        let mut index = lex::skip_short(bytes, from, lex::URI_PART);
+        while let Some(&byte) = bytes.get(index) {
+            match byte {
+                b':' => colon = colon.or(Some(index)),
+                b';' if marks.question.is_none() => marks.semicolon = marks.semicolon.or(Some(index)),
+                b'?' => marks.question = marks.question.or(Some(index)),
+                b'%' => marks.broken_escape |= !escape::is_valid_at(bytes, index),
+                b'@' if marks.at.is_some() => marks.second_at = true,
+                // The user may hold semicolons and question marks, what follows it no @.
+                b'@' => {
+                    marks = Self {
+                        at: Some(index),
+                        user_colon: colon,
+                        broken_escape: marks.broken_escape,
+                        ..Self::default()
+                    }
+                }
+                b';' => {}
+                _ => return Err(UriError::Character),
+            }
+            index = lex::skip_short(bytes, index + 1, lex::URI_PART);
+        }
+        Ok(marks)
+    }
 }
 
 impl fmt::Display for Uri<'_> {
