@@ -196,34 +196,7 @@ pub fn receive_via(message: &mut Message, source: &Flow) -> Result<Flow, Error> 
     if same_host && !rport && via.received().is_none() {
         return Ok(reply_to);
     }
-    let mut text = String::with_capacity(160);
-    text.push_str("SIP/2.0/");
-    text.push_str(via.transport);
-    text.push(' ');
-    via.sent_by.push_to(&mut text);
-    for (name, value) in via.params.iter() {
-        if name.eq_ignore_ascii_case("received") || name.eq_ignore_ascii_case("rport") {
-            continue;
-        }
-        text.push(';');
-        text.push_str(name);
-        if let Some(value) = value {
-            text.push('=');
-            text.push_str(value);
-        }
-    }
-    // RFC 3581 §4: with rport, received is given even where the host is right.
-    text.push_str(";received=");
-    match source.remote.ip() {
-        IpAddr::V4(address) => Host::V4(address).push_to(&mut text),
-        // In Via without brackets: `via-received` of RFC 3261 §25.1 is an `IPv6address`.
-        IpAddr::V6(address) => text.push_str(&address.to_string()),
-    }
-    if rport {
-        text.push_str(";rport=");
-        lex::push_decimal(&mut text, source.remote.port().into());
-    }
-    message.replace_first_item(HeaderName::Via, &text);
+    message.set_received(source.remote).map_err(|error| problem(&error))?;
     Ok(reply_to)
 }
 

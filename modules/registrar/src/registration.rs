@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::time::Duration;
 
 use signalbox::transport::Flow;
-use signalbox_sip::header::{Contact, Expires, Header, HeaderName, To, Via};
+use signalbox_sip::header::{Contact, Expires, Header, HeaderName, To};
 use signalbox_sip::lex;
 use signalbox_sip::message::Message;
 use signalbox_sip::uri::{Aor, HostPort, Uri};
@@ -166,11 +166,8 @@ struct Sender<'a> {
 
 impl<'a> Sender<'a> {
     fn of(request: &'a Message, source: &'a Flow) -> Self {
-        let mut vias = request.headers::<Via<'_>>();
-        let sent_by = match (vias.next(), vias.next()) {
-            (Some(Ok(via)), None) => Some(via.sent_by),
-            _ => None,
-        };
+        let direct = request.items(HeaderName::Via).nth(1).is_none();
+        let sent_by = request.top_via().ok().filter(|_| direct).map(|via| via.sent_by);
         Self { source, sent_by }
     }
 

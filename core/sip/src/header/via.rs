@@ -37,6 +37,16 @@ pub(crate) struct Present {
     maddr: bool,
 }
 
+impl Present {
+    pub(crate) fn rport(self) -> bool {
+        self.rport
+    }
+
+    pub(crate) fn with_received(self) -> Self {
+        Self { received: true, ..self }
+    }
+}
+
 impl<'a> Via<'a> {
     pub(crate) fn new(transport: &'a str, sent_by: HostPort<'a>, params: Params<'a>, known: KnownParams<'a>) -> Self {
         Self { transport, sent_by, params, known }

@@ -47,10 +47,9 @@ impl Message {
         self.text.extend([status / 100, status / 10 % 10, status % 10].map(|digit| char::from(b'0' + digit as u8)));
         self.text.push(' ');
         let reason_start = self.text.len();
-        push_line_text(lex::trim(reason), &mut self.text);
+        self.push_line_text(lex::trim(reason));
         self.kind = Kind::Response { status, reason: Span::new(reason_start, self.text.len()) };
         self.end_start_line(start);
-        self.carries_octets |= octets::may_carry(reason);
     }
 
     fn end_start_line(&mut self, start: usize) {
@@ -77,14 +76,25 @@ impl Message {
 
     /// Adds the tag, a token, to To where it has none.
     pub fn set_to_tag(&mut self, tag: &str) {
-        if self.to_tag().is_none()
-            && let Some(to) = self.value(HeaderName::To)
-        {
-            let value = [to, ";tag=", tag].concat();
-            self.put_line(Wanted::Known(HeaderName::To), HeaderName::To.as_str(), &value);
-            let end = self.text.len() - "\r\n".len();
-            self.looks.to_tag = Span::new(end - tag.len(), end);
+        let wanted = Wanted::Known(HeaderName::To);
+        let Some(at) = self.position(wanted).filter(|_| self.to_tag().is_none()) else { return };
+        let old = self.lines[at];
+        let start = self.text.len();
+        self.text.push_str("To: ");
+        let value = self.text.len();
+        // A request that was refused may have a carriage return in it.
+        if octets::is_plain_line(self.text_of(old.value_span())) {
+            self.text.extend_from_within(old.value as usize..old.end as usize);
+        } else {
+            let old = lex::trim_start(self.text_of(old.value_span())).to_owned();
+            self.push_line_text(&old);
         }
+        self.text.push_str(";tag=");
+        let tag_start = self.text.len();
+        self.push_line_text(tag);
+        let line = self.end_line(HeaderName::To, "To".len(), (start, value));
+        self.looks.to_tag = Span { start: tag_start as u32, end: line.end };
+        self.replace_lines(at, line, wanted);
     }
 }
 
@@ -182,27 +192,26 @@ impl Message {
     }
 
     fn set_line(&mut self, wanted: Wanted<'_>, name: &str, value: &str) {
-        let name = self.put_line(wanted, name, value);
-        self.refresh(name);
-    }
-
-    /// [`Message::set_line`] but for what is kept about the header, whose name is given back.
-    fn put_line(&mut self, wanted: Wanted<'_>, name: &str, value: &str) -> HeaderName {
-        let known = HeaderName::parse(name);
+        let known = wanted.known();
         let line = self.append(known, name, value);
         match self.position(wanted) {
             None => self.lines.push(line),
-            Some(first) => {
-                self.lines[first] = line;
-                let text = &self.text;
-                let mut at = 0;
-                self.lines.retain(|line| {
-                    at += 1;
-                    at - 1 == first || !wanted.is(line, text)
-                });
-            }
+            Some(first) => self.replace_lines(first, line, wanted),
         }
-        known
+        self.refresh(known);
+    }
+
+    /// Puts the line in the place of the first of its name, and removes the others.
+    fn replace_lines(&mut self, first: usize, line: HeaderLine, wanted: Wanted<'_>) {
+        self.lines[first] = line;
+        let (text, behind) = (&self.text, first + 1);
+        if self.lines[behind..].iter().any(|line| wanted.is(line, text)) {
+            let mut at = 0;
+            self.lines.retain(|line| {
+                at += 1;
+                at <= behind || !wanted.is(line, text)
+            });
+        }
     }
 
     fn remove_lines(&mut self, wanted: Wanted<'_>) -> usize {
@@ -223,9 +232,13 @@ impl Message {
         }) else {
             return false;
         };
-        let mut list = lex::split_list(value);
-        list.next();
-        let rest = list.rest();
+        let rest = if name == HeaderName::Via && self.looks.top_via.is_some_and(|via| via.ends_at(self.lines[at].end)) {
+            ""
+        } else {
+            let mut list = lex::split_list(value);
+            list.next();
+            list.rest()
+        };
         match (new, rest) {
             (None, "") => {
                 self.lines.remove(at);
@@ -251,18 +264,32 @@ impl Message {
         self.text.push_str(written);
         self.text.push_str(if value.is_empty() { ":" } else { ": " });
         let value_start = self.text.len();
-        push_line_text(value, &mut self.text);
-        self.carries_octets |= octets::may_carry(value);
-        let line = HeaderLine {
+        self.push_line_text(value);
+        self.end_line(name, written.len(), (start, value_start))
+    }
+
+    /// The line whose text has just been appended, from `start` on, its value from `value` on.
+    fn end_line(&mut self, name: HeaderName, name_length: usize, (start, value): (usize, usize)) -> HeaderLine {
+        let end = self.text.len();
+        self.text.push_str("\r\n");
+        HeaderLine {
             name,
             ends_clean: true,
-            name_length: written.len() as u16,
+            name_length: name_length as u16,
             start: start as u32,
-            value: value_start as u32,
-            end: self.text.len() as u32,
-        };
-        self.text.push_str("\r\n");
-        line
+            value: value as u32,
+            end: end as u32,
+        }
+    }
+
+    /// Appends text that may not end the line.
+    fn push_line_text(&mut self, value: &str) {
+        if octets::is_plain_line(value) {
+            self.text.push_str(value);
+        } else {
+            self.text.extend(value.chars().map(|c| if matches!(c, '\r' | '\n') { ' ' } else { c }));
+            self.carries_octets |= octets::may_carry(value);
+        }
     }
 
     /// Brings what is kept about a header up to date after an edit.
@@ -287,15 +314,6 @@ impl Message {
     fn tag_of(&self, name: HeaderName) -> Span {
         let address = self.value(name).and_then(|value| NameAddr::parse(value).ok());
         address.and_then(|address| address.tag()).map_or(Span::NONE, |tag| Span::of(tag, &self.text))
-    }
-}
-
-/// Appends text that may not end the line.
-fn push_line_text(value: &str, text: &mut String) {
-    if memchr::memchr2(b'\r', b'\n', value.as_bytes()).is_none() {
-        text.push_str(value);
-    } else {
-        text.extend(value.chars().map(|c| if matches!(c, '\r' | '\n') { ' ' } else { c }));
     }
 }
 

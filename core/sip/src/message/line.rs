@@ -24,10 +24,9 @@ impl Span {
         if start > whole.len() { Self::NONE } else { Self::new(start, start + piece.len()) }
     }
 
-    /// Where a piece of a line stands in a copy of the line; `None` where it is no piece of that.
-    pub(super) fn moved(self, line: &HeaderLine, copy: &HeaderLine) -> Option<Self> {
-        let inside = line.start <= self.start && self.end <= line.end;
-        inside.then(|| Self { start: self.start - line.start + copy.start, end: self.end - line.start + copy.start })
+    /// The piece that stands that many octets further on.
+    pub(super) fn moved(self, by: u32) -> Self {
+        if self == Self::NONE { self } else { Self { start: self.start + by, end: self.end + by } }
     }
 
     pub(super) fn in_text(self, text: &str) -> Option<&str> {
@@ -61,12 +60,6 @@ impl HeaderLine {
 
     pub(super) fn line_span(&self) -> Span {
         Span { start: self.start, end: self.end }
-    }
-
-    /// The same line in a text where it starts elsewhere.
-    pub(super) fn moved_to(&self, start: usize) -> Self {
-        let start = start as u32;
-        Self { start, value: start + (self.value - self.start), end: start + (self.end - self.start), ..*self }
     }
 }
 

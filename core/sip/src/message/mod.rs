@@ -15,6 +15,7 @@ mod parse;
 mod print;
 #[cfg(test)]
 mod properties;
+mod received;
 mod reply;
 mod view;
 

@@ -15,6 +15,11 @@ pub(super) fn may_carry(text: &str) -> bool {
     memchr::memchr(LEAD, text.as_bytes()).is_some()
 }
 
+/// Whether the text neither carries such octets nor ends a line.
+pub(super) fn is_plain_line(text: &str) -> bool {
+    memchr::memchr3(b'\r', b'\n', LEAD, text.as_bytes()).is_none()
+}
+
 /// The octets as text.
 pub(super) fn carry(octets: &[u8]) -> String {
     let mut text = String::with_capacity(octets.len() + 64);

@@ -2,14 +2,17 @@
 
 use bytes::Bytes;
 
+use super::Message;
 use super::line::{HeaderLine, Span};
 use super::view::{Kind, Looks};
-use super::{Message, octets};
 use crate::header::HeaderName;
 use crate::method::Method;
 
 /// Room that is kept behind the text for the first edits.
 pub(super) const ROOM: usize = 256;
+
+/// Room that is kept behind the lines for the first that are added.
+pub(super) const SPARE_LINES: usize = 4;
 
 impl Message {
     /// A request without headers.
@@ -34,23 +37,23 @@ impl Message {
             HeaderName::Timestamp => status == 100,
             _ => false,
         };
-        let length: u32 = self.lines.iter().filter(copied).map(|line| line.end - line.start + 2).sum();
-        let room = length as usize + reason.len() + ROOM;
-        let mut reply = Self::empty(self.method.clone(), Kind::Response { status, reason: Span::NONE }, room);
+        // One copy of all the text costs less than one for each line, and what is known of the lines stays true.
+        let mut text = String::with_capacity(self.text.len() + reason.len() + ROOM);
+        text.push_str(&self.text);
+        let mut lines = Vec::with_capacity(self.lines.len() + SPARE_LINES);
+        lines.extend(self.lines.iter().filter(copied));
+        let mut reply = Self {
+            text,
+            lines,
+            body: Bytes::new(),
+            start: Span::NONE,
+            kind: Kind::Response { status, reason: Span::NONE },
+            // The CSeq of a request that could not be parsed may name another method, or none.
+            method: self.method.clone(),
+            looks: Looks { content_length: None, ..self.looks },
+            carries_octets: self.carries_octets,
+        };
         reply.set_status(status, reason);
-        for line in self.lines.iter().filter(copied) {
-            let at = reply.text.len();
-            reply.text.push_str(self.text_of(line.line_span()));
-            reply.text.push_str("\r\n");
-            let copy = HeaderLine { ends_clean: true, ..line.moved_to(at) };
-            reply.looks.from_tag = self.looks.from_tag.moved(line, &copy).unwrap_or(reply.looks.from_tag);
-            reply.looks.to_tag = self.looks.to_tag.moved(line, &copy).unwrap_or(reply.looks.to_tag);
-            reply.lines.push(copy);
-        }
-        reply.looks.cseq = self.looks.cseq;
-        reply.carries_octets = self.carries_octets || octets::may_carry(reason);
-        // The CSeq of a request that could not be parsed may name another method, or none.
-        reply.method = self.method.clone();
         reply
     }
 

@@ -5,13 +5,14 @@ use std::net::IpAddr;
 use bytes::Bytes;
 
 use super::line::{HeaderLine, Span};
+use super::reply::{ROOM, SPARE_LINES};
 use crate::header::{Header, HeaderError, HeaderName, KnownParams, Present, Via};
 use crate::lex::{self, List, Params};
 use crate::method::Method;
 use crate::uri::{Host, HostPort};
 
 /// A request or a response. A clone costs two copies of memory and a reference to the body.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub struct Message {
     /// The head as it came, edits appended behind it.
     pub(super) text: String,
@@ -26,6 +27,17 @@ pub struct Message {
     pub(super) looks: Looks,
     /// Set when the text may carry octets that are not UTF-8.
     pub(super) carries_octets: bool,
+}
+
+impl Clone for Message {
+    /// With room for the edits that copies are mostly made for.
+    fn clone(&self) -> Self {
+        let mut text = String::with_capacity(self.text.len() + ROOM);
+        text.push_str(&self.text);
+        let mut lines = Vec::with_capacity(self.lines.len() + SPARE_LINES);
+        lines.extend_from_slice(&self.lines);
+        Self { text, lines, body: self.body.clone(), method: self.method.clone(), ..*self }
+    }
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -54,14 +66,14 @@ impl Looks {
 /// The topmost Via as it was read: three parts of the server ask for it with each message.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct TopVia {
-    transport: Span,
+    pub(super) transport: Span,
     /// Of a host that is a name.
-    name: Span,
-    address: Option<IpAddr>,
-    port: Option<u16>,
-    params: Span,
-    branch: Span,
-    present: Present,
+    pub(super) name: Span,
+    pub(super) address: Option<IpAddr>,
+    pub(super) port: Option<u16>,
+    pub(super) params: Span,
+    pub(super) branch: Span,
+    pub(super) present: Present,
 }
 
 impl TopVia {
@@ -78,6 +90,22 @@ impl TopVia {
             branch: via.branch().map_or(Span::NONE, |branch| Span::of(branch, text)),
             present: via.present(),
         }
+    }
+
+    /// The same where all of it stands that many octets further on.
+    pub(super) fn moved(self, by: u32) -> Self {
+        Self {
+            transport: self.transport.moved(by),
+            name: self.name.moved(by),
+            params: self.params.moved(by),
+            branch: self.branch.moved(by),
+            ..self
+        }
+    }
+
+    /// Whether nothing follows it in the line that ends there.
+    pub(super) fn ends_at(self, end: u32) -> bool {
+        self.params.end == end
     }
 
     fn in_text(self, text: &str) -> Option<Via<'_>> {
@@ -240,6 +268,14 @@ impl<'a> Wanted<'a> {
         match HeaderName::parse(name) {
             HeaderName::Other => Self::Unknown(name),
             known => Self::Known(known),
+        }
+    }
+
+    /// [`HeaderName::Other`] where it is not known.
+    pub(super) fn known(self) -> HeaderName {
+        match self {
+            Self::Known(name) => name,
+            Self::Unknown(_) => HeaderName::Other,
         }
     }
 
