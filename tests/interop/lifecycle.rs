@@ -231,3 +231,13 @@ fn a_second_signal_stops_a_server_that_is_draining_at_once() {
     assert_eq!(ended.code(), Some(1));
     assert!(server.process.output().contains("stopped before everything had ended"), "{}", server.process.output());
 }
+
+#[test]
+fn memory_is_taken_at_the_start() {
+    let place = Place::on_loopback();
+    let server = Server::start_with(&place, "preallocate(64)\n");
+    let status = fs::read_to_string(format!("/proc/{}/status", server.process.id())).expect("a running process");
+    let kilobytes = status.lines().find_map(|line| line.strip_prefix("VmRSS:")?.strip_suffix(" kB"));
+    let resident: u64 = kilobytes.and_then(|text| text.trim().parse().ok()).expect("kB");
+    assert!(resident > 64 * 1024, "{resident} kB");
+}

@@ -39,6 +39,10 @@ impl Process {
         String::from_utf8_lossy(&fs::read(&self.output).unwrap_or_default()).into_owned()
     }
 
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     pub(crate) fn signal(&self, signal: Signal) {
         // SAFETY: the process is our child and has not been waited for, so its id is still its own.
         unsafe { libc::kill(self.child.id() as libc::pid_t, signal as i32) };
