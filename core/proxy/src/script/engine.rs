@@ -135,7 +135,7 @@ impl ScriptEngine {
         let timers = lua.create_table()?;
         globals.set("every", every(&lua, timers.clone())?)?;
         globals.set("avp", Avp(current.clone()))?;
-        let msg = Msg { current: current.clone(), which: Which::Routed };
+        let msg = Msg { current: current.clone(), which: Which::Routed, methods: Rc::default() };
         let msg = mlua::Value::UserData(lua.create_userdata(msg)?);
 
         sandbox::limit_instructions(&lua, &current, limits)?;

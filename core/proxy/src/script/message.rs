@@ -2,12 +2,14 @@
 //!
 //! There is one `msg` per Lua state. It holds nothing: each access looks at the request that the running code belongs to.
 
+use std::cell::RefCell;
 use std::rc::Rc;
 
 use mlua::{Error, Lua, LuaString, MetaMethod, Result, UserData, UserDataFields, UserDataMethods, Value};
 use signalbox_sip::header::{Event, HeaderName};
 use signalbox_sip::lex;
 use signalbox_sip::message::Message;
+use signalbox_sip::method::Method;
 use signalbox_sip::uri::Uri;
 
 use super::address::{Address, RequestUri};
@@ -19,7 +21,13 @@ use crate::settings::nearest::nearest;
 pub(super) struct Msg {
     pub(super) current: Rc<Current>,
     pub(super) which: Which,
+    pub(super) methods: Rc<MethodNames>,
 }
+
+/// The names of methods as strings of Lua, once they were asked for: to make one anew, within the limit of memory, costs more
+/// than most scripts do with it.
+#[derive(Default)]
+pub(super) struct MethodNames(RefCell<Vec<(Method, LuaString)>>);
 
 /// Which message of the current request is meant.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -74,6 +82,21 @@ pub(super) const FIELDS: [Field; 21] = [
 impl Msg {
     fn read<T>(&self, read: impl FnOnce(&Message) -> Result<T>) -> Result<T> {
         self.which.read(&self.current, read)
+    }
+}
+
+impl MethodNames {
+    fn of(&self, lua: &Lua, method: &Method) -> Result<LuaString> {
+        let mut names = self.0.borrow_mut();
+        if let Some((_, name)) = names.iter().find(|(known, _)| known == method) {
+            return Ok(name.clone());
+        }
+        let name = lua.create_string(method.as_str())?;
+        // There are few of these, and any number of others.
+        if !matches!(method, Method::Other(_)) {
+            names.push((method.clone(), name.clone()));
+        }
+        Ok(name)
     }
 }
 
@@ -145,8 +168,7 @@ impl UserData for Msg {
 }
 
 fn add_start_line<F: UserDataFields<Msg>>(fields: &mut F) {
-    fields
-        .add_field_method_get("method", |lua, this| this.read(|message| lua.create_string(message.method().as_str())));
+    fields.add_field_method_get("method", |lua, this| this.read(|message| this.methods.of(lua, message.method())));
     fields.add_field_method_get("status", |_, this| {
         this.read(|message| Ok((!message.is_request()).then(|| message.status())))
     });
@@ -221,7 +243,7 @@ fn add_parts<F: UserDataFields<Msg>>(fields: &mut F) {
     });
     fields.add_field_method_get("response", |_, this| {
         let there = this.current.with(|context, _| context.response().is_some()).ok_or_else(outside)?;
-        Ok(there.then(|| Msg { current: this.current.clone(), which: Which::Response }))
+        Ok(there.then(|| Msg { current: this.current.clone(), which: Which::Response, methods: this.methods.clone() }))
     });
 }
 
