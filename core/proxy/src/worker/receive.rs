@@ -110,6 +110,18 @@ impl Worker {
         }
     }
 
+    /// [`Worker::end_of_batch`] once all tasks that can run now have had their turn: what those send that were woken together, as by a
+    /// commit, leaves together.
+    pub(super) fn end_batch_soon(&self) {
+        if !self.batch_ends().replace(true) {
+            let worker = self.clone();
+            tokio::task::spawn_local(async move {
+                worker.batch_ends().set(false);
+                worker.end_of_batch();
+            });
+        }
+    }
+
     /// Says since when the message that is handled next has waited for it, for overload control.
     pub(super) fn set_waited_since(&self, since: Option<Instant>) {
         self.waited_since().set(since);

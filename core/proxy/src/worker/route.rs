@@ -59,13 +59,13 @@ impl Worker {
                     // What the script sends before it waits again must not wait as well.
                     let polled = poll_fn(|task| {
                         let polled = run.as_mut().poll(task);
-                        worker.end_of_batch();
+                        worker.end_batch_soon();
                         polled
                     });
                     let result = polled.await;
                     worker.script_ended(&context, result);
                     then(&worker, &context);
-                    worker.end_of_batch();
+                    worker.end_batch_soon();
                 });
             }
         }

@@ -74,6 +74,8 @@ struct Inner {
     sent_by: Vec<String>,
     /// What the clock said when the batch of events that is being handled began.
     batch_began: Cell<Option<Instant>>,
+    /// Whether a task is going to end the batch.
+    batch_ends: Cell<bool>,
     pub(super) waited_since: Cell<Option<Instant>>,
     pub(super) draining: Cell<bool>,
     handover: Handover,
@@ -105,6 +107,7 @@ impl Worker {
             prepared: RefCell::new(None),
             sent_by,
             batch_began: Cell::new(None),
+            batch_ends: Cell::new(false),
             waited_since: Cell::new(None),
             draining: Cell::new(false),
             handover: Handover::default(),
@@ -197,6 +200,10 @@ impl Worker {
 
     pub(super) fn batch_began(&self) -> &Cell<Option<Instant>> {
         &self.0.batch_began
+    }
+
+    pub(super) fn batch_ends(&self) -> &Cell<bool> {
+        &self.0.batch_ends
     }
 
     pub(super) fn waited_since(&self) -> &Cell<Option<Instant>> {
