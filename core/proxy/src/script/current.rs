@@ -2,7 +2,9 @@
 
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
+use std::sync::Arc;
 
+use super::doorbell::Doorbell;
 use crate::context::Context;
 use crate::module::Routes;
 
@@ -14,6 +16,8 @@ pub(super) struct Current {
     budget: Cell<u64>,
     /// Where the running request was when its budget was used up.
     stopped: RefCell<Option<String>>,
+    /// Of a run that did not wait: for the next one.
+    doorbell: Cell<Option<Arc<Doorbell>>>,
 }
 
 /// Sets the current request for one poll, and puts back what was there when dropped: a function may itself run a route.
@@ -60,6 +64,18 @@ impl Current {
     /// What is left of the budget.
     pub(super) fn budget(&self) -> u64 {
         self.budget.get()
+    }
+
+    /// One that nobody has rung.
+    pub(super) fn doorbell(&self) -> Arc<Doorbell> {
+        self.doorbell.take().unwrap_or_default()
+    }
+
+    /// Takes back what a run no longer needs.
+    pub(super) fn keep_doorbell(&self, mut doorbell: Arc<Doorbell>) {
+        if doorbell.is_free() {
+            self.doorbell.set(Some(doorbell));
+        }
     }
 
     /// Sets the budget of code that runs without a request: the script's top level.

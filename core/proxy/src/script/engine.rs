@@ -4,6 +4,7 @@ use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::pin::Pin;
 use std::rc::Rc;
+use std::sync::Arc;
 use std::task::{Context as TaskContext, Poll, Waker};
 use std::time::Duration;
 
@@ -11,6 +12,7 @@ use mlua::{Error, Function, Lua, Table};
 
 use super::call::Binder;
 use super::current::Current;
+use super::doorbell::Doorbell;
 use super::event::EventRoutes;
 use super::headers::Avp;
 use super::message::{Msg, Which};
@@ -67,6 +69,8 @@ pub struct Run {
     limits: Limits,
     current: Rc<Current>,
     exported: Rc<[&'static str]>,
+    bell: Arc<Doorbell>,
+    begun: bool,
     state: State,
 }
 
@@ -173,6 +177,8 @@ impl ScriptEngine {
             limits: self.limits,
             current: self.current.clone(),
             exported: self.exported.clone(),
+            bell: self.current.doorbell(),
+            begun: false,
             state,
         }
     }
@@ -246,10 +252,35 @@ impl ScriptEngine {
 impl Run {
     /// Runs until the route ends or first waits.
     pub fn begin(mut self) -> Begun {
-        match Pin::new(&mut self).poll(&mut TaskContext::from_waker(Waker::noop())) {
-            Poll::Ready(result) => Begun::Ended(result),
+        self.begun = true;
+        match self.advance() {
+            Poll::Ready(result) => {
+                self.current.keep_doorbell(self.bell);
+                Begun::Ended(result)
+            }
             Poll::Pending => Begun::Waits(self),
         }
+    }
+
+    /// Runs until the route ends or waits. What it waits for then rings the bell.
+    fn advance(&mut self) -> Poll<Result<(), ScriptError>> {
+        let entered = self.current.enter(self.context.clone(), self.routes, self.budget);
+        let polled = match &mut self.state {
+            State::Running(call) => {
+                let waker = Waker::from(self.bell.clone());
+                Pin::new(call).poll(&mut TaskContext::from_waker(&waker))
+            }
+            State::Refused(error) => return Poll::Ready(error.take().map_or(Ok(()), Err)),
+        };
+        self.budget = self.current.budget();
+        let stopped = self.current.stopped();
+        drop(entered);
+        if let (Some(place), Poll::Pending) = (stopped, &polled) {
+            self.state = State::Refused(None);
+            let message = sandbox::stop_message(self.limits);
+            return Poll::Ready(Err(ScriptError::Runtime(format!("{place}: {message}"))));
+        }
+        polled.map_err(|error| ScriptError::from_lua(&error, self.exported.iter().copied()))
     }
 }
 
@@ -257,21 +288,14 @@ impl Future for Run {
     type Output = Result<(), ScriptError>;
 
     fn poll(mut self: Pin<&mut Self>, task: &mut TaskContext<'_>) -> Poll<Self::Output> {
-        let this = &mut *self;
-        let entered = this.current.enter(this.context.clone(), this.routes, this.budget);
-        let polled = match &mut this.state {
-            State::Running(call) => Pin::new(call).poll(task),
-            State::Refused(error) => return Poll::Ready(error.take().map_or(Ok(()), Err)),
-        };
-        this.budget = this.current.budget();
-        let stopped = this.current.stopped();
-        drop(entered);
-        if let (Some(place), Poll::Pending) = (stopped, &polled) {
-            this.state = State::Refused(None);
-            let message = sandbox::stop_message(this.limits);
-            return Poll::Ready(Err(ScriptError::Runtime(format!("{place}: {message}"))));
+        let begins = !std::mem::replace(&mut self.begun, true);
+        if (begins || self.bell.take_ring())
+            && let Poll::Ready(result) = self.advance()
+        {
+            return Poll::Ready(result);
         }
-        polled.map_err(|error| ScriptError::from_lua(&error, this.exported.iter().copied()))
+        self.bell.wakes(task.waker());
+        Poll::Pending
     }
 }
 

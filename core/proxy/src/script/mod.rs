@@ -5,6 +5,7 @@
 //! | [`engine`] | a routing script, loaded: one per worker |
 //! | [`source`] | the text of a script, and the limits it runs under |
 //! | [`current`] | which request the running code belongs to |
+//! | [`doorbell`] | what wakes a route that waits |
 //! | [`call`] | exported functions as Lua functions |
 //! | `message`, `address`, `headers` | `msg`, its parts, and `avp` |
 //! | [`event`] | the table `event_route` |
@@ -35,6 +36,7 @@
 mod address;
 mod call;
 mod current;
+mod doorbell;
 mod engine;
 mod error;
 mod event;
