@@ -129,6 +129,9 @@ impl Context {
 
     fn take_reply_headers(&self, response: &mut Message) {
         let mut state = self.routing().state.borrow_mut();
+        if state.reply_headers.is_empty() {
+            return;
+        }
         for line in state.reply_headers.lines() {
             // Checked by `append_to_reply`, which takes only lines with a colon.
             if let Some((name, value)) = line.split_once(':') {

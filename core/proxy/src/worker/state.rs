@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use signalbox_sip::header::Via;
+use signalbox_sip::lex;
 use signalbox_sip::message::Message;
 use signalbox_sip::transaction::{Timers, TransactionKeys};
 use tokio::sync::Notify;
@@ -259,7 +260,11 @@ impl Worker {
         let from_tag = request.from_tag().unwrap_or_default();
         let number = request.cseq().to_le_bytes();
         let parts = [request.call_id().as_bytes(), from_tag.as_bytes(), &number];
-        format!("{:016x}", keyed_digest(self.0.secrets.tag, parts))
+        let digest = keyed_digest(self.0.secrets.tag, parts);
+        let mut tag = String::with_capacity(16);
+        lex::push_hex(&mut tag, (digest >> 32) as u32);
+        lex::push_hex(&mut tag, digest as u32);
+        tag
     }
 
     /// Whether the To tag of an ACK is one that [`Worker::local_tag`] made: it acknowledges an answer of ours.
