@@ -7,7 +7,7 @@ use signalbox::transport::Flow;
 use signalbox_sip::header::{Contact, Expires, Header, HeaderName, To};
 use signalbox_sip::lex;
 use signalbox_sip::message::Message;
-use signalbox_sip::uri::{Aor, HostPort, Uri};
+use signalbox_sip::uri::{Aor, Host, Uri};
 
 use crate::binding::MAX_USER_AGENT;
 use crate::rejection::Rejection;
@@ -70,9 +70,19 @@ pub(crate) fn address_of_record(request: &Message) -> Result<(Aor, bool), Reject
     let to = request.header::<To<'_>>().ok_or(Rejection::Missing("To"))?;
     let uri = to.ok().and_then(|to| to.0.uri().ok()).ok_or(Rejection::Malformed("To"))?;
     let aor = Aor::of(&uri).ok_or(Rejection::Malformed("To"))?;
-    let domain = Uri::parse(request.request_uri()).ok().and_then(|uri| uri.host);
-    let of_domain = domain.map(|domain| domain.host) == uri.host.map(|host| host.host);
+    let of_domain = is_domain(request.request_uri(), uri.host.map(|host| host.host));
     Ok((aor, of_domain))
+}
+
+/// Whether `uri` names this host.
+fn is_domain(uri: &str, host: Option<Host<'_>>) -> bool {
+    // Nearly always it is no more than that, which shows without reading it.
+    if let (Some(Host::Name(name)), Some(("sip", rest))) = (host, uri.split_once(':'))
+        && rest.eq_ignore_ascii_case(name)
+    {
+        return true;
+    }
+    Uri::parse(uri).ok().and_then(|uri| uri.host).map(|domain| domain.host) == host
 }
 
 impl<'a> Registration<'a> {
@@ -94,7 +104,6 @@ impl<'a> Contacts<'a> {
         let expires = request.header::<Expires>().map(|expires| expires.map_or(MALFORMED, |expires| expires.0));
         let mut updates = Vec::new();
         let mut all = false;
-        let mut sender = None;
         for item in request.items(HeaderName::Contact) {
             let contact = Contact::parse(item).map_err(|_| Rejection::Malformed("Contact"))?;
             if updates.len() == MAX_IN_REQUEST {
@@ -109,8 +118,7 @@ impl<'a> Contacts<'a> {
             } else if all {
                 return Err(Rejection::Star);
             } else {
-                let sender = sender.get_or_insert_with(|| Sender::of(request, source));
-                updates.push(ContactUpdate::read(&contact, expires, lifetimes, sender)?);
+                updates.push(ContactUpdate::read(&contact, expires, lifetimes, &Sender { request, source })?);
             }
         }
         Ok(match (all, updates.is_empty()) {
@@ -157,31 +165,28 @@ impl Lifetimes {
     }
 }
 
-/// The one who sent the REGISTER, if no proxy stands between.
+/// The one who sent the REGISTER.
 struct Sender<'a> {
+    request: &'a Message,
     source: &'a Flow,
-    /// The address that it gives itself. `None` behind a proxy.
-    sent_by: Option<HostPort<'a>>,
 }
 
-impl<'a> Sender<'a> {
-    fn of(request: &'a Message, source: &'a Flow) -> Self {
-        let direct = request.items(HeaderName::Via).nth(1).is_none();
-        let sent_by = request.top_via().ok().filter(|_| direct).map(|via| via.sent_by);
-        Self { source, sent_by }
-    }
-
+impl Sender<'_> {
     /// The flow, when the contact is the sender itself, as an address shows that both its Via and its Contact name, and cannot be reached
     /// by that address alone: over a connection, or from behind a NAT. A contact that someone else registers is reached by its URI.
     fn flow_to(&self, contact: &Uri<'_>) -> Option<Box<Flow>> {
         let host = contact.host?;
-        let sent_by = self.sent_by?;
         let remote = self.source.remote;
         let port = |port: Option<u16>| port.unwrap_or_else(|| self.source.protocol.default_port());
         let is_source = host.host.address() == Some(remote.ip()) && port(host.port) == remote.port();
-        let is_sender = host.host == sent_by.host && port(host.port) == port(sent_by.port);
-        let needed = self.source.protocol.is_reliable() || !is_source;
-        (needed && (is_sender || is_source)).then(|| Box::new(*self.source))
+        if is_source && !self.source.protocol.is_reliable() {
+            return None;
+        }
+        // A second Via: a proxy stands between.
+        let direct = self.request.items(HeaderName::Via).nth(1).is_none();
+        let via = self.request.top_via().ok().filter(|_| direct)?;
+        let is_sender = host.host == via.sent_by.host && port(host.port) == port(via.sent_by.port);
+        (is_sender || is_source).then(|| Box::new(*self.source))
     }
 }
 

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant, SystemTime};
 use signalbox::context::{Context, Reply};
 use signalbox::module::{Arguments, Outcome, Refusal, Value};
 use signalbox_sip::header::{Date, HeaderName, qvalue};
+use signalbox_sip::lex;
 use signalbox_sip::message::Message;
 use signalbox_sip::method::Method;
 use signalbox_sip::uri::Aor;
@@ -118,7 +119,7 @@ fn contacts(records: &[Arc<Record>], now: Instant) -> String {
         text.push_str(record.contact());
         text.push_str(">;expires=");
         let left = record.expires_at.saturating_duration_since(now) + Duration::from_millis(500);
-        let _ = write!(text, "{}", left.as_secs());
+        lex::push_decimal(&mut text, u32::try_from(left.as_secs()).unwrap_or(u32::MAX));
         if record.q != qvalue::MOST {
             text.push_str(";q=");
             let _ = qvalue::write(record.q, &mut text);
