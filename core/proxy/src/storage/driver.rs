@@ -10,7 +10,7 @@ use sqlx::{Arguments, AssertSqlSafe, ConnectOptions, MySql, Postgres, Row as _, 
 use tokio::sync::mpsc;
 
 use super::url::Target;
-use super::{Kind, Row, Table, Value};
+use super::{Column, Kind, Row, Table, Value};
 
 /// How long a connection may take to be made.
 pub(super) const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
@@ -19,15 +19,20 @@ const READERS: u32 = 4;
 /// Rows handed over at a time while a table is loaded.
 const CHUNK: usize = 256;
 
-/// A statement's parameters: what each column holds, and its value.
+/// A query's parameters: what each column holds, and its value.
 pub(super) type Parameters<'a> = Vec<(Kind, &'a Value)>;
+/// The parameters of a statement that changes rows: for each row the values of `columns`, whose kinds say of which type a NULL is.
+pub(super) struct Tuples<'a> {
+    pub(super) columns: &'a [Column],
+    pub(super) rows: Vec<&'a [Value]>,
+}
 /// Chunks of rows on their way from a connection to whoever loads them.
 pub(super) type Rows = mpsc::Sender<Vec<Row>>;
 
 /// What storage does with a connection. The texts come from [`sql`](super::sql) and from migrations, never from input.
 pub(super) trait Driver: Send + Sync {
     /// Runs a prepared statement, cached by its text.
-    fn execute<'a>(&'a mut self, sql: Arc<str>, parameters: Parameters<'a>) -> BoxFuture<'a, sqlx::Result<()>>;
+    fn execute<'a>(&'a mut self, sql: Arc<str>, tuples: Tuples<'a>) -> BoxFuture<'a, sqlx::Result<()>>;
     /// Runs a statement as it stands, unprepared.
     fn run<'a>(&'a mut self, sql: Arc<str>) -> BoxFuture<'a, sqlx::Result<()>>;
     /// Runs a query for all columns of `table` and sends its rows; ends early when nobody listens.
@@ -69,12 +74,17 @@ macro_rules! read {
 macro_rules! driver {
     ($database:ty, $connection:ty) => {
         impl Driver for $connection {
-            fn execute<'a>(&'a mut self, sql: Arc<str>, parameters: Parameters<'a>) -> BoxFuture<'a, sqlx::Result<()>> {
+            fn execute<'a>(&'a mut self, sql: Arc<str>, tuples: Tuples<'a>) -> BoxFuture<'a, sqlx::Result<()>> {
                 async move {
+                    let Tuples { columns, rows } = tuples;
                     let mut arguments = <$database as sqlx::Database>::Arguments::default();
-                    arguments.reserve(parameters.len(), parameters.iter().map(|(_, value)| value.size()).sum());
-                    for (kind, value) in parameters {
-                        bind!(arguments, kind, value).map_err(sqlx::Error::Encode)?;
+                    let size = rows.iter().flat_map(|values| values.iter()).map(Value::size).sum();
+                    arguments.reserve(columns.len() * rows.len(), size);
+                    for values in rows {
+                        for (column, value) in columns.iter().zip(values) {
+                            let kind = column.kind;
+                            bind!(arguments, kind, value).map_err(sqlx::Error::Encode)?;
+                        }
                     }
                     sqlx::query_with(AssertSqlSafe(sql), arguments).execute(self).await?;
                     Ok(())

@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use tokio::sync::mpsc;
 
-use super::driver::Driver;
+use super::driver::{Driver, Tuples};
 use super::{Column, Engine, Kind, Row, StorageError, Table, Value, sql};
 
 /// One step from a version of a module's tables to the next.
@@ -121,8 +121,8 @@ impl Plan<'_> {
     async fn step(&self, connection: &mut dyn Driver, migration: &Migration) -> sqlx::Result<()> {
         connection.run(migration.sql.text(self.engine).into()).await?;
         let row: [Value; 4] = [self.module.into(), migration.version.into(), migration.name.into(), self.now.into()];
-        let parameters = sql::kinds(DONE.columns).zip(row.iter()).collect();
-        connection.execute(sql::upsert(self.engine, &DONE, 1).into(), parameters).await
+        let tuples = Tuples { columns: DONE.columns, rows: vec![&row] };
+        connection.execute(sql::upsert(self.engine, &DONE, 1).into(), tuples).await
     }
 
     /// The version that the module's tables have; 0 when there are none.

@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use super::{Column, Engine, Kind, Table};
+use super::{Column, Engine, Table};
 
 /// Parameters that one statement may have: SQLite's limit is 32,766, the others' 65,535.
 pub(super) const MAX_PARAMETERS: usize = 32_766;
@@ -113,11 +113,6 @@ pub(super) fn type_name(engine: Engine, word: &str) -> Option<&'static str> {
         ("blob", Engine::MySql) => "LONGBLOB",
         _ => return None,
     })
-}
-
-/// A NULL of the right type must be bound by column, so the kinds of a statement's parameters repeat with its columns.
-pub(super) fn kinds(columns: &[Column]) -> impl Iterator<Item = Kind> + Clone + '_ {
-    columns.iter().map(|column| column.kind)
 }
 
 fn names(sql: &mut String, columns: &[Column]) {

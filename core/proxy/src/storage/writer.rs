@@ -1,13 +1,14 @@
 //! The task that commits: takes what was gathered, writes one statement per table and size, and recovers when the database was gone.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use hashbrown::HashSet;
 use tokio::time::{Instant, sleep, timeout_at};
 
 use super::batch::Outcome;
-use super::driver::{Driver, Parameters, connect};
+use super::driver::{Driver, Tuples, connect};
 use super::error::Blame;
 use super::fault::Fate;
 use super::journal::{Change, ENOUGH, Gathered, Shared};
@@ -175,15 +176,15 @@ impl Writer {
         };
         // One statement is a transaction by itself.
         if let [_] = statements[..] {
-            for (text, parameters) in statements {
-                connection.execute(text, parameters).await?;
+            for (text, tuples) in statements {
+                connection.execute(text, tuples).await?;
             }
             return Ok(());
         }
         let done = async {
             connection.run(sql::begin(self.engine).into()).await?;
-            for (text, parameters) in statements {
-                connection.execute(text, parameters).await?;
+            for (text, tuples) in statements {
+                connection.execute(text, tuples).await?;
             }
             connection.run("COMMIT".into()).await
         }
@@ -196,15 +197,14 @@ impl Writer {
     }
 
     /// As few statements as do it: per table one that stores and one that deletes, in pieces of [`SIZES`] and a rest of up to [`EXACT`] rows.
-    fn statements<'a>(&mut self, changes: &'a [Change]) -> Vec<(Arc<str>, Parameters<'a>)> {
+    fn statements<'a>(&mut self, changes: &'a [Change]) -> Vec<(Arc<str>, Tuples<'a>)> {
         let mut statements = Vec::new();
         for Group { table, delete, mut rows } in groups(changes) {
             let columns = if delete { table.key_columns() } else { table.columns };
             while !rows.is_empty() {
                 let count = fitting(&rows, columns.len());
                 let rest = rows.split_off(count);
-                let parameters = rows.iter().flat_map(|values| sql::kinds(columns).zip(values.iter())).collect();
-                statements.push((self.text(table, delete, count), parameters));
+                statements.push((self.text(table, delete, count), Tuples { columns, rows }));
                 rows = rest;
             }
         }
