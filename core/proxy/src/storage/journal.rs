@@ -11,8 +11,8 @@ use super::batch::{Batch, Outcome};
 use super::health::Health;
 use super::{Fault, StorageError, Table, Value, Write};
 
-/// So many waiting changes are worth a commit at once: more of them would make each hardly cheaper.
-pub(super) const ENOUGH: usize = 48;
+/// So many waiting changes are worth a commit at once: they fill a statement, and more of them would make each hardly cheaper.
+pub(super) const ENOUGH: usize = 64;
 
 /// One row to be stored or deleted.
 #[derive(Debug, Clone)]
@@ -184,6 +184,11 @@ impl Shared {
         let gathered = queue.gathered.pop_front()?;
         queue.waiting -= gathered.changes.len();
         Some(gathered)
+    }
+
+    /// Changes that wait for a commit.
+    pub(super) fn waiting(&self) -> usize {
+        self.lock().waiting
     }
 
     /// Whether so many changes wait, or no more will come. If not, the bell rings once they do.

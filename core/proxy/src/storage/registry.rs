@@ -21,7 +21,8 @@ const PROBE: Duration = Duration::from_millis(500);
 /// How databases are opened.
 #[derive(Debug, Clone)]
 pub struct Options {
-    /// Under load, commits start at least so far apart (or when enough writes wait); a lone write is committed at once.
+    /// Under load, commits start so far apart, or as soon as those whose writes were committed last have all written again, or when enough
+    /// writes wait; a lone write is committed at once.
     pub gather: Duration,
     /// Changes that may wait; over it, writes are refused with [`StorageError::Overloaded`].
     pub queue: usize,

@@ -62,7 +62,7 @@ impl Writer {
             }
             // A lone write is committed at once. When writes come in numbers, a pause makes each much cheaper.
             if last > 1 {
-                self.gather_until(started + self.gather).await;
+                self.await_company(last, started + self.gather).await;
             }
             match self.shared.take() {
                 Some(gathered) => {
@@ -76,9 +76,12 @@ impl Writer {
         }
     }
 
-    /// Waits until many writes are there, or until `deadline`. Writes before that do not wake this task.
-    async fn gather_until(&self, deadline: Instant) {
-        if Instant::now() < deadline && !self.shared.ready(ENOUGH) {
+    /// Waits for the next change of each writer that the last commit, of `last` changes, has set free, besides those that have come
+    /// meanwhile: once all are there nobody else is likely to come. Not longer than until `deadline`, and changes before that do not wake
+    /// this task.
+    async fn await_company(&self, last: usize, deadline: Instant) {
+        let wanted = ENOUGH.min(last + self.shared.waiting());
+        if Instant::now() < deadline && !self.shared.ready(wanted) {
             // A ring that was meant for something else only makes a smaller batch.
             let _ = timeout_at(deadline, self.shared.bell.notified()).await;
         }
