@@ -21,6 +21,7 @@ use signalbox::worker::server::Setup;
 use tokio::runtime::Runtime;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::Notify;
+use tokio::time::timeout;
 
 use crate::allocator;
 use crate::output;
@@ -151,6 +152,7 @@ fn attend(
     let opened = background.block_on(async {
         let mut signals = Signals::new()?;
         let socket = AdminSocket::bind(&core.admin_socket).context("admin socket")?;
+        let under_way = socket.under_way();
         let admin = tokio::spawn(socket.serve(registry));
         let ticks = tokio::spawn(tick(running.setup.host.clone()));
         let left_out = tokio::spawn(tell_what_was_left_out(logging.clone()));
@@ -162,6 +164,8 @@ fn attend(
         admin.abort();
         // Its end removes the socket's file.
         let _ = admin.await;
+        // Who asked for the end hears of it.
+        let _ = timeout(LAST_ANSWERS, under_way.answered()).await;
         Ok::<_, anyhow::Error>(signals)
     });
     let draining = background.spawn_blocking(move || server.stop());
@@ -203,6 +207,9 @@ async fn tell_what_was_left_out(logging: Logging) {
         logging.tell_what_was_left_out();
     }
 }
+
+/// For so long a stop waits for the answers to commands.
+const LAST_ANSWERS: Duration = Duration::from_secs(1);
 
 /// Some send a signal to a process and at once to its group, too, and mean one.
 const ECHO: Duration = Duration::from_millis(250);

@@ -10,7 +10,7 @@ use std::time::Duration;
 use socket2::{Domain, SockAddr, Socket, Type};
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::{UnixListener, UnixStream};
-use tokio::sync::Semaphore;
+use tokio::sync::{RwLock, Semaphore};
 
 use super::registry::Registry;
 use super::rpc;
@@ -29,7 +29,12 @@ const BACKLOG: i32 = 128;
 pub struct AdminSocket {
     listener: UnixListener,
     path: PathBuf,
+    under_way: UnderWay,
 }
+
+/// The commands that are carried out and not answered yet, also those of connections that outlive their socket.
+#[derive(Debug, Clone, Default)]
+pub struct UnderWay(Arc<RwLock<()>>);
 
 /// Why the socket could not be opened.
 #[derive(Debug, thiserror::Error)]
@@ -47,11 +52,15 @@ impl AdminSocket {
     pub fn bind(path: &Path) -> Result<Self, SocketError> {
         clear_stale(path)?;
         let listener = listen(path).map_err(|error| SocketError::Io { path: path.to_owned(), error })?;
-        Ok(Self { listener, path: path.to_owned() })
+        Ok(Self { listener, path: path.to_owned(), under_way: UnderWay::default() })
     }
 
     pub fn path(&self) -> &Path {
         &self.path
+    }
+
+    pub fn under_way(&self) -> UnderWay {
+        self.under_way.clone()
     }
 
     /// Serves until dropped.
@@ -61,9 +70,9 @@ impl AdminSocket {
             let Ok(permit) = room.clone().acquire_owned().await else { return };
             match self.listener.accept().await {
                 Ok((stream, _)) => {
-                    let registry = registry.clone();
+                    let (registry, under_way) = (registry.clone(), self.under_way());
                     tokio::spawn(async move {
-                        if let Err(error) = converse(stream, &registry).await {
+                        if let Err(error) = converse(stream, &registry, &under_way).await {
                             tracing::debug!(%error, "admin connection failed");
                         }
                         drop(permit);
@@ -76,6 +85,13 @@ impl AdminSocket {
                 }
             }
         }
+    }
+}
+
+impl UnderWay {
+    /// Waits until each command that has begun is answered.
+    pub async fn answered(&self) {
+        drop(self.0.write().await);
     }
 }
 
@@ -109,7 +125,7 @@ fn listen(path: &Path) -> io::Result<UnixListener> {
     UnixListener::from_std(socket.into())
 }
 
-async fn converse(stream: UnixStream, registry: &Registry) -> io::Result<()> {
+async fn converse(stream: UnixStream, registry: &Registry, under_way: &UnderWay) -> io::Result<()> {
     let (input, mut output) = stream.into_split();
     let mut input = BufReader::new(input);
     let mut line = Vec::new();
@@ -127,6 +143,7 @@ async fn converse(stream: UnixStream, registry: &Registry) -> io::Result<()> {
         if line.trim_ascii().is_empty() {
             continue;
         }
+        let _under_way = under_way.0.read().await;
         if let Some(mut answer) = rpc::answer(registry, &line).await {
             answer.push('\n');
             output.write_all(answer.as_bytes()).await?;
@@ -136,6 +153,10 @@ async fn converse(stream: UnixStream, registry: &Registry) -> io::Result<()> {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::atomic::{AtomicBool, Ordering};
+
+    use tokio::sync::Notify;
+
     use super::*;
     use crate::admin::client::{Client, ClientError};
     use crate::admin::registry::Entry;
@@ -164,6 +185,36 @@ mod tests {
         server.abort();
         assert!(server.await.is_err());
         assert!(!path.exists(), "the file goes with the server");
+    }
+
+    #[tokio::test]
+    async fn what_has_begun_is_waited_for_also_when_the_socket_is_gone() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("admin.sock");
+        let (begun, done) = (Arc::new(Notify::new()), Arc::new(AtomicBool::new(false)));
+        let mut registry = Registry::new();
+        let usage = Usage { name: "stop", doc: "Stops.", parameters: Vec::new() };
+        let shared = (begun.clone(), done.clone());
+        let stop = move |_| {
+            let (begun, done) = shared.clone();
+            async move {
+                begun.notify_one();
+                tokio::task::yield_now().await;
+                done.store(true, Ordering::Relaxed);
+                Ok(json!("stopping"))
+            }
+        };
+        registry.add("core", Entry::new(usage, stop));
+        let socket = AdminSocket::bind(&path).unwrap();
+        let under_way = socket.under_way();
+        let server = tokio::spawn(socket.serve(Arc::new(registry)));
+        let mut client = Client::connect(&path).await.unwrap();
+        let asked = tokio::spawn(async move { client.call("core.stop", json!({})).await });
+        begun.notified().await;
+        server.abort();
+        under_way.answered().await;
+        assert!(done.load(Ordering::Relaxed));
+        assert_eq!(asked.await.unwrap().unwrap(), json!("stopping"));
     }
 
     #[tokio::test]
