@@ -62,6 +62,11 @@ impl Proxy {
         read(self.site.deliver(message.as_bytes(), flow_from(remote.parse().unwrap(), protocol)))
     }
 
+    /// Alice sends this over UDP while the proxy has too much to do.
+    pub(crate) fn send_to_busy(&mut self, message: &str) -> Vec<Out> {
+        read(self.site.deliver_to_busy(message.as_bytes(), flow_from(ALICE.parse().unwrap(), Protocol::Udp)))
+    }
+
     /// `remote` sends this over a connection that it has made.
     pub(crate) fn send_connected(&mut self, remote: &str, message: &str) -> Vec<Out> {
         let connection = Some(ConnectionId { worker: 0, serial: 1 });

@@ -149,7 +149,17 @@ impl Site {
         self.run(|| worker.receive_datagram(message, flow))
     }
 
-    /// The same, but the script is read and loaded anew once this message has been routed so far that it waits for something,
+    /// The same, but the server has too much to do, and refuses what it can.
+    pub fn deliver_to_busy(&mut self, message: &[u8], flow: Flow) -> Vec<Sent> {
+        let worker = self.worker().clone();
+        self.run(|| {
+            if !worker.refuse_at_a_glance(message, &flow) {
+                worker.receive_datagram(message, flow);
+            }
+        })
+    }
+
+    /// The same as [`Site::deliver`], but the script is read and loaded anew once this message has been routed so far that it waits for something,
     /// such as a commit.
     pub fn deliver_and_reload(&mut self, message: &[u8], flow: Flow) -> Result<Vec<Sent>> {
         let (worker, engine) = (self.worker().clone(), self.engine()?);

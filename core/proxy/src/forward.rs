@@ -180,24 +180,31 @@ pub fn is_looped(message: &Message, is_ours: impl Fn(&Via<'_>) -> bool, loop_has
 pub fn receive_via(message: &mut Message, source: &Flow) -> Result<Flow, Error> {
     let problem = |problem: &dyn std::fmt::Display| Error::BadHeader { header: "Via", problem: problem.to_string() };
     let via = message.top_via().map_err(|error| problem(&error))?;
+    let (reply_to, is_noted) = received(&via, source);
+    if is_noted {
+        message.set_received(source.remote).map_err(|error| problem(&error))?;
+    }
+    Ok(reply_to)
+}
+
+/// The same for a Via by itself: where responses go, and whether the source has to be noted in it.
+pub(crate) fn received(via: &Via<'_>, source: &Flow) -> (Flow, bool) {
     let same_host = match via.sent_by.host {
         Host::V4(address) => source.remote.ip() == address,
         Host::V6(address) => source.remote.ip() == address,
         Host::Name(_) => false,
     };
     let rport = via.rport().is_some();
-    let remote = match (source.protocol, rport, maddr(&via).filter(|maddr| maddr.is_ipv4() == source.remote.is_ipv4()))
-    {
-        (Protocol::Udp, _, Some(address)) => SocketAddr::new(address, sent_by_port(&via, Protocol::Udp)),
-        (Protocol::Udp, false, None) => SocketAddr::new(source.remote.ip(), sent_by_port(&via, Protocol::Udp)),
+    let remote = match (source.protocol, rport, maddr(via).filter(|maddr| maddr.is_ipv4() == source.remote.is_ipv4())) {
+        (Protocol::Udp, _, Some(address)) => SocketAddr::new(address, sent_by_port(via, Protocol::Udp)),
+        (Protocol::Udp, false, None) => SocketAddr::new(source.remote.ip(), sent_by_port(via, Protocol::Udp)),
         _ => source.remote,
     };
     let reply_to = Flow { remote, ..*source };
     if same_host && !rport && via.received().is_none() {
-        return Ok(reply_to);
+        return (reply_to, false);
     }
-    message.set_received(source.remote).map_err(|error| problem(&error))?;
-    Ok(reply_to)
+    (reply_to, true)
 }
 
 /// §18.2.2: over an unreliable transport "the response MUST be forwarded to the address listed" in `maddr`. Names are not looked up, and

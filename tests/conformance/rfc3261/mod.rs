@@ -17,5 +17,6 @@ mod section_17_2_2;
 mod section_17_2_3;
 mod section_18_2_1;
 mod section_18_2_2;
+mod section_21_5_4;
 mod section_22;
 mod section_9_1;

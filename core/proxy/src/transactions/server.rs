@@ -31,7 +31,7 @@ pub(crate) struct Cancel {
 impl Worker {
     /// A request came in, whole and well-formed.
     pub(crate) fn receive_request(&self, request: Message, source: Flow) {
-        match self.receiver_of(&request) {
+        match self.receiver_of(request.call_id()) {
             Receiver::Here => self.receive_request_here(request, source),
             _ if self.knows(&request) => self.receive_request_here(request, source),
             Receiver::Elsewhere(receiver) => self.hand_request_over(receiver, request, source, false),

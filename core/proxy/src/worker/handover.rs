@@ -122,8 +122,8 @@ impl Load {
 }
 
 impl Worker {
-    /// Who handles a request of which nothing is known here.
-    pub(crate) fn receiver_of(&self, request: &Message) -> Receiver {
+    /// Who handles a request of this Call-ID of which nothing is known here.
+    pub(crate) fn receiver_of(&self, call_id: &str) -> Receiver {
         let workers = self.workers();
         if workers.count() == 1 {
             return Receiver::Here;
@@ -137,7 +137,7 @@ impl Worker {
         if !hands_over && !is_before(&handover.traces_until) {
             return Receiver::Here;
         }
-        let receiver = workers.by_call_id(request.call_id());
+        let receiver = workers.by_call_id(call_id);
         if receiver == self.index() {
             return Receiver::Here;
         }

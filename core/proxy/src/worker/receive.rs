@@ -3,7 +3,6 @@
 use std::time::Instant;
 
 use signalbox_sip::framing::FrameError;
-use signalbox_sip::header::HeaderName;
 use signalbox_sip::message::{Message, Problem};
 use signalbox_sip::method::Method;
 use signalbox_sip::transaction::TransactionKey;
@@ -13,9 +12,6 @@ use super::{Route, Worker};
 use crate::context::Context;
 use crate::forward;
 use crate::transport::{Flow, SendError};
-
-/// What `Retry-After` tells senders whose requests are refused because of overload, in seconds.
-const RETRY_AFTER: &str = "5";
 
 impl Worker {
     /// A datagram came in.
@@ -75,23 +71,6 @@ impl Worker {
         }
         let context = Context::for_request(self, request, source, reply_to, key);
         self.run_route(Route::Request, context, |_, context| context.end_of_route());
-    }
-
-    /// Whether requests that nothing has been done for yet are to be refused: they have waited for too long already, or the
-    /// server is stopping.
-    fn refuses_new_requests(&self) -> bool {
-        let limit = self.options().overload_delay;
-        self.draining().get()
-            || self.waited_since().get().is_some_and(|since| self.now().saturating_duration_since(since) > limit)
-    }
-
-    fn refuse_overload(&self, request: &Message, reply_to: &Flow) {
-        self.counters().overload_refused.increment();
-        let mut response = request.reply(503, "Service Unavailable");
-        self.tag(&mut response, request);
-        response.push(HeaderName::RetryAfter, RETRY_AFTER);
-        // Not worth more effort: that is the point.
-        let _ = self.send_response(&response, reply_to);
     }
 
     /// Events are going to be handled until [`Worker::end_of_batch`]: one reading of the clock is enough for them.

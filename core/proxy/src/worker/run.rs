@@ -52,7 +52,7 @@ impl Worker {
     }
 
     async fn read_datagrams(self, socket: Rc<UdpSocket>, local: SocketAddr) {
-        let mut inbox = Inbox::new();
+        let mut inbox = Inbox::new(self.options().overload_delay);
         loop {
             let mut ready = match socket.readable().await {
                 Ok(ready) => ready,
@@ -61,16 +61,14 @@ impl Worker {
                     return;
                 }
             };
-            let drained = inbox.fill(socket.get_ref(), self.now());
+            let drained = self.receive_batch(&mut inbox, socket.get_ref(), local);
             if drained {
                 ready.clear_ready();
             }
-            self.receive_batch(&mut inbox, local);
             while !inbox.is_empty() {
                 yield_now().await;
                 // What has come meanwhile waits here, not in the kernel, which wouldn't say for how long.
-                inbox.fill(socket.get_ref(), self.now());
-                self.receive_batch(&mut inbox, local);
+                self.receive_batch(&mut inbox, socket.get_ref(), local);
             }
             if !drained {
                 yield_now().await;
@@ -78,17 +76,24 @@ impl Worker {
         }
     }
 
-    fn receive_batch(&self, inbox: &mut Inbox, local: SocketAddr) {
+    /// Takes what there is out of the socket, and handles some of what waits. True when nothing is left in the socket.
+    fn receive_batch(&self, inbox: &mut Inbox, socket: &StdUdp, local: SocketAddr) -> bool {
+        let flow = |remote| Flow { protocol: Protocol::Udp, local, remote, connection: None };
         self.begin_batch();
+        let drained = inbox.fill(socket, self.now(), |datagram, remote| {
+            let mut refused = false;
+            self.guarded(|worker| refused = worker.refuse_at_a_glance(datagram, &flow(remote)));
+            refused
+        });
         for _ in 0..BATCH {
-            let Some(datagram) = inbox.next() else { break };
-            let flow = Flow { protocol: Protocol::Udp, local, remote: datagram.remote, connection: None };
+            let Some(datagram) = inbox.next(self.now()) else { break };
             self.set_waited_since(Some(datagram.since));
-            self.guarded(|worker| worker.receive_datagram(&datagram.octets, flow));
+            self.guarded(|worker| worker.receive_datagram(&datagram.octets, flow(datagram.remote)));
             inbox.recycle(datagram);
         }
         self.set_waited_since(None);
         self.end_of_batch();
+        drained
     }
 
     async fn keep_time(self) {

@@ -257,9 +257,13 @@ impl Worker {
 
     /// The tag that we put on To where we answer a request ourselves: the same for each repetition of it.
     pub fn local_tag(&self, request: &Message) -> String {
-        let from_tag = request.from_tag().unwrap_or_default();
-        let number = request.cseq().to_le_bytes();
-        let parts = [request.call_id().as_bytes(), from_tag.as_bytes(), &number];
+        self.local_tag_of(request.call_id(), request.from_tag(), request.cseq())
+    }
+
+    /// The same by what makes it.
+    pub(super) fn local_tag_of(&self, call_id: &str, from_tag: Option<&str>, cseq: u32) -> String {
+        let number = cseq.to_le_bytes();
+        let parts = [call_id.as_bytes(), from_tag.unwrap_or_default().as_bytes(), &number];
         let digest = keyed_digest(self.0.secrets.tag, parts);
         let mut tag = String::with_capacity(16);
         lex::push_hex(&mut tag, (digest >> 32) as u32);

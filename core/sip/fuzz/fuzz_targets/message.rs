@@ -1,9 +1,9 @@
-//! A message that is read prints as a message that is read as the same. One that is not read can be answered.
+//! A message that is read prints as a message that is read as the same. One that is not read can be answered. A glance sees what reading shows.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
 use signalbox_sip::header::HeaderName;
-use signalbox_sip::message::Message;
+use signalbox_sip::message::{Glance, Message};
 
 fuzz_target!(|datagram: &[u8]| {
     match Message::parse(datagram) {
@@ -15,6 +15,15 @@ fuzz_target!(|datagram: &[u8]| {
                 again.lines().count(),
                 message.lines().filter(is_kept).count() + usize::from(has_length(&again))
             );
+            if let Some(glance) = Glance::at(datagram) {
+                let seen = (glance.call_id, glance.from_tag, glance.cseq, Ok(glance.top_via));
+                assert_eq!(seen, (message.call_id(), message.from_tag(), message.cseq(), message.top_via()));
+                assert_eq!((glance.method, message.to_tag()), (message.method().as_str(), None));
+                let (mut short, mut long) = (Vec::new(), message.reply(503, "Service Unavailable"));
+                glance.write_reply(&mut short, "503 Service Unavailable", (None, "t"), "");
+                long.set_to_tag("t");
+                assert_eq!(short, long.to_bytes());
+            }
             let _ = (message.top_via(), message.from_tag(), message.to_tag(), message.call_id());
         }
         Err(error) => {

@@ -9,6 +9,7 @@
 
 mod edit;
 mod error;
+mod glance;
 mod line;
 mod octets;
 mod parse;
@@ -20,6 +21,7 @@ mod reply;
 mod view;
 
 pub use error::{ParseError, Problem};
+pub use glance::Glance;
 pub(crate) use parse::parse_head;
 pub use parse::{MAX_BODY, MAX_HEAD, MAX_HEADERS};
 pub use view::{Items, Message, Values};

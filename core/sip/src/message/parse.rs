@@ -22,7 +22,7 @@ pub const MAX_HEADERS: usize = 256;
 pub const MAX_BODY: usize = 512 * 1024;
 
 /// §8.1.1.5: the sequence number must be less than 2^31.
-const MAX_CSEQ: u32 = (1 << 31) - 1;
+pub(super) const MAX_CSEQ: u32 = (1 << 31) - 1;
 
 impl Message {
     /// Reads a datagram (§18.3): what follows the body is dropped, a body that is shorter than Content-Length is an

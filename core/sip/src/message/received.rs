@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use super::Message;
 use super::line::Span;
 use super::view::TopVia;
-use crate::header::{HeaderError, HeaderName};
+use crate::header::{HeaderError, HeaderName, Via};
 use crate::lex;
 use crate::uri::Host;
 
@@ -14,6 +14,36 @@ impl Message {
     /// known: nobody has to read it again. An error where it can't be read.
     pub fn set_received(&mut self, source: SocketAddr) -> Result<(), HeaderError> {
         let via = self.top_via()?;
+        let Noted { text, transport, name, params, branch } = Noted::of(&via, source);
+        let top = TopVia {
+            transport,
+            name,
+            address: via.sent_by.host.address(),
+            port: via.sent_by.port,
+            params: Span::new(params, text.len()),
+            branch,
+            present: via.present().with_received(),
+        };
+        self.replace_first_item(HeaderName::Via, &text);
+        let line = self.lines.iter().find(|line| line.name == HeaderName::Via && line.value < line.end);
+        self.looks.top_via = line.map(|line| top.moved(line.value));
+        Ok(())
+    }
+}
+
+/// A Via value in which the source of its request is noted, and where its parts stand in it.
+pub(super) struct Noted {
+    pub(super) text: String,
+    transport: Span,
+    /// Of a host that is a name.
+    name: Span,
+    /// Where the parameters begin.
+    params: usize,
+    branch: Span,
+}
+
+impl Noted {
+    pub(super) fn of(via: &Via<'_>, source: SocketAddr) -> Self {
         let asks_for_port = via.present().rport();
         let mut text = String::with_capacity(via.params.as_str().len() + ROOM_BEFORE_AND_BEHIND);
         text.push_str("SIP/2.0/");
@@ -51,19 +81,7 @@ impl Message {
             text.push_str(";rport=");
             lex::push_decimal(&mut text, source.port().into());
         }
-        let top = TopVia {
-            transport,
-            name,
-            address: via.sent_by.host.address(),
-            port: via.sent_by.port,
-            params: Span::new(params, text.len()),
-            branch,
-            present: via.present().with_received(),
-        };
-        self.replace_first_item(HeaderName::Via, &text);
-        let line = self.lines.iter().find(|line| line.name == HeaderName::Via && line.value < line.end);
-        self.looks.top_via = line.map(|line| top.moved(line.value));
-        Ok(())
+        Self { text, transport, name, params, branch }
     }
 }
 

@@ -39,11 +39,20 @@ impl TransactionKeys {
         self.of_method(cancel, &Method::Invite)
     }
 
+    /// The same of a request that is neither ACK nor CANCEL, by its topmost Via alone; `None` where that is not enough, since the sender
+    /// follows RFC 2543.
+    pub fn of_branch(&self, via: &Via<'_>, method: &str) -> Option<TransactionKey> {
+        let branch = via.branch().filter(|branch| is_magic(branch))?;
+        let mut fields = Fields::default();
+        fields.push_branch(branch, via, method);
+        Some(TransactionKey(self.hasher.hash(&fields.0).as_u128()))
+    }
+
     fn of_method(&self, request: &Message, method: &Method) -> Result<TransactionKey, HeaderError> {
         let via = request.top_via()?;
         let mut fields = Fields::default();
         match via.branch() {
-            Some(branch) if is_magic(branch) => fields.push_branch(branch, &via, method),
+            Some(branch) if is_magic(branch) => fields.push_branch(branch, &via, method.as_str()),
             _ => fields.push_rfc2543(request, method),
         }
         Ok(TransactionKey(self.hasher.hash(&fields.0).as_u128()))
@@ -62,7 +71,7 @@ const FIXED_LENGTH: usize = 96;
 struct Fields(Vec<u8>);
 
 impl Fields {
-    fn push_branch(&mut self, branch: &str, via: &Via<'_>, method: &Method) {
+    fn push_branch(&mut self, branch: &str, via: &Via<'_>, method: &str) {
         self.0.reserve(branch.len() + FIXED_LENGTH);
         // §7.3.1: parameter values and host names are compared without regard to case.
         self.push_lower(branch);
@@ -72,7 +81,7 @@ impl Fields {
             Host::V6(address) => self.0.extend_from_slice(&address.octets()),
         }
         self.0.extend_from_slice(&via.sent_by.port.map_or(NO_PORT, u32::from).to_be_bytes());
-        self.push(method.as_str());
+        self.push(method);
     }
 
     /// §17.2.3 for clients that follow RFC 2543. The To tag is compared as well, except for INVITE: its ACK has the
@@ -129,6 +138,15 @@ mod tests {
         assert_ne!(first, key("INVITE", "pc2.example.com;branch=z9hG4bK1"));
         assert_ne!(first, key("INVITE", "pc.example.com:5070;branch=z9hG4bK1"));
         assert_ne!(first, key("MESSAGE", "pc.example.com;branch=z9hG4bK1"));
+    }
+
+    #[test]
+    fn the_top_via_alone_makes_the_same_key_where_the_branch_is_magic() {
+        for (branch, is_enough) in [(";branch=z9hG4bK1", true), (";branch=1", false), ("", false)] {
+            let request = request("INVITE", "sip:b@example.com", &format!("pc.example.com{branch}"), "");
+            let key = keys().of_branch(&request.top_via().unwrap(), "INVITE");
+            assert_eq!(key, keys().of_request(&request).ok().filter(|_| is_enough), "{branch}");
+        }
     }
 
     #[test]
