@@ -40,7 +40,7 @@ alias { "localhost", "example.com" }
 --   idle_timeout = "1h",            -- for a TCP connection without traffic
 --   first_message_timeout = "32s",  -- for the first whole message of a new TCP connection
 --   drain_timeout = "5s",           -- a stop waits so long for transactions under way
---   overload_delay = "50ms",        -- requests that waited longer in a full socket are refused with 503
+--   overload_delay = "50ms",        -- new requests that would wait longer for their turn are refused with 503
 --   wakeups = 2000,                 -- a second, of one worker, while there is little to do each time: it rests in between
 -- }
 
