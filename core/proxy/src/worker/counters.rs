@@ -19,7 +19,7 @@ pub struct Counters {
     pub unparsable: Counter,
     pub connections_refused: Counter,
     pub overload_refused: Counter,
-    /// Messages dropped because the worker that they are for has no room for more.
+    /// Messages dropped because the worker that they are for has no room for more, or no time to refuse them.
     pub overload_dropped: Counter,
     pub script_errors: Counter,
     pub unanswered: Counter,

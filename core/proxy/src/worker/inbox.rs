@@ -7,13 +7,12 @@
 use std::net::{SocketAddr, UdpSocket};
 use std::time::{Duration, Instant};
 
-use super::waiting::{Datagram, Waiting};
+use super::waiting::{Datagram, Surplus, Waiting};
 use crate::transport::udp::incoming::Incoming;
 
-/// System calls to take out datagrams before those that wait have their turn. A few hundred datagrams at once are enough to overtake a
-/// sender after a pause; whoever sends more fills the kernel's buffer, and what doesn't fit there costs nothing.
-const MAX_CALLS: usize = 16;
-
+/// System calls to take out datagrams before those that wait have their turn: what comes
+/// faster than it can be taken out stays in the kernel.
+const MAX_CALLS: usize = 256;
 /// The datagrams of one socket.
 pub(super) struct Inbox {
     incoming: Incoming,
@@ -27,12 +26,12 @@ impl Inbox {
     }
 
     /// Takes out of the socket what is there, as far as there is room. True when nothing is left in the socket. Requests that would wait
-    /// for too long are given to `refuse`, which says whether it has refused them.
+    /// for too long are given to `turn_away`, which says whether it has done so.
     pub(super) fn fill(
         &mut self,
         socket: &UdpSocket,
         now: Instant,
-        refuse: impl Fn(&[u8], SocketAddr) -> bool,
+        turn_away: impl Fn(&[u8], SocketAddr, Surplus) -> bool,
     ) -> bool {
         let Self { incoming, waiting } = self;
         waiting.begin_round(now);
@@ -41,7 +40,7 @@ impl Inbox {
                 break;
             }
             let received = incoming.receive(socket, |datagram, remote| {
-                waiting.put(datagram, remote, now, || refuse(datagram, remote));
+                waiting.put(datagram, remote, now, |surplus| turn_away(datagram, remote, surplus));
             });
             match received {
                 Ok(true) => return true,

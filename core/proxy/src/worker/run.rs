@@ -11,6 +11,7 @@ use tokio::time::{Instant, sleep_until, timeout_at};
 
 use super::inbox::Inbox;
 use super::mailbox::Mail;
+use super::waiting::Surplus;
 use super::{Worker, here};
 use crate::transport::udp::UdpSocket;
 use crate::transport::{Flow, Protocol};
@@ -80,10 +81,13 @@ impl Worker {
     fn receive_batch(&self, inbox: &mut Inbox, socket: &StdUdp, local: SocketAddr) -> bool {
         let flow = |remote| Flow { protocol: Protocol::Udp, local, remote, connection: None };
         self.begin_batch();
-        let drained = inbox.fill(socket, self.now(), |datagram, remote| {
-            let mut refused = false;
-            self.guarded(|worker| refused = worker.refuse_at_a_glance(datagram, &flow(remote)));
-            refused
+        let drained = inbox.fill(socket, self.now(), |datagram, remote, surplus| {
+            let mut is_gone = surplus == Surplus::Dropped;
+            match surplus {
+                Surplus::Refused => self.guarded(|worker| is_gone = worker.refuse_at_a_glance(datagram, &flow(remote))),
+                Surplus::Dropped => self.counters().overload_dropped.increment(),
+            }
+            is_gone
         });
         for _ in 0..BATCH {
             let Some(datagram) = inbox.next(self.now()) else { break };

@@ -21,6 +21,19 @@ const MAX_SPARE: usize = 1024;
 /// Responses that may have their turn one after another while requests wait: more come only from strangers.
 const MAX_IN_A_ROW: u32 = 15;
 
+/// Datagrams of one round whose surplus requests are answered. So many at once have come in a pause of some milliseconds, and there may be
+/// thousands more: while all requests among those were refused the kernel's buffer would run over, and lose responses too, so that
+/// what has been begun would be done again.
+const MAX_ANSWERED: usize = 512;
+
+/// What becomes of a request that would have to wait for too long.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Surplus {
+    Refused,
+    /// Its sender repeats it.
+    Dropped,
+}
+
 /// A datagram and when it was taken out of the kernel.
 pub(super) struct Datagram {
     pub(super) since: Instant,
@@ -33,6 +46,8 @@ pub(super) struct Waiting {
     responses: VecDeque<Datagram>,
     requests: VecDeque<Datagram>,
     octets: usize,
+    /// Datagrams of this round so far.
+    taken: usize,
     spare: Vec<Vec<u8>>,
     /// Responses that have had their turn since the last request.
     in_a_row: u32,
@@ -48,6 +63,7 @@ impl Waiting {
             responses: VecDeque::new(),
             requests: VecDeque::new(),
             octets: 0,
+            taken: 0,
             spare: Vec::new(),
             in_a_row: 0,
             admission: Admission::new(limit),
@@ -66,20 +82,29 @@ impl Waiting {
     /// Some datagrams are going to be put in and some taken out.
     pub(super) fn begin_round(&mut self, now: Instant) {
         self.admission.begin_round(now, self.requests.len());
+        self.taken = 0;
         if self.requests.is_empty() {
             self.known = None;
         }
     }
 
-    /// A datagram waits from now on, unless it would have to wait for too long and can be refused: `refuse` says whether it has been.
-    pub(super) fn put(&mut self, octets: &[u8], remote: SocketAddr, now: Instant, refuse: impl FnOnce() -> bool) {
+    /// A datagram waits from now on, unless it would have to wait for too long and can be turned away: `turn_away` says whether it has been.
+    pub(super) fn put(
+        &mut self,
+        octets: &[u8],
+        remote: SocketAddr,
+        now: Instant,
+        turn_away: impl FnOnce(Surplus) -> bool,
+    ) {
+        self.taken += 1;
         let is_response = octets.starts_with(b"SIP/2.0 ");
         let first = self.requests.front().map_or(Duration::ZERO, |first| now.saturating_duration_since(first.since));
         if !is_response && self.admission.is_full(self.requests.len(), first) {
+            let surplus = if self.taken <= MAX_ANSWERED { Surplus::Refused } else { Surplus::Dropped };
             let Self { known, requests, .. } = &mut *self;
             let known = known.get_or_insert_with(|| Known::of(requests));
             // What comes twice, and waits, shares the fate of the first.
-            if !known.has(remote, octets) && refuse() {
+            if !known.has(remote, octets) && turn_away(surplus) {
                 return;
             }
         }
@@ -196,7 +221,7 @@ mod tests {
         fn put<'a>(&mut self, texts: &[&'a str]) -> Vec<&'a str> {
             let mut refused = Vec::new();
             for text in texts {
-                self.waiting.put(text.as_bytes(), remote(), self.now, || {
+                self.waiting.put(text.as_bytes(), remote(), self.now, |_| {
                     refused.push(*text);
                     true
                 });
@@ -240,10 +265,30 @@ mod tests {
     }
 
     #[test]
+    fn of_a_flood_that_comes_at_once_only_the_first_are_answered() {
+        let mut queue = Queue::slow();
+        queue.put(&["A", "B"]);
+        let mut turned_away = Vec::new();
+        let mut put = |waiting: &mut Waiting| {
+            waiting.put(b"C", remote(), queue.now, |surplus| {
+                turned_away.push(surplus);
+                true
+            });
+        };
+        (0..600).for_each(|_| put(&mut queue.waiting));
+        queue.waiting.begin_round(queue.now);
+        put(&mut queue.waiting);
+        let answered = MAX_ANSWERED - 2;
+        assert!(turned_away[..answered].iter().all(|surplus| *surplus == Surplus::Refused));
+        assert!(turned_away[answered..600].iter().all(|surplus| *surplus == Surplus::Dropped));
+        assert_eq!(turned_away[600], Surplus::Refused, "another round");
+    }
+
+    #[test]
     fn what_cannot_be_refused_waits_behind_the_others() {
         let mut queue = Queue::slow();
         queue.put(&["A", "B"]);
-        queue.waiting.put(b"ACK", remote(), queue.now, || false);
+        queue.waiting.put(b"ACK", remote(), queue.now, |_| false);
         assert_eq!(queue.take(9), ["A", "B", "ACK"]);
     }
 
