@@ -121,6 +121,12 @@ impl TopVia {
 
 /// The start line.
 impl Message {
+    /// Gives back the room for edits, of a message that is kept for long.
+    pub fn shrink_to_fit(&mut self) {
+        self.text.shrink_to_fit();
+        self.lines.shrink_to_fit();
+    }
+
     pub fn is_request(&self) -> bool {
         matches!(self.kind, Kind::Request { .. })
     }

@@ -39,8 +39,9 @@ impl Way {
             template.set(HeaderName::To, &to);
             template = read_template(&print_template(&template)).unwrap_or(template);
         }
-        // The clone has no room to grow, and needs none.
-        Self { template: template.clone(), flow: flow_back(request, source) }
+        // Kept as long as the subscription, and not edited: its copies are.
+        template.shrink_to_fit();
+        Self { template, flow: flow_back(request, source) }
     }
 
     /// The way after a SUBSCRIBE within the dialog, which may bring a new Contact (§12.2.2) or come on another connection. Nothing
