@@ -1,4 +1,4 @@
-//! Finding and opening module libraries: all `unsafe` of the project.
+//! Finding and opening module libraries: all `unsafe` of this library.
 //!
 //! A library is opened only after its stamp, read from the file as plain bytes, has matched the core's; and it is never
 //! closed, since its code may be in use until the process ends.

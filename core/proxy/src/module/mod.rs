@@ -12,7 +12,7 @@
 //! | [`doc`] | tables as text: `signalbox doc`, READMEs |
 //! | [`export`] | the erased form of a module, and `export_module!` |
 //! | [`stamp`] | which compiler and core a module was built for |
-//! | [`loader`] | finding and opening libraries: all `unsafe` of the project |
+//! | [`loader`] | finding and opening libraries: all `unsafe` of this crate |
 //! | [`set`] | the modules of a server: configured, started, stopped |
 //!
 //! `modules/README.md` shows a whole module in under 60 lines.
@@ -26,7 +26,7 @@ pub mod event;
 pub mod export;
 pub mod function;
 pub mod host;
-#[expect(unsafe_code, reason = "opening a library is; nothing else in the project is")]
+#[expect(unsafe_code, reason = "opening a library is; nothing else in this crate is")]
 pub mod loader;
 pub mod parameter;
 pub mod set;
