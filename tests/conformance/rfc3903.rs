@@ -226,12 +226,12 @@ bob receives 412 Conditional Request Failed
 
 bob sends
   PUBLISH sip:bob@example.com
-  Event: dialog
+  Event: ua-profile
   SIP-If-Match: {one}
 
 bob receives 412 Conditional Request Failed
 ";
-    play_with(&["pa.events: dialog"], &[&published("one", "", "sip:bob@there"), other].concat());
+    play_with(&["pa.events: ua-profile"], &[&published("one", "", "sip:bob@there"), other].concat());
 }
 
 /// §6 step 5: a type that isn't understood gets 415 with the ones that are, what isn't valid 400 with the reason.

@@ -12,6 +12,7 @@
 //! | [`rpid`] | what a person is doing, how it is and where | RFC 4480 |
 //! | [`cipid`] | business cards, pictures and pages | RFC 4482 |
 //! | [`caps`] | what services and devices can do | RFC 5196 |
+//! | [`dialog_info`] | the calls of a user | RFC 4235 |
 //! | [`watcherinfo`] | who watches a resource | RFC 3858 |
 #![forbid(unsafe_code)]
 
@@ -19,6 +20,7 @@ pub mod caps;
 pub mod cipid;
 pub mod cpim_pidf;
 pub mod data_model;
+pub mod dialog_info;
 pub mod lpidf;
 pub mod pidf;
 pub mod rpid;

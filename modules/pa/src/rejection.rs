@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 use std::time::Duration;
 
+use signalbox_documents::dialog_info::DialogInfoError;
 use signalbox_documents::pidf::PidfError;
 use signalbox_sip::header::HeaderName;
 
@@ -26,6 +27,8 @@ pub enum Rejection {
     UnsupportedEncoding,
     #[error("{0}")]
     BadDocument(PidfError),
+    #[error("{0}")]
+    BadDialogInfo(DialogInfoError),
     #[error("there is neither an entity tag nor a body")]
     NothingPublished,
     #[error("no publication has this entity tag")]
@@ -64,6 +67,7 @@ impl Rejection {
             Self::UnsupportedMediaType { .. } => (415, "Unsupported Media Type".into()),
             Self::UnsupportedEncoding => (415, "Unsupported Media Type".into()),
             Self::BadDocument(error) => (400, format!("Bad Document: {error}").into()),
+            Self::BadDialogInfo(error) => (400, format!("Bad Document: {error}").into()),
             Self::NothingPublished => (400, "No Entity Tag And No Body".into()),
             Self::UnknownEntityTag => (412, "Conditional Request Failed".into()),
             Self::TooBrief { .. } => (423, "Interval Too Brief".into()),

@@ -237,7 +237,7 @@ impl World {
         let published = self.agent.publish(&ALICE, request, self.now, |id| {
             let part = Part::of_publication(&pidf, id);
             let content_type = "application/pidf+xml".into();
-            Ok(with_body.then(|| Content { content_type, body: Bytes::from(text), part }))
+            Ok(with_body.then(|| Content { content_type, body: Bytes::from(text), part, dialogs: Box::default() }))
         });
         let publisher = &mut self.publishers[number];
         let accepted = match published {

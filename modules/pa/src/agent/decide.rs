@@ -10,6 +10,7 @@ use super::shard::KeyRef;
 use super::shards::Agent;
 use super::target::Target;
 use crate::packages::Cause;
+use crate::presentity::Presentity;
 use crate::subscription::{Status, Watcher};
 use crate::token::Token;
 
@@ -105,7 +106,7 @@ impl<W: Watcher> Agent<W> {
         let Some(at) = shard.find(key) else {
             return Vec::new();
         };
-        let observer = shard.presentity(at).and_then(|presentity| presentity.observer.as_mut());
+        let observer = shard.presentity(at).and_then(Presentity::observer);
         let hit = observer.map(|observer| observer.decide(is_chosen, cause, now)).unwrap_or_default();
         if !hit.is_empty() {
             shard.tell_watchers(at, &self.rules, now, effects);

@@ -44,7 +44,7 @@ impl<W: Watcher> Shard<W> {
             self.find(KeyRef { package, domain: watched.domain, uid: &watched.uid })
         });
         let (subscriptions, at) = (&self.subscriptions, self.place_of(id));
-        let observer = observing.and_then(|at| self.presentities.get_mut(at as usize)?.observer.as_mut());
+        let observer = observing.and_then(|at| self.presentities.get_mut(at as usize)?.observer());
         if let (Some(observer), Some(subscription)) = (observer, at.and_then(|at| subscriptions.get(at as usize))) {
             observer.observe(&change(subscription, cause, state), now);
         }
@@ -88,17 +88,15 @@ impl<W: Watcher> Shard<W> {
                 let (uid, aor, domain) = (watched.key.uid.clone(), watched.aor.clone(), watched.key.domain);
                 let key = KeyRef { package, domain, uid: &uid };
                 self.find_or_add(key, |key| {
-                    let observer = rules.packages.observed_by(package).map(|(_, observer)| observer);
                     let mut presentity = Presentity::new(key, &aor);
-                    presentity.observer = observer;
+                    presentity.teller = rules.packages.package(package).teller();
                     presentity
                 })
             }
             None => return,
         };
         let subscriptions = &self.subscriptions;
-        let observer =
-            self.presentities.get_mut(observing as usize).and_then(|presentity| presentity.observer.as_mut());
+        let observer = self.presentities.get_mut(observing as usize).and_then(Presentity::observer);
         let (Some(observer), Some(subscription)) = (observer, subscriptions.get(at as usize)) else {
             return;
         };
@@ -109,24 +107,27 @@ impl<W: Watcher> Shard<W> {
         self.remove_if_idle(observing);
     }
 
-    /// Gives a new presentity of an observing package its observer, and that all subscriptions that there are.
-    pub(super) fn begin_observing(&mut self, at: u32, rules: &Rules, now: Instant) {
+    /// Gives a new presentity what makes its documents, if its package has that; an observer is shown all subscriptions that there are.
+    pub(super) fn add_teller(&mut self, at: u32, rules: &Rules, now: Instant) {
         let Some(presentity) = self.presentities.get(at as usize) else {
             return;
         };
-        let Some((package, mut observer)) = rules.packages.observed_by(presentity.key.package) else {
+        let package = presentity.key.package;
+        let Some(mut teller) = rules.packages.package(package).teller() else {
             return;
         };
-        let key = KeyRef { package, domain: presentity.key.domain, uid: &presentity.key.uid };
-        let watched = self.find(key).and_then(|watched| self.presentities.get(watched as usize));
-        for subscription in watched.into_iter().flat_map(|watched| self.watchers_of(watched)) {
-            if subscription.is_answered() && !subscription.state().is_terminated() {
-                let state = subscription.state();
-                observer.observe(&change(subscription, Cause::of(None, state), state), now);
+        if let (Some(observer), Some(package)) = (teller.observer(), rules.packages.observed_by(package)) {
+            let key = KeyRef { package, domain: presentity.key.domain, uid: &presentity.key.uid };
+            let watched = self.find(key).and_then(|watched| self.presentities.get(watched as usize));
+            for subscription in watched.into_iter().flat_map(|watched| self.watchers_of(watched)) {
+                if subscription.is_answered() && !subscription.state().is_terminated() {
+                    let state = subscription.state();
+                    observer.observe(&change(subscription, Cause::of(None, state), state), now);
+                }
             }
         }
         if let Some(presentity) = self.presentity(at) {
-            presentity.observer = Some(observer);
+            presentity.teller = Some(teller);
         }
     }
 }

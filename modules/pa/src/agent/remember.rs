@@ -7,6 +7,7 @@ use super::shard::{KeyRef, Shard};
 use super::shards::Agent;
 use super::target::Target;
 use crate::packages::Remembered;
+use crate::presentity::Presentity;
 use crate::subscription::{Status, Watcher};
 use crate::token::Token;
 
@@ -36,7 +37,7 @@ impl<W: Watcher> Agent<W> {
         let Some(at) = shard.find(key) else {
             return;
         };
-        let Some(observer) = shard.presentity(at).and_then(|presentity| presentity.observer.as_mut()) else {
+        let Some(observer) = shard.presentity(at).and_then(Presentity::observer) else {
             return;
         };
         watchers.iter().for_each(|watcher| observer.remember(watcher, now));
@@ -52,7 +53,7 @@ impl<W: Watcher> Shard<W> {
         let Some((presentity, seen)) = watcher else {
             return;
         };
-        if let Some(observer) = self.presentity(presentity).and_then(|presentity| presentity.observer.as_mut()) {
+        if let Some(observer) = self.presentity(presentity).and_then(Presentity::observer) {
             effects.records.extend(observer.delivered(seen).into_iter().map(Record::WatcherTold));
         }
     }

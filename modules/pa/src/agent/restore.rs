@@ -68,6 +68,8 @@ impl<W: Watcher> Agent<W> {
         if let Some(presentity) = shard.presentity(at) {
             presentity.publications.restore(publication);
             presentity.changed();
+            // One whose time is over is seen to go.
+            presentity.update_teller(now);
         }
         shard.schedule_presentity(at, now);
     }

@@ -12,7 +12,6 @@ use super::effects::{Effects, Record};
 use super::rules::Rules;
 use crate::documents::Form;
 use crate::packages::PackageId;
-use crate::packages::observer::Told;
 use crate::presentity::{Domain, Key, Presentity};
 use crate::subscription::{Status, Step, Subscription, Watcher, Wishes};
 use crate::token::Token;
@@ -187,7 +186,7 @@ impl<W: Watcher> Shard<W> {
         let Some(presentity) = self.presentities.get_mut(at as usize) else {
             return;
         };
-        if presentity.looks_the_same(rules.packages.package(presentity.key.package)) {
+        if presentity.looks_the_same(rules.packages.package(presentity.key.package), now) {
             return;
         }
         let watchers = std::mem::take(&mut presentity.watchers);
@@ -210,7 +209,7 @@ impl<W: Watcher> Shard<W> {
         let visible = subscription.status() == Status::Active;
         let presentity = self.presentities.get_mut(subscription.presentity as usize).filter(|_| visible);
         let body = presentity
-            .filter(|presentity| presentity.observer.is_none())
+            .filter(|presentity| presentity.teller.is_none())
             .and_then(|presentity| presentity.body(rules.packages.package(presentity.key.package), &wishes.form));
         condition.holds(body.as_ref())
     }
@@ -233,12 +232,11 @@ impl<W: Watcher> Shard<W> {
             return;
         };
         loop {
-            let body = |form: &Form, cseq, seen: &mut Option<u64>| {
-                let aor = &*presentity.aor;
-                match &mut presentity.observer {
-                    Some(observer) => Some(observer.body(Told { aor, cseq, seen }, now)),
-                    None => presentity.body(rules.packages.package(presentity.key.package), form),
+            let body = |form: &Form, version, seen: &mut Option<u64>| {
+                if presentity.teller.is_none() {
+                    return presentity.body(rules.packages.package(presentity.key.package), form);
                 }
+                presentity.told(version, seen, now)
             };
             match subscription.step(&rules.policy, now, body) {
                 Step::Nothing => break,

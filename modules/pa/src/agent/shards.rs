@@ -86,7 +86,7 @@ impl<W: Watcher> Agent<W> {
             }
             presentity
         });
-        shard.begin_observing(at, &self.rules, now);
+        shard.add_teller(at, &self.rules, now);
         at
     }
 

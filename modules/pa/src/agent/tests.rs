@@ -12,8 +12,8 @@ use signalbox_documents::xml::Limits;
 use super::*;
 use crate::composition::{Composition, Part};
 use crate::documents::{Body, ContentType, DocumentType, Form};
-use crate::packages::observer::Told;
 use crate::packages::presence::Presence;
+use crate::packages::teller::{Teller, Told};
 use crate::packages::{
     Authorization, Cause, Change, EventPackage, Notified, Observer, PRESENCE, Packages, Published, Terms,
 };
@@ -135,6 +135,7 @@ impl Story {
                 content_type: "application/pidf+xml".into(),
                 body: Bytes::from_static(text.as_bytes()),
                 part,
+                dialogs: Box::default(),
             }))
         })
     }
@@ -431,6 +432,12 @@ impl Observer for Diary {
         self.0.push(format!("{} {name} {}", change.watcher, change.cause.as_str()));
         true
     }
+}
+
+impl Teller for Diary {
+    fn observer(&mut self) -> Option<&mut dyn Observer> {
+        Some(self)
+    }
 
     fn body(&self, told: Told<'_>, _now: Instant) -> Body {
         let seen = told.seen.replace(self.0.len() as u64).unwrap_or(0);
@@ -467,7 +474,7 @@ impl EventPackage for Diaries {
         None
     }
 
-    fn observer(&self) -> Option<Box<dyn Observer>> {
+    fn teller(&self) -> Option<Box<dyn Teller>> {
         Some(Box::new(Diary::default()))
     }
 }
@@ -526,12 +533,12 @@ fn a_watcher_for_whom_nobody_has_decided_is_shown_although_nobody_observes() {
 
 #[test]
 fn an_opaque_package_tells_the_newest_document_as_it_was_published_to_those_who_take_it() {
-    let mut story = Story::new(|settings| settings.events = vec!["dialog".into()]);
-    let dialog = Target { package: story.agent.packages().find("dialog").unwrap(), ..ALICE };
+    let mut story = Story::new(|settings| settings.events = vec!["ua-profile".into()]);
+    let profile = Target { package: story.agent.packages().find("ua-profile").unwrap(), ..ALICE };
     let watchers = [("bob", None), ("carol", Some("text/*"))].map(|(name, ranges): (_, Option<&str>)| {
         let form = Form::AsPublished(ranges.map(Into::into));
         let request = Subscribe { wishes: Wishes::of(form), ..story.request(name, 1, 3600) };
-        let accepted = story.agent.subscribe(&dialog, &request, |_| Arc::new(name), story.now).unwrap();
+        let accepted = story.agent.subscribe(&profile, &request, |_| Arc::new(name), story.now).unwrap();
         story.confirm(&accepted);
         story.answer(accepted.id, 200);
         accepted.id
@@ -545,10 +552,10 @@ fn an_opaque_package_tells_the_newest_document_as_it_was_published_to_those_who_
         story.wait(Duration::from_secs(1));
         let request = Publish { if_match: None, expires: None };
         let read = |id| {
-            let package = story.agent.packages().package(dialog.package);
+            let package = story.agent.packages().package(profile.package);
             package.read(content_type, Bytes::from_static(b"state"), id).map(Some)
         };
-        let accepted = story.agent.publish(&dialog, request, story.now, read).unwrap();
+        let accepted = story.agent.publish(&profile, request, story.now, read).unwrap();
         story.agent.confirm_publish(&accepted, story.now, &mut story.effects);
         tags.push(accepted.published.entity_tag.to_string());
         let told: Vec<_> = std::mem::take(&mut story.effects.notifies).iter().map(|n| n.body.is_some()).collect();
@@ -556,7 +563,7 @@ fn an_opaque_package_tells_the_newest_document_as_it_was_published_to_those_who_
         watchers.iter().for_each(|&id| story.answer(id, 200));
     }
     let request = Publish { if_match: Some(&tags[1]), expires: Some(Duration::ZERO) };
-    let removed = story.agent.publish(&dialog, request, story.now, |_| Ok(None)).unwrap();
+    let removed = story.agent.publish(&profile, request, story.now, |_| Ok(None)).unwrap();
     story.agent.confirm_publish(&removed, story.now, &mut story.effects);
     let types: Vec<_> =
         story.effects.notifies.iter().map(|n| n.body.as_ref().unwrap().content_type.as_str().to_owned()).collect();

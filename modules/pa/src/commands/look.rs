@@ -113,8 +113,8 @@ fn waiting(module: &PresenceAgent, named: &Named, now: Instant) -> Vec<Json> {
         return Vec::new();
     };
     let told = module.0.agent.look(&Target { package, ..named.target() }, |presentity, _| {
-        let told = Told { aor: &presentity.aor, cseq: 1, seen: &mut None };
-        presentity.observer.as_ref().map(|observer| observer.body(told, now))
+        let told = Told { aor: &presentity.aor, version: 0, seen: &mut None };
+        presentity.teller.as_ref().map(|teller| teller.body(told, now))
     });
     let info = told.flatten().and_then(|body| WatcherInfo::parse(&body.bytes, &WATCHERS).ok());
     let watchers = info.into_iter().flat_map(|info| info.lists).flat_map(|list| list.watchers);

@@ -75,7 +75,13 @@ mod tests {
                 entity_tag: Token(i),
                 expires_at: now + Duration::from_secs(100),
                 modified: now + Duration::from_secs(i),
-                content: Content { content_type: "application/pidf+xml".into(), body: "".into(), part }.into(),
+                content: Content {
+                    content_type: "application/pidf+xml".into(),
+                    body: "".into(),
+                    part,
+                    dialogs: Box::default(),
+                }
+                .into(),
             });
         }
         presentity

@@ -1,6 +1,6 @@
 //! The document types of NOTIFY and PUBLISH bodies, and the choice among them.
 
-use signalbox_documents::{cpim_pidf, lpidf, pidf, rpid, watcherinfo, xpidf};
+use signalbox_documents::{cpim_pidf, dialog_info, lpidf, pidf, rpid, watcherinfo, xpidf};
 use signalbox_sip::header::Accept;
 
 use super::form::essence;
@@ -21,11 +21,21 @@ pub enum DocumentType {
     LpidfXml,
     /// Who watches.
     WatcherInfo,
+    /// The calls of a user.
+    DialogInfo,
 }
 
 impl DocumentType {
-    pub const ALL: [Self; 7] =
-        [Self::Pidf, Self::CpimPidf, Self::Rpid, Self::Xpidf, Self::Lpidf, Self::LpidfXml, Self::WatcherInfo];
+    pub const ALL: [Self; 8] = [
+        Self::Pidf,
+        Self::CpimPidf,
+        Self::Rpid,
+        Self::Xpidf,
+        Self::Lpidf,
+        Self::LpidfXml,
+        Self::WatcherInfo,
+        Self::DialogInfo,
+    ];
     /// Those that tell of presence, the preferred first.
     pub const PRESENCE: [Self; 6] = [Self::Pidf, Self::CpimPidf, Self::Rpid, Self::Xpidf, Self::Lpidf, Self::LpidfXml];
 
@@ -38,6 +48,7 @@ impl DocumentType {
             Self::Lpidf => lpidf::CONTENT_TYPE,
             Self::LpidfXml => "application/lpidf+xml",
             Self::WatcherInfo => watcherinfo::CONTENT_TYPE,
+            Self::DialogInfo => dialog_info::CONTENT_TYPE,
         }
     }
 

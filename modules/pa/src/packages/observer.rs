@@ -1,30 +1,25 @@
 //! The hook of packages that tell of the subscriptions of another package (RFC 6665 §7.1: templates), such as `presence.winfo`
 //! (RFC 3857).
 //!
-//! Such a package names the other one in [`Terms::observes`](super::Terms::observes) and gives each of its own presentities an [`Observer`].
-//! The agent shows the observer every subscription of the same presentity under the observed package when it begins and whenever its state
-//! changes, tells the package's own watchers when the observer says so, and has it make each NOTIFY's document.
+//! Such a package names the other one in [`Terms::observes`](super::Terms::observes), and the [`Teller`](super::Teller) of each of its own
+//! presentities is an [`Observer`]. The agent shows the observer every subscription of the same presentity under the observed package when it begins and whenever its state
+//! changes, and tells the package's own watchers when the observer says so.
 //!
 //! A presentity of the observing package comes about when somebody subscribes to it (the observer is then shown all
 //! subscriptions that there are), or when a subscription ends for which nobody has decided: the observer may have to remember it.
 
 use std::borrow::Cow;
-use std::fmt::Debug;
 use std::time::Instant;
 
 use signalbox_sip::dialog::subscription::{Reason, State};
 
-use crate::documents::Body;
 use crate::subscription::Status;
 use crate::token::Token;
 
 /// Watches over the subscriptions to one presentity under another package. All of it runs under the lock of the presentity's shard.
-pub trait Observer: Send + Debug {
+pub trait Observer {
     /// A subscription of the observed package changed. True when the watchers of this package are to be told.
     fn observe(&mut self, change: &Change<'_>, now: Instant) -> bool;
-
-    /// The document for one watcher.
-    fn body(&self, told: Told<'_>, now: Instant) -> Body;
 
     /// Takes in a watcher that the database remembers. The watchers of this package are told after it.
     fn remember(&mut self, _watcher: &Remembered, _now: Instant) {}
@@ -39,15 +34,6 @@ pub trait Observer: Send + Debug {
     fn delivered(&mut self, _seen: u64) -> Vec<Token> {
         Vec::new()
     }
-
-    /// When [`Self::tick`] has something to do, if nothing happens before.
-    fn next_deadline(&self) -> Option<Instant>;
-
-    /// Does what is due. True when the watchers of this package are to be told.
-    fn tick(&mut self, now: Instant) -> bool;
-
-    /// Nothing has to be remembered.
-    fn is_idle(&self) -> bool;
 }
 
 /// A subscription after something happened to it.
@@ -93,18 +79,6 @@ pub enum Cause {
     Timeout,
     GiveUp,
     NoResource,
-}
-
-/// Which NOTIFY a document is made for.
-#[derive(Debug)]
-pub struct Told<'a> {
-    /// The presentity's address of record.
-    pub aor: &'a str,
-    /// The CSeq of the NOTIFY: it grows by one with each NOTIFY of the subscription, also across a restart (where it may leave a gap).
-    pub cseq: u32,
-    /// A mark of the observer's own: up to where this watcher knows the state. None when it must be told all of it: after each SUBSCRIBE,
-    /// and when a NOTIFY did not get there.
-    pub seen: &'a mut Option<u64>,
 }
 
 impl Cause {

@@ -29,7 +29,7 @@ impl EventPackage for Opaque {
     }
 
     fn read(&self, content_type: &str, body: Bytes, _publisher: u64) -> Result<Content, Rejection> {
-        Ok(Content { content_type: content_type.into(), body, part: Part::default() })
+        Ok(Content { content_type: content_type.into(), body, part: Part::default(), dialogs: Box::default() })
     }
 
     fn compose(&self, presentity: &Presentity, form: &Form) -> Option<Body> {

@@ -4,7 +4,7 @@ use bytes::Bytes;
 use signalbox_sip::header::Accept;
 
 use super::authorization::Authorization;
-use super::observer::Observer;
+use super::teller::Teller;
 use crate::documents::{self, Body, DocumentType, Form};
 use crate::presentity::Presentity;
 use crate::publication::Content;
@@ -22,9 +22,8 @@ pub trait EventPackage: Send + Sync {
     /// the same. None where there is nothing to say.
     fn compose(&self, presentity: &Presentity, form: &Form) -> Option<Body>;
 
-    /// For a package that tells of the subscriptions of another one: what watches over those of one presentity. Then that makes the
-    /// documents, not [`Self::compose`].
-    fn observer(&self) -> Option<Box<dyn Observer>> {
+    /// For a package that tells each watcher what has changed: what makes the documents of one presentity, instead of [`Self::compose`].
+    fn teller(&self) -> Option<Box<dyn Teller>> {
         None
     }
 }

@@ -46,7 +46,7 @@ impl EventPackage for Presence {
             _ => Pidf::parse(&body, &limits),
         };
         let part = Part::of_publication(&pidf.map_err(Rejection::BadDocument)?, publisher);
-        Ok(Content { content_type: content_type.into(), body, part })
+        Ok(Content { content_type: content_type.into(), body, part, dialogs: Box::default() })
     }
 
     fn compose(&self, presentity: &Presentity, form: &Form) -> Option<Body> {
@@ -63,7 +63,7 @@ impl EventPackage for Presence {
                 text = composition::union(cpim_pidf::NAMESPACE, &entity, parts.iter().copied());
             }
             DocumentType::Xpidf => xpidf::write(&composition::merged(&entity, &parts), &presentity.aor, &mut text),
-            DocumentType::WatcherInfo => return None,
+            DocumentType::WatcherInfo | DocumentType::DialogInfo => return None,
             DocumentType::Lpidf | DocumentType::LpidfXml => {
                 Lpidf::of(&composition::merged(&entity, &parts), &presentity.aor).write(&mut text);
             }

@@ -1,6 +1,6 @@
 //! The packages of this agent.
 
-use super::observer::Observer;
+use super::dialog::{self, DialogPackage};
 use super::opaque::Opaque;
 use super::package::{EventPackage, Published};
 use super::presence::Presence;
@@ -36,7 +36,11 @@ impl Packages {
         for name in &settings.events {
             let known = packages.iter().any(|package| *package.terms().name == **name);
             if !known && packages.len() < MAX_PACKAGES {
-                packages.push(Box::new(Opaque::new(name, settings.opaque_authorization())));
+                let authorization = settings.opaque_authorization();
+                packages.push(match &**name {
+                    dialog::NAME => Box::new(DialogPackage::new(authorization)),
+                    name => Box::new(Opaque::new(name, authorization)),
+                });
             }
         }
         Self::new(packages)
@@ -80,11 +84,9 @@ impl Packages {
         self.observers.get(usize::from(id.0)).copied().flatten()
     }
 
-    /// The package whose subscriptions this one tells of, with what watches over them for one presentity.
-    pub fn observed_by(&self, id: PackageId) -> Option<(PackageId, Box<dyn Observer>)> {
-        let package = self.package(id);
-        let observed = self.find(package.terms().observes.as_ref()?).ok()?;
-        Some((observed, package.observer()?))
+    /// The package whose subscriptions this one tells of.
+    pub fn observed_by(&self, id: PackageId) -> Option<PackageId> {
+        self.find(self.package(id).terms().observes.as_ref()?).ok()
     }
 
     /// The value of Allow-Events.
@@ -120,7 +122,7 @@ mod tests {
 
     #[test]
     fn documents_are_chosen_by_accept_and_the_default_without() {
-        let packages = packages(&["dialog"]);
+        let packages = packages(&["ua-profile"]);
         let choose = |id, ranges: Option<&[&str]>| {
             let ranges: Option<Vec<_>> = ranges.map(|list| list.iter().map(|r| Accept::parse(r).unwrap()).collect());
             packages.package(id).terms().choose_form(ranges.as_deref())
@@ -131,16 +133,16 @@ mod tests {
         for refused in [&["text/html"][..], &["application/pidf+xml;q=0"], &[]] {
             assert_eq!(choose(PRESENCE, Some(refused)), Err(Rejection::NotAcceptable), "{refused:?}");
         }
-        let dialog = PackageId(2);
-        assert_eq!(choose(dialog, None), Ok(Form::AsPublished(None)));
-        let chosen = choose(dialog, Some(&["a/b;q=0", "text/*;q=0.5", "c/d"]));
+        let opaque = PackageId(2);
+        assert_eq!(choose(opaque, None), Ok(Form::AsPublished(None)));
+        let chosen = choose(opaque, Some(&["a/b;q=0", "text/*;q=0.5", "c/d"]));
         assert_eq!(chosen, Ok(Form::AsPublished(Some("a/b;q=0, text/*;q=0.5, c/d".into()))));
-        assert_eq!(choose(dialog, Some(&["a/b;q=0"])), Err(Rejection::NotAcceptable));
+        assert_eq!(choose(opaque, Some(&["a/b;q=0"])), Err(Rejection::NotAcceptable));
     }
 
     #[test]
     fn a_body_of_another_type_is_told_which_are_read() {
-        let packages = packages(&["dialog"]);
+        let packages = packages(&["ua-profile"]);
         let check = |id, content_type| packages.package(id).terms().check_published(content_type);
         assert_eq!(check(PRESENCE, "application/pidf+xml;charset=UTF-8"), Ok(()));
         let accepted = "application/pidf+xml, application/cpim-pidf+xml, application/rpid+xml".to_owned();

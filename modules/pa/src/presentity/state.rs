@@ -6,7 +6,7 @@ use super::key::Key;
 use crate::agent::Target;
 use crate::composition::Part;
 use crate::documents::{Body, Form};
-use crate::packages::{EventPackage, Observer};
+use crate::packages::{EventPackage, Observer, Teller, Told};
 use crate::publication::Publications;
 use crate::token::Token;
 
@@ -29,8 +29,10 @@ pub struct Presentity {
     /// The earliest deadline that the shard has queued for it.
     pub scheduled: Option<Instant>,
     contacts: Vec<ContactState>,
-    /// For a package that tells of the subscriptions of another one: what watches over those.
-    pub observer: Option<Box<dyn Observer>>,
+    /// For a package that tells each watcher what has changed: what makes its documents.
+    pub teller: Option<Box<dyn Teller>>,
+    /// The teller has not looked at the publications since they changed.
+    is_teller_behind: bool,
     /// The composed document in each form that was asked for since the last change.
     bodies: Vec<(Form, Option<Body>)>,
     /// The entity tags of those that were made before the last change.
@@ -57,7 +59,8 @@ impl Presentity {
             watchers: Vec::new(),
             scheduled: None,
             contacts: Vec::new(),
-            observer: None,
+            teller: None,
+            is_teller_behind: true,
             bodies: Vec::new(),
             told: Vec::new(),
         }
@@ -105,7 +108,7 @@ impl Presentity {
         let before = self.contacts.len();
         self.contacts.retain(|contact| contact.closed_until.is_none_or(|until| until > now));
         let mut changed = !publications.is_empty() || self.contacts.len() != before;
-        changed |= self.observer.as_mut().is_some_and(|observer| observer.tick(now));
+        changed |= self.teller.as_mut().is_some_and(|teller| teller.tick(now));
         if changed {
             self.changed();
         }
@@ -115,12 +118,13 @@ impl Presentity {
     /// When [`Self::expire`] has something to do next.
     pub fn next_deadline(&self) -> Option<Instant> {
         let contacts = self.contacts.iter().filter_map(|contact| contact.closed_until);
-        let observer = self.observer.as_ref().and_then(|observer| observer.next_deadline());
-        contacts.chain(self.publications.next_deadline()).chain(observer).min()
+        let teller = self.teller.as_ref().and_then(|teller| teller.next_deadline());
+        contacts.chain(self.publications.next_deadline()).chain(teller).min()
     }
 
     /// The composed documents are no longer right.
     pub fn changed(&mut self) {
+        self.is_teller_behind = true;
         for (form, body) in self.bodies.drain(..) {
             let tag = body.and_then(|body| body.tag);
             match self.told.iter_mut().find(|(told, _)| *told == form) {
@@ -132,15 +136,38 @@ impl Presentity {
 
     /// Whether watchers would see no difference to what they have been told: a publication that does not count under the composition
     /// policy changed, or a change was taken back. False where that cannot be known.
-    pub fn looks_the_same(&mut self, package: &dyn EventPackage) -> bool {
+    pub fn looks_the_same(&mut self, package: &dyn EventPackage, now: Instant) -> bool {
+        if self.teller.is_some() {
+            return self.is_teller_behind && !self.update_teller(now);
+        }
         let told = std::mem::take(&mut self.told);
-        let comparable = self.observer.is_none() && !told.is_empty() && told.len() < MAX_FORMS;
+        let comparable = !told.is_empty() && told.len() < MAX_FORMS;
         let same =
             comparable && told.iter().all(|(form, tag)| self.body(package, form).and_then(|body| body.tag) == *tag);
         if same {
             self.told = told;
         }
         same
+    }
+
+    /// Has the teller look at the publications if they may be others than before. True when it found that watchers are to be told.
+    pub fn update_teller(&mut self, now: Instant) -> bool {
+        let Some(teller) = self.teller.as_mut().filter(|_| self.is_teller_behind) else {
+            return false;
+        };
+        self.is_teller_behind = false;
+        teller.published(&self.publications, now)
+    }
+
+    /// The document for one watcher, if each is told what has changed: see [`Told`].
+    pub fn told(&mut self, version: u32, seen: &mut Option<u64>, now: Instant) -> Option<Body> {
+        self.update_teller(now);
+        Some(self.teller.as_ref()?.body(Told { aor: &self.aor, version, seen }, now))
+    }
+
+    /// What watches over the subscriptions of another package.
+    pub fn observer(&mut self) -> Option<&mut dyn Observer> {
+        self.teller.as_mut()?.observer()
     }
 
     /// The composed document. It is made once and shared by all who may see the same.
@@ -183,9 +210,9 @@ impl Presentity {
 
     /// Nobody watches it, nobody says anything about it, and nothing has to be remembered.
     pub fn is_idle(&self) -> bool {
-        let observer_is_idle = || self.observer.as_ref().is_none_or(|observer| observer.is_idle());
+        let teller_is_idle = || self.teller.as_ref().is_none_or(|teller| teller.is_idle());
         let is_settled = self.publications.is_empty() && self.uncommitted == 0;
-        self.watchers.is_empty() && is_settled && observer_is_idle()
+        self.watchers.is_empty() && is_settled && teller_is_idle()
     }
 
     /// URIs of the contacts, with whether each is registered.

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
+use signalbox_documents::dialog_info::Dialog;
 
 use crate::composition::Part;
 use crate::token::Token;
@@ -28,13 +29,17 @@ pub struct Content {
     pub body: Bytes,
     /// Empty for a package whose documents aren't looked into.
     pub part: Part,
+    /// The dialogs that it tells of; only for the package `dialog`.
+    pub dialogs: Box<[Dialog]>,
 }
 
 impl Content {
     /// Whether watchers would see no difference.
     pub fn says_the_same(&self, other: &Self) -> bool {
-        let looked_into = self.part != Part::default();
-        self.part == other.part && (looked_into || (self.content_type == other.content_type && self.body == other.body))
+        let looked_into = self.part != Part::default() || !self.dialogs.is_empty();
+        self.part == other.part
+            && self.dialogs == other.dialogs
+            && (looked_into || (self.content_type == other.content_type && self.body == other.body))
     }
 }
 

@@ -154,6 +154,7 @@ mod tests {
                 content_type: "application/pidf+xml".into(),
                 body: Bytes::copy_from_slice(uri.as_bytes()),
                 part: Part::of_contact(uri, 1000, true),
+                dialogs: Box::default(),
             });
             let id = if_match.map(|tag| self.publications.matched(tag)).transpose()?;
             let id = id.unwrap_or_else(|| self.tokens.token().0);

@@ -69,6 +69,8 @@ pub struct Subscription<W> {
     observed: Option<State>,
     /// Up to where the watcher knows a state that is told in parts.
     seen: Option<u64>,
+    /// NOTIFYs that carried no document, since the start of this process.
+    without_document: u32,
 }
 
 /// What a subscription starts with.
@@ -126,6 +128,7 @@ impl<W> Subscription<W> {
             reserving: false,
             observed: None,
             seen: None,
+            without_document: 0,
         }
     }
 
@@ -301,7 +304,7 @@ impl<W> Subscription<W> {
     }
 
     /// What is to be done now. To be called until it says nothing. `body` gives the presentity's document in a form, for
-    /// a NOTIFY of that CSeq, to a watcher who has seen what the mark says.
+    /// a NOTIFY that is the subscription's document of that number, to a watcher who has seen what the mark says.
     pub fn step(
         &mut self,
         policy: &Policy,
@@ -350,7 +353,7 @@ impl<W> Subscription<W> {
             return Step::Nothing;
         };
         // RFC 6665 §4.2.1.4: the last NOTIFY may carry the state too.
-        let mut body = if self.visible { body(&self.form, cseq, &mut self.seen) } else { None };
+        let mut body = if self.visible { body(&self.form, self.version(cseq), &mut self.seen) } else { None };
         let tag = body.as_ref().and_then(|body| body.tag);
         self.is_untold = false;
         match self.condition {
@@ -360,11 +363,18 @@ impl<W> Subscription<W> {
             Some(Condition::Tag(_)) if body.is_some() => self.condition = None,
             _ => {}
         }
+        self.without_document += u32::from(body.is_none());
         if let Some(rate) = &mut self.rate {
             rate.on_sent(now);
         }
         let rates = if notification.state.is_terminated() { Rates::default() } else { self.rates() };
         Step::Send(Notify { id: self.id, cseq, notification, body, tag, rates, way: self.way.clone() })
+    }
+
+    /// The number of a document that goes with this CSeq. RFC 4235 §4.1, RFC 3858 §3: "Versions start at 0, and increment by one for each
+    /// new document sent to a subscriber." After a restart they go on above all that were used.
+    fn version(&self, cseq: u32) -> u32 {
+        cseq.saturating_sub(1).saturating_sub(self.without_document)
     }
 
     /// Whether it need not ask for the next block of CSeq numbers yet.

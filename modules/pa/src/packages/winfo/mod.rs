@@ -15,8 +15,8 @@ use std::time::Duration;
 use bytes::Bytes;
 
 use super::authorization::Authorization;
-use super::observer::Observer;
 use super::package::{EventPackage, Notified, Published, Terms};
+use super::teller::Teller;
 use crate::documents::{Body, DocumentType, Form};
 use crate::presentity::Presentity;
 use crate::publication::Content;
@@ -67,7 +67,7 @@ impl EventPackage for Winfo {
         None
     }
 
-    fn observer(&self) -> Option<Box<dyn Observer>> {
+    fn teller(&self) -> Option<Box<dyn Teller>> {
         let observed = self.terms.observes.as_deref().unwrap_or_default();
         Some(Box::new(Watchers::new(observed, self.giveup)))
     }

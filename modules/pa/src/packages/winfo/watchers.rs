@@ -12,7 +12,8 @@ use signalbox_sip::uri::Aor;
 
 use super::row::{self, Row};
 use crate::documents::{Body, ContentType};
-use crate::packages::observer::{Cause, Change, Observer, Remembered, Told};
+use crate::packages::observer::{Cause, Change, Observer, Remembered};
+use crate::packages::teller::{Teller, Told};
 use crate::token::Token;
 
 /// Watchers for whom nobody has decided and who have gone, for one presentity. One more, and the one that has waited for longest
@@ -153,6 +154,12 @@ impl Observer for Watchers {
         chosen
     }
 
+    fn delivered(&mut self, seen: u64) -> Vec<Token> {
+        self.rows.range_mut(..=seen).filter_map(|(_, row)| row.remembered.take()).collect()
+    }
+}
+
+impl Teller for Watchers {
     fn body(&self, told: Told<'_>, now: Instant) -> Body {
         let known = told.seen.replace(self.last).filter(|seen| *seen >= self.forgotten);
         let (state, from) = match known {
@@ -163,15 +170,14 @@ impl Observer for Watchers {
         let watchers = rows.filter(|row| state == State::Partial || row.status != Status::Terminated);
         let watchers = watchers.map(|row| row.told(now)).collect();
         let list = WatcherList { resource: told.aor.to_owned(), package: self.package.to_string(), watchers };
-        // §3: versions start at 0, as CSeq numbers start at 1.
-        let info = WatcherInfo { version: told.cseq.saturating_sub(1), state, lists: vec![list] };
+        let info = WatcherInfo { version: told.version, state, lists: vec![list] };
         let mut text = String::with_capacity(256);
         info.write(&mut text);
         Body { content_type: ContentType::Known(CONTENT_TYPE), bytes: Bytes::from(text), tag: None }
     }
 
-    fn delivered(&mut self, seen: u64) -> Vec<Token> {
-        self.rows.range_mut(..=seen).filter_map(|(_, row)| row.remembered.take()).collect()
+    fn observer(&mut self) -> Option<&mut dyn Observer> {
+        Some(self)
     }
 
     fn next_deadline(&self) -> Option<Instant> {
@@ -220,14 +226,14 @@ mod tests {
         watchers: Watchers,
         now: Instant,
         seen: Option<u64>,
-        cseq: u32,
+        version: u32,
         table: Table,
     }
 
     impl Story {
         fn new() -> Self {
             let watchers = Watchers::new("presence", GIVEUP);
-            Self { watchers, now: Instant::now(), seen: None, cseq: 0, table: Table::default() }
+            Self { watchers, now: Instant::now(), seen: None, version: 0, table: Table::default() }
         }
 
         fn change(&mut self, who: &str, state: Subscribed, cause: Cause, status: Decided) -> bool {
@@ -255,8 +261,8 @@ mod tests {
 
         /// The document of the next NOTIFY.
         fn told(&mut self) -> WatcherInfo {
-            self.cseq += 1;
-            let told = Told { aor: "sip:alice@example.com", cseq: self.cseq, seen: &mut self.seen };
+            let told = Told { aor: "sip:alice@example.com", version: self.version, seen: &mut self.seen };
+            self.version += 1;
             let body = self.watchers.body(told, self.now);
             let info = WatcherInfo::parse(&body.bytes, &Limits::default()).unwrap();
             self.table.apply(info.clone());

@@ -1,0 +1,213 @@
+//! The dialogs of one user, and what each watcher has been told of them.
+//!
+//! Every change gets the next number. A watcher's mark is the number up to which it knows: a partial document holds what came after it.
+//! A dialog that no publication speaks of any more, because its publisher removed it, went away or said nothing more of it, is told as
+//! terminated.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use signalbox_documents::dialog_info::{self, CONTENT_TYPE, Dialog, DialogState, State};
+
+use super::merge::{self, Claim};
+use crate::documents::{Body, ContentType};
+use crate::packages::teller::{Teller, Told};
+use crate::publication::Publications;
+
+/// How long the end of a dialog can be told in a partial document. A watcher that hears of it later is told everything.
+const TOLD_FOR: Duration = Duration::from_secs(300);
+/// Dialogs of one user that are over and can still be told in a partial document. One more, and the oldest is forgotten.
+pub const MAX_ENDED: usize = 256;
+
+/// See the [module](self).
+#[derive(Debug, Default)]
+pub struct Dialogs {
+    /// By the number of their last change.
+    rows: BTreeMap<u64, Row>,
+    /// That number, by the id under which a dialog is told.
+    changed: HashMap<Box<str>, u64>,
+    /// When those that are over are forgotten.
+    deadlines: BTreeSet<(Instant, u64)>,
+    last: u64,
+    /// Up to here the end of some dialog has been forgotten.
+    forgotten: u64,
+}
+
+#[derive(Debug)]
+struct Row {
+    /// Under which it is told. Its publisher's, unless another dialog has that.
+    id: Box<str>,
+    says: Says,
+}
+
+#[derive(Debug)]
+enum Says {
+    Published(Claim),
+    /// No publication speaks of it any more.
+    Ended(Box<Dialog>),
+}
+
+impl Row {
+    fn dialog(&self) -> &Dialog {
+        match &self.says {
+            Says::Published(claim) => claim.dialog(),
+            Says::Ended(dialog) => dialog,
+        }
+    }
+
+    fn is_published(&self) -> bool {
+        matches!(self.says, Says::Published(_))
+    }
+
+    fn write(&self, out: &mut String, now: Instant) {
+        let duration = match &self.says {
+            // It was that old when it was published.
+            Says::Published(claim) if claim.dialog().state != DialogState::Terminated => {
+                claim.dialog().duration.map(|age| age + now.saturating_duration_since(claim.modified))
+            }
+            _ => self.dialog().duration,
+        };
+        self.dialog().write_as(out, &self.id, duration);
+    }
+}
+
+impl Dialogs {
+    fn put(&mut self, row: Row) {
+        if let Some(before) = self.changed.get(&row.id) {
+            self.rows.remove(before);
+        }
+        self.last += 1;
+        self.changed.insert(row.id.clone(), self.last);
+        self.rows.insert(self.last, row);
+    }
+
+    /// The id under which each of these is told: the one that it has already, else its own, else one that names its publisher too.
+    fn named(&self, merged: Vec<Claim>) -> Vec<(Box<str>, Claim)> {
+        let mut known: HashMap<&str, Vec<&Row>> = HashMap::new();
+        for row in self.rows.values().filter(|row| row.is_published()) {
+            known.entry(&row.dialog().id).or_default().push(row);
+        }
+        let mut taken: HashSet<Box<str>> = HashSet::new();
+        let mut names: Vec<Option<Box<str>>> = Vec::with_capacity(merged.len());
+        for claim in &merged {
+            let dialog = claim.dialog();
+            let mut same = known.get(&*dialog.id).into_iter().flatten();
+            let before = same.find(|row| merge::are_one(row.dialog(), dialog) && !taken.contains(&row.id));
+            let before = before.map(|row| row.id.clone());
+            taken.extend(before.clone());
+            names.push(before);
+        }
+        let name = |(claim, name): (Claim, Option<Box<str>>)| {
+            let own = || Some(claim.dialog().id.as_str()).filter(|id| !taken.contains(*id)).map(Box::from);
+            let name =
+                name.or_else(own).unwrap_or_else(|| format!("p{:x}-{}", claim.publication, claim.dialog().id).into());
+            taken.insert(name.clone());
+            (name, claim)
+        };
+        merged.into_iter().zip(names).map(name).collect()
+    }
+
+    /// Takes in what is published of a dialog. True when that is news.
+    fn take_in(&mut self, id: Box<str>, claim: Claim) -> bool {
+        let known = self.changed.get(&id).and_then(|number| self.rows.get_mut(number));
+        if let Some(row) = known
+            && row.is_published()
+            && is_told_the_same(row.dialog(), claim.dialog())
+        {
+            row.says = Says::Published(claim);
+            return false;
+        }
+        self.put(Row { id, says: Says::Published(claim) });
+        true
+    }
+
+    /// Nobody speaks of the dialog of this number any more. True when that is news.
+    fn end(&mut self, number: u64, now: Instant) -> bool {
+        let Some(row) = self.rows.get_mut(&number) else {
+            return false;
+        };
+        let was_over = row.dialog().state == DialogState::Terminated;
+        let dialog = if was_over { row.dialog().clone() } else { row.dialog().ended() };
+        row.says = Says::Ended(dialog.into());
+        let mut told_as = number;
+        if !was_over && let Some(row) = self.rows.remove(&number) {
+            self.put(row);
+            told_as = self.last;
+        }
+        self.deadlines.insert((now + TOLD_FOR, told_as));
+        !was_over
+    }
+
+    /// Forgets the dialog of this number, which is over, unless it has changed since.
+    fn forget(&mut self, number: u64) {
+        if self.rows.get(&number).is_some_and(|row| !row.is_published())
+            && let Some(row) = self.rows.remove(&number)
+        {
+            self.changed.remove(&row.id);
+            self.forgotten = self.forgotten.max(number);
+        }
+    }
+}
+
+/// Whether watchers would see no difference but that time has passed.
+fn is_told_the_same(one: &Dialog, other: &Dialog) -> bool {
+    one == other || one == &Dialog { duration: one.duration, ..other.clone() }
+}
+
+impl Teller for Dialogs {
+    fn body(&self, told: Told<'_>, now: Instant) -> Body {
+        let known = told.seen.replace(self.last);
+        // §3.3: in answer to a SUBSCRIBE, and without any change to tell of, a document holds "the complete view of dialog state".
+        let known = known.filter(|seen| *seen >= self.forgotten && *seen < self.last);
+        let (state, from) = known.map_or((State::Full, 0), |seen| (State::Partial, seen + 1));
+        // The first document has nothing to take back.
+        let with_ended = told.version > 0;
+        let mut text = String::with_capacity(512);
+        dialog_info::write_head(&mut text, told.version, state, told.aor);
+        let rows = self.rows.range(from..).map(|(_, row)| row);
+        rows.filter(|row| with_ended || row.is_published()).for_each(|row| row.write(&mut text, now));
+        dialog_info::write_tail(&mut text);
+        Body { content_type: ContentType::Known(CONTENT_TYPE), bytes: Bytes::from(text), tag: None }
+    }
+
+    fn published(&mut self, publications: &Publications, now: Instant) -> bool {
+        let named = self.named(merge::merged(publications));
+        let ids: HashSet<Box<str>> = named.iter().map(|(id, _)| id.clone()).collect();
+        let gone = self.rows.iter().filter(|(_, row)| row.is_published() && !ids.contains(&row.id));
+        let gone: Vec<u64> = gone.map(|(number, _)| *number).collect();
+        let mut has_news = false;
+        for number in gone {
+            has_news |= self.end(number, now);
+        }
+        for (id, claim) in named {
+            has_news |= self.take_in(id, claim);
+        }
+        while self.deadlines.len() > MAX_ENDED
+            && let Some((_, oldest)) = self.deadlines.pop_first()
+        {
+            self.forget(oldest);
+        }
+        has_news
+    }
+
+    fn next_deadline(&self) -> Option<Instant> {
+        self.deadlines.first().map(|(at, _)| *at)
+    }
+
+    fn tick(&mut self, now: Instant) -> bool {
+        while let Some((at, number)) = self.deadlines.first().copied().filter(|(at, _)| *at <= now) {
+            self.deadlines.remove(&(at, number));
+            self.forget(number);
+        }
+        false
+    }
+
+    /// When nobody watches, nobody has to be told of an end.
+    fn is_idle(&self) -> bool {
+        true
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,201 @@
+use signalbox_documents::dialog_info::{Applied, DialogInfo, Table};
+use signalbox_documents::xml::Limits;
+
+use super::*;
+use crate::packages::dialog::DialogPackage;
+use crate::packages::{Authorization, EventPackage};
+use crate::publication::Publication;
+use crate::token::Token;
+
+const SECOND: Duration = Duration::from_secs(1);
+
+/// One user's dialogs, some publishers, and one watcher with what it knows.
+struct Story {
+    dialogs: Dialogs,
+    publications: Vec<Publication>,
+    now: Instant,
+    seen: Option<u64>,
+    version: u32,
+    table: Table,
+}
+
+fn dialog(id: &str, call_id: &str, state: &str) -> String {
+    let call_id = if call_id.is_empty() { String::new() } else { format!("call-id='{call_id}'") };
+    format!("<dialog id='{id}' {call_id}><state>{state}</state><duration>10</duration></dialog>")
+}
+
+impl Story {
+    fn new() -> Self {
+        let (dialogs, table) = (Dialogs::default(), Table::default());
+        Self { dialogs, publications: Vec::new(), now: Instant::now(), seen: None, version: 0, table }
+    }
+
+    /// A publisher says this, and nothing else; without dialogs it removes its publication. True when that is news.
+    fn publish(&mut self, publisher: u64, dialogs: &[String]) -> bool {
+        self.now += SECOND;
+        self.publications.retain(|publication| publication.id != publisher);
+        if !dialogs.is_empty() {
+            let text = format!(
+                "<dialog-info xmlns='{}' version='0' state='full' entity='sip:a@x'>{}</dialog-info>",
+                dialog_info::NAMESPACE,
+                dialogs.concat()
+            );
+            let package = DialogPackage::new(Authorization::Everybody);
+            let content = package.read(CONTENT_TYPE, text.into(), publisher).unwrap();
+            let (entity_tag, expires_at, modified) = (Token(1), self.now + 600 * SECOND, self.now);
+            let publication = Publication { id: publisher, entity_tag, expires_at, modified, content: content.into() };
+            self.publications.push(publication);
+        }
+        let mut publications = Publications::default();
+        self.publications.iter().for_each(|publication| publications.restore(publication.clone()));
+        self.dialogs.published(&publications, self.now)
+    }
+
+    fn told(&mut self) -> DialogInfo {
+        let told = Told { aor: "sip:alice@example.com", version: self.version, seen: &mut self.seen };
+        let body = self.dialogs.body(told, self.now);
+        self.version += 1;
+        let info = DialogInfo::parse(&body.bytes, &Limits::default()).unwrap();
+        assert_eq!(self.table.apply(info.clone()), Applied::Known);
+        info
+    }
+
+    /// The same in short.
+    fn news(&mut self) -> (u32, State, Vec<String>) {
+        let info = self.told();
+        let short = |dialog: &Dialog| format!("{} {}", dialog.id, dialog.state.as_str());
+        (info.version, info.state, info.dialogs.iter().map(short).collect())
+    }
+}
+
+#[test]
+fn the_first_document_is_full_and_those_after_it_tell_what_changed() {
+    let mut story = Story::new();
+    assert!(story.publish(1, &[dialog("a", "1", "early")]));
+    assert_eq!(story.news(), (0, State::Full, vec!["a early".to_owned()]));
+    assert!(story.publish(2, &[dialog("b", "2", "trying")]));
+    assert_eq!(story.news(), (1, State::Partial, vec!["b trying".to_owned()]));
+    assert!(story.publish(1, &[dialog("a", "1", "confirmed"), dialog("c", "3", "early")]));
+    assert_eq!(story.news(), (2, State::Partial, vec!["a confirmed".to_owned(), "c early".to_owned()]));
+    let all = vec!["b trying".to_owned(), "a confirmed".to_owned(), "c early".to_owned()];
+    assert_eq!(story.news(), (3, State::Full, all), "without a change the whole state is told");
+}
+
+#[test]
+fn what_is_published_again_is_no_news_though_time_has_passed() {
+    let mut story = Story::new();
+    story.publish(1, &[dialog("a", "1", "confirmed")]);
+    story.news();
+    assert!(!story.publish(1, &[dialog("a", "1", "confirmed").replace("10", "11")]));
+    story.now += 9 * SECOND;
+    story.seen = None;
+    assert_eq!(story.told().dialogs[0].duration, Some(20 * SECOND));
+}
+
+#[test]
+fn a_dialog_that_no_publication_speaks_of_any_more_is_told_as_terminated() {
+    let mut story = Story::new();
+    story.publish(1, &[dialog("a", "1", "confirmed"), dialog("b", "2", "confirmed")]);
+    story.news();
+    assert!(story.publish(1, &[dialog("b", "2", "confirmed")]));
+    assert_eq!(story.news(), (1, State::Partial, vec!["a terminated".to_owned()]));
+    assert!(story.publish(1, &[]));
+    assert_eq!(story.news(), (2, State::Partial, vec!["b terminated".to_owned()]));
+    assert!(story.table.dialogs().is_empty());
+    let mut fresh = None;
+    let told = Told { aor: "sip:alice@example.com", version: 0, seen: &mut fresh };
+    let first = story.dialogs.body(told, story.now);
+    assert!(DialogInfo::parse(&first.bytes, &Limits::default()).unwrap().dialogs.is_empty());
+}
+
+#[test]
+fn what_was_published_as_terminated_ends_without_further_news() {
+    let mut story = Story::new();
+    story.publish(1, &[dialog("a", "1", "confirmed")]);
+    story.news();
+    assert!(story.publish(1, &[dialog("a", "1", "terminated")]));
+    assert_eq!(story.news().2, ["a terminated"]);
+    assert!(!story.publish(1, &[]));
+}
+
+#[test]
+fn a_phone_and_its_pbx_speak_of_one_dialog_and_the_last_word_counts() {
+    let mut story = Story::new();
+    story.publish(2, &[dialog("a", "1", "early")]);
+    story.publish(1, &[dialog("a", "1", "confirmed")]);
+    assert_eq!(story.news().2, ["a confirmed"]);
+    assert!(!story.publish(2, &[dialog("a", "", "confirmed").replace("id='a' ", "id='a' call-id='1' ")]));
+    assert!(story.publish(2, &[dialog("a", "1", "terminated")]));
+    assert_eq!(story.news().2, ["a terminated"]);
+    assert!(story.publish(2, &[]), "the phone still says that it goes on");
+    assert_eq!(story.news().2, ["a confirmed"]);
+}
+
+#[test]
+fn two_phones_may_choose_the_same_id_for_different_dialogs() {
+    let mut story = Story::new();
+    story.publish(2, &[dialog("1", "second", "early")]);
+    assert_eq!(story.news().2, ["1 early"]);
+    assert!(story.publish(1, &[dialog("1", "first", "confirmed")]));
+    assert_eq!(story.news().2, ["p1-1 confirmed"], "what was told under an id keeps it");
+    story.publish(2, &[]);
+    assert_eq!(story.news().2, ["1 terminated"]);
+    assert!(!story.publish(1, &[dialog("1", "first", "confirmed")]));
+    assert_eq!(story.table.dialogs().len(), 1);
+    story.publish(1, &[]);
+    assert_eq!(story.news().2, ["p1-1 terminated"]);
+}
+
+#[test]
+fn an_id_can_be_used_again() {
+    let mut story = Story::new();
+    story.publish(1, &[dialog("1", "x", "confirmed")]);
+    story.news();
+    story.publish(1, &[]);
+    story.publish(1, &[dialog("1", "y", "early")]);
+    assert_eq!(story.news().2, ["1 early"]);
+    story.now += TOLD_FOR;
+    story.dialogs.tick(story.now);
+    assert_eq!(story.news(), (2, State::Full, vec!["1 early".to_owned()]));
+}
+
+#[test]
+fn a_watcher_that_missed_what_is_forgotten_is_told_everything() {
+    let mut story = Story::new();
+    story.publish(1, &[dialog("a", "1", "confirmed"), dialog("b", "2", "confirmed")]);
+    story.news();
+    story.publish(1, &[dialog("b", "2", "confirmed")]);
+    story.now += TOLD_FOR;
+    assert!(!story.dialogs.tick(story.now));
+    assert_eq!(story.news(), (1, State::Full, vec!["b confirmed".to_owned()]));
+    assert_eq!(story.dialogs.next_deadline(), None);
+}
+
+#[test]
+fn a_watcher_whose_notify_was_lost_is_told_everything_and_what_has_ended() {
+    let mut story = Story::new();
+    story.publish(1, &[dialog("a", "1", "confirmed")]);
+    story.news();
+    story.publish(1, &[]);
+    story.seen = None;
+    assert_eq!(story.news(), (1, State::Full, vec!["a terminated".to_owned()]));
+}
+
+#[test]
+fn what_is_kept_of_dialogs_that_are_over_is_bounded() {
+    let mut story = Story::new();
+    for n in 0..MAX_ENDED as u32 + 10 {
+        story.publish(1, &[dialog(&n.to_string(), "", "confirmed")]);
+    }
+    story.publish(1, &[]);
+    assert_eq!((story.dialogs.rows.len(), story.dialogs.changed.len()), (MAX_ENDED, MAX_ENDED));
+    assert_eq!(story.dialogs.deadlines.len(), MAX_ENDED);
+}
+
+#[test]
+fn session_descriptions_are_told_to_nobody() {
+    let mut story = Story::new();
+    let local = "<local><session-description type='application/sdp'>v=0</session-description></local></dialog>";
+    story.publish(1, &[dialog("a", "1", "confirmed").replace("</dialog>", local)]);
+    assert_eq!(story.told().dialogs[0].local.as_ref().unwrap().session_description, None);
+}

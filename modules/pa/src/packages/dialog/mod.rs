@@ -1,0 +1,81 @@
+//! `dialog` (RFC 4235): the calls of a user, as phones and a PBX publish them, told to those who watch the line.
+//!
+//! | file | what |
+//! |---|---|
+//! | [`dialogs`] | the dialogs of one user, and what each watcher has been told of them |
+//! | [`merge`] | one dialog of what several publishers say about it |
+//!
+//! RFC 4235 says nothing of PUBLISH. A published document is all that its publisher says, whatever its `state` (RFC 3903 §4.4: a
+//! publication is replaced as a whole), so a dialog that is no longer in it is over.
+
+pub mod dialogs;
+pub mod merge;
+
+use bytes::Bytes;
+use signalbox_documents::dialog_info::{Dialog, DialogInfo, Participant};
+use signalbox_documents::xml::Limits;
+
+use super::authorization::Authorization;
+use super::package::{EventPackage, Notified, Published, Terms};
+use super::teller::{Teller, Told};
+use crate::composition::Part;
+use crate::documents::{Body, DocumentType, Form};
+use crate::presentity::Presentity;
+use crate::publication::Content;
+use crate::rejection::Rejection;
+
+pub use dialogs::Dialogs;
+
+/// The value of Event.
+pub const NAME: &str = "dialog";
+
+/// The package `dialog`.
+#[derive(Debug)]
+pub struct DialogPackage {
+    terms: Terms,
+}
+
+impl DialogPackage {
+    pub fn new(authorization: Authorization) -> Self {
+        let terms = Terms {
+            name: NAME.into(),
+            notified: Notified::Types(&[DocumentType::DialogInfo]),
+            published: Published::Types(&[DocumentType::DialogInfo]),
+            authorization,
+            observes: None,
+        };
+        Self { terms }
+    }
+}
+
+impl EventPackage for DialogPackage {
+    fn terms(&self) -> &Terms {
+        &self.terms
+    }
+
+    fn read(&self, content_type: &str, body: Bytes, _publisher: u64) -> Result<Content, Rejection> {
+        let mut info = DialogInfo::parse(&body, &Limits::default()).map_err(Rejection::BadDialogInfo)?;
+        info.dialogs.iter_mut().for_each(without_session_descriptions);
+        Ok(Content { content_type: content_type.into(), body, part: Part::default(), dialogs: info.dialogs.into() })
+    }
+
+    /// The whole state at once, for those who look without a subscription.
+    fn compose(&self, presentity: &Presentity, _form: &Form) -> Option<Body> {
+        // As old as they were when something was published last.
+        let now = presentity.publications.newest()?.modified;
+        let mut dialogs = Dialogs::default();
+        dialogs.published(&presentity.publications, now);
+        Some(dialogs.body(Told { aor: &presentity.aor, version: 0, seen: &mut None }, now))
+    }
+
+    fn teller(&self) -> Option<Box<dyn Teller>> {
+        Some(Box::new(Dialogs::default()))
+    }
+}
+
+/// RFC 4235 §3.3: "Session descriptions are not included unless explicitly requested and explicitly authorized", and nobody can authorize
+/// that here.
+fn without_session_descriptions(dialog: &mut Dialog) {
+    let drop = |participant: &mut Participant| participant.session_description = None;
+    dialog.local.iter_mut().chain(&mut dialog.remote).for_each(drop);
+}
