@@ -8,8 +8,8 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use signalbox::module::{Value, export};
+use signalbox::transport::Protocol;
 use signalbox::transport::network::Sent;
-use signalbox::transport::{ConnectionId, Flow, Protocol};
 use signalbox_auth::Auth;
 use signalbox_pa::PresenceAgent;
 use signalbox_registrar::Registrar;
@@ -155,9 +155,7 @@ fn damaged_messages_harm_nothing() {
         let damaged = random.damage(&seed, &seeds);
         let protocol = *random.choose(&[Protocol::Udp, Protocol::Tcp]);
         let remote = *random.choose(&["192.0.2.1:5060", "192.0.2.11:5060", "192.0.2.12:40000"]);
-        let connection = protocol.is_reliable().then_some(ConnectionId { worker: 0, serial: 1 });
-        let flow = Flow { connection, ..flow_from(remote.parse().unwrap(), protocol) };
-        let mut sent = site.deliver(&damaged, flow);
+        let mut sent = site.deliver(&damaged, flow_from(remote.parse().unwrap(), protocol));
         let pause = Duration::from_millis(random.below(400) as u64);
         let next = site.next_timeout().min(site.now() + pause);
         sent.extend(site.wake_at(next));

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use signalbox::module::{Configured, export};
 use signalbox::transport::network::Sent;
-use signalbox::transport::{ConnectionId, Flow, Protocol};
+use signalbox::transport::{Flow, Protocol};
 use signalbox_registrar::Registrar;
 use signalbox_sip::header::HeaderName;
 use signalbox_sip::message::Message;
@@ -39,13 +39,25 @@ impl Proxy {
         Self::with_script(&format!("function route(msg)\n{route}\nend\n"))
     }
 
+    /// The same with so many workers; the seed chooses which of them has what comes from where.
+    pub(crate) fn with_workers(route: &str, workers: u16, seed: u64) -> Self {
+        Self::start(&format!("function route(msg)\n{route}\nend\n"), |setup| {
+            (setup.workers, setup.seed) = (workers, seed);
+        })
+    }
+
     /// A proxy with a whole script.
     pub(crate) fn with_script(script: &str) -> Self {
+        Self::start(script, |_| {})
+    }
+
+    fn start(script: &str, change: impl FnOnce(&mut Setup)) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("route.lua");
         std::fs::write(&file, script).unwrap();
         let mut setup = Setup::new(&file, "example.com");
         setup.modules = vec![Configured::new(export::entry::<Registrar>())];
+        change(&mut setup);
         Self { site: Site::start(setup).unwrap(), _script: folder }
     }
 
@@ -69,9 +81,7 @@ impl Proxy {
 
     /// `remote` sends this over a connection that it has made.
     pub(crate) fn send_connected(&mut self, remote: &str, message: &str) -> Vec<Out> {
-        let connection = Some(ConnectionId { worker: 0, serial: 1 });
-        let flow = Flow { connection, ..flow_from(remote.parse().unwrap(), Protocol::Tcp) };
-        read(self.site.deliver(message.as_bytes(), flow))
+        self.send_from(remote, Protocol::Tcp, message)
     }
 
     /// Whoever got the request answers it, with these header lines besides those that every response has.

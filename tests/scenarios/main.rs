@@ -1,4 +1,4 @@
-//! Plays all scenario files (`*.scenario` beside this file), each as a test of its own.
+//! Plays all scenario files (`*.scenario` beside this file), each as a test of its own, and once more with three workers.
 //!
 //! `SIP_TEST_SUBJECT=127.0.0.1:5060 cargo test --test scenarios` plays those that need no inside knowledge against a server
 //! that runs there: see `subjects.md` for what other servers do differently. There each scenario has a domain of its own
@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context as _, Result, bail};
 use libtest_mimic::{Arguments, Failed, Trial};
 use signalbox_tests::network::Real;
-use signalbox_tests::scenario::{Needs, Scenario, parse, play, run};
+use signalbox_tests::scenario::{Needs, Scenario, numbers_of_workers, parse, play, run};
 
 fn main() -> Result<()> {
     let arguments = Arguments::from_args();
@@ -27,9 +27,17 @@ fn main() -> Result<()> {
             text = text.replace("example.com", &domain);
         }
         let scenario = parse(&text).with_context(|| file.display().to_string())?;
-        let skipped = subject.is_some() && scenario.needs() != Needs::AnyServer;
-        let run = move || run_against(&scenario, subject).map_err(|error| Failed::from(format!("{error:#}")));
-        trials.push(Trial::test(name, run).with_ignored_flag(skipped));
+        if let Some(subject) = subject {
+            let skipped = scenario.needs() != Needs::AnyServer;
+            let run = move || result(play_against(&scenario, subject));
+            trials.push(Trial::test(name, run).with_ignored_flag(skipped));
+            continue;
+        }
+        for workers in numbers_of_workers(&scenario) {
+            let name = if workers == 1 { name.clone() } else { format!("{name}_with_{workers}_workers") };
+            let scenario = scenario.clone();
+            trials.push(Trial::test(name, move || result(run(&scenario, workers))));
+        }
     }
     libtest_mimic::run(&arguments, trials).exit()
 }
@@ -41,11 +49,10 @@ fn files(folder: &Path) -> Result<Vec<PathBuf>> {
     Ok(files)
 }
 
-fn run_against(scenario: &Scenario, subject: Option<SocketAddr>) -> Result<()> {
-    match subject {
-        None => run(scenario),
-        Some(subject) => {
-            play(scenario, &mut Real::new(subject)?, &mut |_, _| bail!("another's server is not restarted"))
-        }
-    }
+fn result(of: Result<()>) -> Result<(), Failed> {
+    of.map_err(|error| Failed::from(format!("{error:#}")))
+}
+
+fn play_against(scenario: &Scenario, subject: SocketAddr) -> Result<()> {
+    play(scenario, &mut Real::new(subject)?, &mut |_, _| bail!("another's server is not restarted"))
 }

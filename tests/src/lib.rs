@@ -3,7 +3,7 @@
 //!
 //! | module | what |
 //! |---|---|
-//! | [`site`] | one server without sockets: its worker, modules and database, and a clock that is moved by hand |
+//! | [`site`] | one server without sockets: its workers, modules and database, and a clock that is moved by hand |
 //! | [`network`] | what scenarios are played over: the virtual network, or real sockets to a server elsewhere |
 //! | [`scenario`] | scenario files: reading them and playing them |
 

@@ -1,5 +1,7 @@
-//! A server without sockets: one worker, its modules and its database, and a clock that only the test moves.
+//! A server without sockets: its workers, modules and database, and a clock that only the test moves.
 
+use std::cell::Cell;
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
@@ -14,7 +16,7 @@ use signalbox::module::{Host, ModuleEntry, Value};
 use signalbox::script::{Limits, ScriptEngine, ScriptSource};
 use signalbox::storage::{self, Fault, Storage};
 use signalbox::transport::network::{Network, Outbox, Sent};
-use signalbox::transport::{Flow, Listener, Protocol};
+use signalbox::transport::{ConnectionId, Flow, Listener, Protocol};
 use signalbox::worker::state::{Parts, Secrets};
 use signalbox::worker::{Options, Worker, Workers};
 use tokio::runtime::Runtime;
@@ -35,14 +37,21 @@ pub struct Setup {
     pub addresses: Vec<SocketAddr>,
     /// The wall clock at the start; later than that of an earlier life of the same database.
     pub unix: SystemTime,
+    /// All on the test's thread, one turn after another.
+    pub workers: u16,
+    /// Chooses which worker has the datagrams and connections of which address, see [`worker_of`].
+    pub seed: u64,
     /// Decides whether writes to the database succeed.
     pub fault: Option<Arc<Fault>>,
 }
 
 /// A server on the virtual network.
 pub struct Site {
-    // Dropped first: the worker and the script belong to the runtime.
-    worker: Option<Worker>,
+    // Dropped first: the workers and their scripts belong to the runtime.
+    workers: Vec<Worker>,
+    seed: u64,
+    /// Connections that have been accepted.
+    connections: Cell<u32>,
     script: PathBuf,
     local: LocalSet,
     runtime: Runtime,
@@ -55,7 +64,7 @@ pub struct Site {
 }
 
 impl Setup {
-    /// A site for `domain` that routes by `script`, without any module.
+    /// A site for `domain` that routes by `script`, without any module. It has one worker, or as many as `SIGNALBOX_WORKERS` says.
     pub fn new(script: &Path, domain: &str) -> Self {
         Self {
             script: script.to_owned(),
@@ -63,6 +72,8 @@ impl Setup {
             domain: domain.to_owned(),
             addresses: vec![server_address()],
             unix: SystemTime::UNIX_EPOCH + BEGINNING,
+            workers: from_environment("SIGNALBOX_WORKERS").unwrap_or(1),
+            seed: from_environment("SIGNALBOX_SEED").unwrap_or(1),
             fault: None,
         }
     }
@@ -83,23 +94,28 @@ impl Site {
         let listeners = setup.addresses.iter().flat_map(|&address| {
             [Protocol::Udp, Protocol::Tcp].map(|protocol| Listener { protocol, address, advertise: None, prefix: None })
         });
-        let worker = Worker::new(Parts {
-            index: 0,
-            options: Arc::new(Options {
-                listeners: listeners.collect(),
-                aliases: vec![setup.domain],
-                ..Options::default()
-            }),
-            host: host.clone(),
-            clock: clock.clone(),
-            workers: Workers::alone(&host),
-            network: Network::Virtual(outbox.clone()),
-            secrets: Secrets::seeded(1),
-        });
-        let local = LocalSet::new();
+        let listeners = listeners.collect();
+        let options = Arc::new(Options { listeners, aliases: vec![setup.domain], ..Options::default() });
+        let mailboxes = Workers::seeded(setup.workers, setup.seed, &host);
+        let worker = |index| {
+            Worker::new(Parts {
+                index,
+                options: options.clone(),
+                host: host.clone(),
+                clock: clock.clone(),
+                workers: mailboxes.clone(),
+                network: Network::Virtual(outbox.of_worker(index)),
+                secrets: Secrets::seeded(1),
+            })
+        };
+        let workers = (0..mailboxes.count()).map(worker).collect();
+        let (seed, connections, local) = (setup.seed, Cell::new(0), LocalSet::new());
         let (script, background) = (setup.script, Some(background));
-        let site = Self { worker: Some(worker), script, local, runtime, modules, host, clock, outbox, background };
-        site.worker().set_engine(Rc::new(site.engine()?));
+        let site =
+            Self { workers, seed, connections, script, local, runtime, modules, host, clock, outbox, background };
+        for worker in &site.workers {
+            worker.set_engine(Rc::new(site.engine()?));
+        }
         Ok(site)
     }
 
@@ -135,7 +151,8 @@ impl Site {
 
     /// How many server and client transactions are under way.
     pub fn transactions(&self) -> (usize, usize) {
-        self.worker().transactions()
+        let each = self.workers.iter().map(Worker::transactions);
+        each.fold((0, 0), |(servers, clients), (server, client)| (servers + server, clients + client))
     }
 
     /// The wall clock of this site.
@@ -145,13 +162,13 @@ impl Site {
 
     /// Hands the server a message as it comes over the wire, and returns what it sends because of it.
     pub fn deliver(&mut self, message: &[u8], flow: Flow) -> Vec<Sent> {
-        let worker = self.worker().clone();
+        let (worker, flow) = self.arriving(flow);
         self.run(|| worker.receive_datagram(message, flow))
     }
 
     /// The same, but the server has too much to do, and refuses what it can.
     pub fn deliver_to_busy(&mut self, message: &[u8], flow: Flow) -> Vec<Sent> {
-        let worker = self.worker().clone();
+        let (worker, flow) = self.arriving(flow);
         self.run(|| {
             if !worker.refuse_at_a_glance(message, &flow) {
                 worker.receive_datagram(message, flow);
@@ -162,10 +179,12 @@ impl Site {
     /// The same as [`Site::deliver`], but the script is read and loaded anew once this message has been routed so far that it waits for something,
     /// such as a commit.
     pub fn deliver_and_reload(&mut self, message: &[u8], flow: Flow) -> Result<Vec<Sent>> {
-        let (worker, engine) = (self.worker().clone(), self.engine()?);
+        let (worker, flow) = self.arriving(flow);
+        let engines = self.workers.iter().map(|_| self.engine()).collect::<Result<Vec<_>>>()?;
+        let workers = self.workers.clone();
         Ok(self.run(|| {
             worker.receive_datagram(message, flow);
-            worker.set_engine(Rc::new(engine));
+            workers.iter().zip(engines).for_each(|(worker, engine)| worker.set_engine(Rc::new(engine)));
         }))
     }
 
@@ -181,15 +200,17 @@ impl Site {
     /// When the server next does something by itself, at the latest.
     pub fn next_timeout(&self) -> Instant {
         let tick = self.now() + TICK;
-        self.worker().next_timeout().map_or(tick, |next| next.min(tick))
+        self.workers.iter().filter_map(Worker::next_timeout).fold(tick, Instant::min)
     }
 
     /// Moves time to `instant`, which is not after [`Site::next_timeout`], and returns what the server sends then.
     pub fn wake_at(&mut self, instant: Instant) -> Vec<Sent> {
         self.clock.advance(instant.saturating_duration_since(self.now()));
-        let (worker, host) = (self.worker().clone(), self.host.clone());
+        let (workers, host) = (self.workers.clone(), self.host.clone());
         self.run(|| {
-            while !worker.fire_timers(1000) {}
+            for worker in &workers {
+                while !worker.fire_timers(1000) {}
+            }
             host.tick();
         })
     }
@@ -217,21 +238,36 @@ impl Site {
         }
     }
 
-    fn worker(&self) -> &Worker {
-        // Invariant: taken only by drop.
-        self.worker.as_ref().expect("a site has a worker until it is dropped")
+    /// The worker that has what comes in on `flow`; over TCP without a connection, the sender makes one.
+    fn arriving(&self, mut flow: Flow) -> (Worker, Flow) {
+        let mut worker = worker_of(flow.local, flow.remote, self.workers.len(), self.seed);
+        if flow.protocol.is_reliable() {
+            let connection = flow.connection.unwrap_or_else(|| {
+                let serial = self.connections.get() + 1;
+                self.connections.set(serial);
+                let worker = u16::try_from(worker).expect("there are not so many workers");
+                self.outbox.accept(flow.remote, ConnectionId { worker, serial })
+            });
+            flow.connection = Some(connection);
+            worker = connection.worker.into();
+        }
+        (self.workers[worker].clone(), flow)
     }
 
     /// Runs `event` and all that follows from it at this instant: suspended scripts, commits, mail between threads.
     fn run(&mut self, event: impl FnOnce()) -> Vec<Sent> {
-        let (worker, host, outbox) = (self.worker().clone(), self.host.clone(), self.outbox.clone());
+        let (workers, host, outbox) = (self.workers.clone(), self.host.clone(), self.outbox.clone());
         self.local.block_on(&self.runtime, async move {
             event();
             let mut sent = outbox.take();
             let mut quiet = 0;
             while quiet < QUIET_ROUNDS {
                 yield_now().await;
-                let mail = worker.take_mail();
+                let mut mail = 0;
+                for worker in &workers {
+                    worker.end_of_batch();
+                    mail += worker.take_mail();
+                }
                 let more = outbox.take();
                 let busy = mail > 0 || !more.is_empty() || host.storage().in_flight() > 0;
                 if host.storage().in_flight() > 0 {
@@ -248,7 +284,7 @@ impl Site {
 
 impl Drop for Site {
     fn drop(&mut self) {
-        self.worker = None;
+        self.workers.clear();
         if let Some(background) = self.background.take() {
             background.shutdown_background();
         }
@@ -264,7 +300,20 @@ pub fn configured(entry: Box<dyn ModuleEntry>, parameters: &[(&str, Value)]) -> 
     Ok(module)
 }
 
-/// What comes from there to the server, by no connection that it knows.
+/// The worker that the kernel gives what comes from `remote`: a hash chooses, as with `SO_REUSEPORT`, so that all that comes from one
+/// address and port goes to one worker.
+pub fn worker_of(local: SocketAddr, remote: SocketAddr, workers: usize, seed: u64) -> usize {
+    // `DefaultHasher::new()` has a fixed key: one seed replays a run.
+    let mut hasher = DefaultHasher::new();
+    (seed, local, remote).hash(&mut hasher);
+    usize::try_from(hasher.finish() % workers.max(1) as u64).unwrap_or_default()
+}
+
+fn from_environment<T: std::str::FromStr>(name: &str) -> Option<T> {
+    std::env::var(name).ok().map(|value| value.parse().unwrap_or_else(|_| panic!("{name}={value} is no number")))
+}
+
+/// What comes from there to the server; over TCP, by the connection that it has made or makes now.
 pub fn flow_from(remote: SocketAddr, protocol: Protocol) -> Flow {
     Flow { protocol, local: server_address(), remote, connection: None }
 }

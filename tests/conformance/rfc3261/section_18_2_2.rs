@@ -130,3 +130,22 @@ fn repeated_responses_find_the_new_connection_too() {
     assert_eq!(summaries(&again), ["486 192.0.2.4:5070"]);
     assert!(proxy.pass(Duration::from_secs(5)).is_empty());
 }
+
+/// A request for a phone that is reached by its connection alone goes out there, whichever worker has the request and whichever has
+/// the connection; so does the answer of a phone that another worker hears of.
+#[test]
+fn a_connection_is_used_by_all_workers() {
+    let script = "if msg.method == 'REGISTER' then return save('location') end lookup('location') t_relay()";
+    for seed in 1..=10 {
+        let mut proxy = Proxy::with_workers(script, 3, seed);
+        let contact = format!("Contact: <sip:bob@{CAROL};transport=tcp>");
+        let via = format!("Via: SIP/2.0/TCP {CAROL};branch=z9hG4bKr");
+        let to = "To: <sip:bob@example.com>";
+        let register =
+            request("REGISTER", "sip:example.com", &[&via, &contact, to, "From: <sip:bob@example.com>;tag=b"]);
+        assert_eq!(summaries(&proxy.send_connected(CAROL, &register)), [format!("200 {CAROL}")]);
+        let relayed = only(proxy.send(&request("MESSAGE", "sip:bob@example.com", &[])));
+        assert_eq!((relayed.remote().to_string().as_str(), relayed.is_connected()), (CAROL, true), "seed {seed}");
+        assert_eq!(summaries(&proxy.answer(&relayed, 200, &[])), ["200 192.0.2.1:5060"], "seed {seed}");
+    }
+}

@@ -34,6 +34,9 @@
 //!   200 OK
 //! ```
 //!
+//! Each scenario is run with one worker and with three. `workers: 1` in the server block, with the reason above it, is for scripts that keep
+//! something in their own variables: each worker has a script of its own.
+//!
 //! **Sending.** Via, Max-Forwards, From, To, Call-ID, CSeq and Content-Length are filled in; a line of the scenario replaces
 //! what would be filled in. An ACK or CANCEL has the identifiers of the party's last INVITE. `NAME repeats` sends the last message again, to the octet;
 //! `NAME answers the challenge` sends the last request again with credentials for the 401 or 407 received last.
@@ -56,4 +59,4 @@ mod run;
 
 pub use parse::{Action, Block, PartySetup, Scenario, Step, parse};
 pub use play::{Needs, Stage, play};
-pub use run::{run, run_text};
+pub use run::{WORKERS, numbers_of_workers, run, run_text};

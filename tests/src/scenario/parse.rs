@@ -7,7 +7,7 @@ use anyhow::{Context, Result, anyhow, bail};
 use signalbox::transport::Protocol;
 
 /// A scenario, as read.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Scenario {
     /// The comment at the top.
     pub title: String,
@@ -27,13 +27,13 @@ pub struct PartySetup {
 }
 
 /// One step, with the line it stands on.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Step {
     pub line: usize,
     pub action: Action,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub enum Action {
     Send {
         party: String,

@@ -1,7 +1,6 @@
 //! Events: what happens inside a module and the routing script may hear of, by `event_route.module.event`.
 
 use std::collections::BTreeMap;
-use std::hash::{BuildHasher, RandomState};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock, PoisonError, RwLock};
 
@@ -50,7 +49,6 @@ pub(crate) struct Events {
     wanted: RwLock<BTreeMap<Arc<str>, Arc<AtomicBool>>>,
     waiting: AtomicUsize,
     workers: OnceLock<Workers>,
-    hash: RandomState,
     lost: Counter,
 }
 
@@ -96,9 +94,9 @@ impl EventSource {
         let Some(place) = self.events.take_place() else {
             return self.events.lost.increment();
         };
-        let worker = u16::try_from(self.events.hash.hash_one(subject) % u64::from(workers.count()));
+        let worker = workers.by_subject(subject);
         let occurrence = Arc::new(Occurrence { name: self.name.clone(), fields });
-        workers.run(worker.unwrap_or_default(), move |worker| {
+        workers.run(worker, move |worker| {
             worker.run_without_request(Route::Event(occurrence), move || drop(place));
         });
     }
@@ -106,13 +104,7 @@ impl EventSource {
 
 impl Events {
     pub(crate) fn new(lost: Counter) -> Self {
-        Self {
-            wanted: RwLock::default(),
-            waiting: AtomicUsize::new(0),
-            workers: OnceLock::new(),
-            hash: RandomState::new(),
-            lost,
-        }
+        Self { wanted: RwLock::default(), waiting: AtomicUsize::new(0), workers: OnceLock::new(), lost }
     }
 
     pub(crate) fn source(self: &Arc<Self>, name: &EventName) -> EventSource {

@@ -11,7 +11,7 @@ use socket2::{Domain, Socket, Type};
 use super::resolve::{self, Addresses, ResolveError};
 use super::tcp::Connections;
 use super::udp::UdpSockets;
-use super::{Flow, Listener, Protocol};
+use super::{ConnectionId, Flow, Listener, Protocol};
 use crate::transactions::ClientId;
 
 /// The largest datagram that is sent for a request; larger requests go over TCP (RFC 3261 §18.1.1: 1300 bytes where
@@ -52,9 +52,12 @@ pub struct Sockets {
 }
 
 /// The network of a worker in a test: what was sent, in order, until the test takes it away; and what the test has said
-/// about names and addresses.
+/// about names, addresses and connections. The workers of one server share what is outside.
 #[derive(Clone, Debug, Default)]
-pub struct Outbox(Rc<RefCell<Outside>>);
+pub struct Outbox {
+    worker: u16,
+    outside: Rc<RefCell<Outside>>,
+}
 
 #[derive(Debug, Default)]
 struct Outside {
@@ -62,46 +65,77 @@ struct Outside {
     hosts: BTreeMap<String, Addresses>,
     unreachable: BTreeSet<SocketAddr>,
     disconnected: BTreeSet<SocketAddr>,
+    /// The connections that peers have made, by the address at their end.
+    connections: BTreeMap<SocketAddr, ConnectionId>,
 }
 
 /// Octets, and the flow that they were sent on.
 pub type Sent = (Flow, Vec<u8>);
 
 impl Outbox {
-    /// Takes all that was sent since the last call.
+    /// The same network as another worker sees it: a worker holds the connections that it has accepted.
+    pub fn of_worker(&self, worker: u16) -> Self {
+        Self { worker, outside: self.outside.clone() }
+    }
+
+    /// Takes all that the workers have sent since the last call.
     pub fn take(&self) -> Vec<Sent> {
-        std::mem::take(&mut self.0.borrow_mut().sent)
+        std::mem::take(&mut self.outside.borrow_mut().sent)
+    }
+
+    /// The connection that `remote` has made: the one that is there, else `new`. Nothing can be sent over it after [`Outbox::disconnect`].
+    pub fn accept(&self, remote: SocketAddr, new: ConnectionId) -> ConnectionId {
+        let mut outside = self.outside.borrow_mut();
+        if outside.disconnected.contains(&remote) {
+            return new;
+        }
+        *outside.connections.entry(remote).or_insert(new)
     }
 
     /// Gives the host of this name, in lower case, one more address. Names that were given none do not exist.
     pub fn add_host(&self, name: &str, address: IpAddr) {
-        self.0.borrow_mut().hosts.entry(name.to_owned()).or_default().push(address);
+        self.outside.borrow_mut().hosts.entry(name.to_owned()).or_default().push(address);
     }
 
     /// From now on sending to `remote` fails.
     pub fn cut_off(&self, remote: SocketAddr) {
-        self.0.borrow_mut().unreachable.insert(remote);
+        self.outside.borrow_mut().unreachable.insert(remote);
     }
 
     /// The connections with `remote` are gone. New ones can be made.
     pub fn disconnect(&self, remote: SocketAddr) {
-        self.0.borrow_mut().disconnected.insert(remote);
+        let mut outside = self.outside.borrow_mut();
+        outside.connections.remove(&remote);
+        outside.disconnected.insert(remote);
     }
 
     fn send(&self, flow: &Flow, bytes: &[u8]) -> Result<(), SendError> {
-        let mut outside = self.0.borrow_mut();
+        let mut outside = self.outside.borrow_mut();
+        let mut flow = *flow;
+        if flow.protocol.is_reliable() && flow.connection.is_none() {
+            flow.connection = outside.connections.get(&flow.remote).copied();
+            if flow.connection.is_some_and(|connection| connection.worker != self.worker) {
+                // Nobody listens at the peer's end of a connection that the peer has made.
+                return Err(SendError::Io { remote: flow.remote, kind: ErrorKind::ConnectionRefused });
+            }
+        }
         if flow.connection.is_some() && outside.disconnected.contains(&flow.remote) {
             return Err(SendError::ConnectionGone { remote: flow.remote });
         }
         if outside.unreachable.contains(&flow.remote) {
             return Err(SendError::Io { remote: flow.remote, kind: ErrorKind::ConnectionRefused });
         }
-        outside.sent.push((*flow, bytes.to_vec()));
+        outside.sent.push((flow, bytes.to_vec()));
         Ok(())
     }
 
+    fn is_connected(&self, remote: SocketAddr) -> bool {
+        let connection = self.outside.borrow().connections.get(&remote).copied();
+        connection.is_some_and(|connection| connection.worker == self.worker)
+    }
+
     fn resolve(&self, name: &str) -> Option<Addresses> {
-        self.0.borrow().hosts.get(&name.to_ascii_lowercase()).cloned()
+        self.outside.borrow().hosts.get(&name.to_ascii_lowercase()).cloned()
     }
 }
 
@@ -118,11 +152,11 @@ impl Network {
         }
     }
 
-    /// Whether there is a connection with `remote`.
+    /// Whether this worker has a connection with `remote`.
     pub(crate) fn is_connected(&self, remote: SocketAddr) -> bool {
         match self {
             Self::Sockets(sockets) => sockets.tcp.is_connected(remote),
-            Self::Virtual(outbox) => !outbox.0.borrow().disconnected.contains(&remote),
+            Self::Virtual(outbox) => outbox.is_connected(remote),
         }
     }
 

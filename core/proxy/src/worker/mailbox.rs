@@ -1,10 +1,11 @@
 //! What reaches a worker from other threads. Mail is taken out in batches; a worker that is busy finds all of it at once.
 
-use std::hash::{BuildHasher, RandomState};
+use std::hash::{BuildHasher, Hash, Hasher, RandomState};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
 use signalbox_sip::message::Message;
+use siphasher::sip::SipHasher13;
 use tokio::sync::Notify;
 
 use super::handover::{Handed, Load};
@@ -42,7 +43,8 @@ pub struct Workers(Arc<Inner>);
 
 struct Inner {
     mailboxes: Box<[Mailbox]>,
-    hash: RandomState,
+    /// Of the hash by which work is dealt out: nobody can have one worker do all of it.
+    key: (u64, u64),
     /// What times of [`Load`]s are counted from.
     began: Instant,
 }
@@ -64,13 +66,23 @@ fn send_waiting_first(receiver: u16) {
 
 impl Workers {
     pub(crate) fn new(count: u16) -> Self {
+        let random = RandomState::new();
+        Self::with_key(count, (random.hash_one(0), random.hash_one(1)))
+    }
+
+    fn with_key(count: u16, key: (u64, u64)) -> Self {
         let mailboxes = (0..count.max(1)).map(|_| Mailbox::default()).collect();
-        Self(Arc::new(Inner { mailboxes, hash: RandomState::new(), began: Instant::now() }))
+        Self(Arc::new(Inner { mailboxes, key, began: Instant::now() }))
     }
 
     /// The mailbox of a worker that is alone and runs on the caller's thread, as in a test; `host` sends its requests there.
     pub fn alone(host: &Host) -> Self {
-        let workers = Self::new(1);
+        Self::seeded(1, 0, host)
+    }
+
+    /// The mailboxes of workers that run on the caller's thread, as in a test. One seed has them share the work in one way.
+    pub fn seeded(count: u16, seed: u64, host: &Host) -> Self {
+        let workers = Self::with_key(count, (seed, seed.rotate_left(32)));
         host.set_workers(workers.clone());
         workers
     }
@@ -89,7 +101,14 @@ impl Workers {
 
     /// The worker that has all requests of one Call-ID, where it may be any.
     pub(crate) fn by_call_id(&self, call_id: &str) -> u16 {
-        u16::try_from(self.0.hash.hash_one(call_id) % u64::from(self.count())).unwrap_or_default()
+        self.by_subject(call_id)
+    }
+
+    /// The worker that has all that is about one subject.
+    pub(crate) fn by_subject(&self, subject: &str) -> u16 {
+        let mut hasher = SipHasher13::new_with_keys(self.0.key.0, self.0.key.1);
+        subject.hash(&mut hasher);
+        u16::try_from(hasher.finish() % u64::from(self.count())).unwrap_or_default()
     }
 
     pub(super) fn load(&self, worker: u16) -> Option<&Load> {
