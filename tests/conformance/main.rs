@@ -17,6 +17,7 @@ mod rfc5839;
 mod rfc6026;
 mod rfc6446;
 mod rfc6665;
+mod strangers;
 mod timeline;
 mod torture;
 mod wire;

@@ -1,5 +1,7 @@
 //! What can go wrong while a message is routed, and the response that each failure is answered with.
 
+use std::net::SocketAddr;
+
 use signalbox_sip::message::ParseError;
 
 use crate::transport::SendError;
@@ -43,6 +45,8 @@ pub enum Error {
     BadStatus { status: u16 },
     #[error("too many transactions or look-ups are under way")]
     Overloaded,
+    #[error("{remote} has not shown that it wants {octets} octets, and takes no connection")]
+    Unproved { remote: SocketAddr, octets: usize },
     #[error("the script has no {kind} named {name:?}")]
     NoSuchRoute { kind: &'static str, name: String },
     #[error(transparent)]
@@ -63,7 +67,7 @@ impl Error {
             Self::BreadthExceeded => (440, "Max-Breadth Exceeded"),
             Self::TooManyHops => (483, "Too Many Hops"),
             Self::Overloaded => (503, "Service Unavailable"),
-            Self::Send(_) | Self::UnsupportedTransport { .. } => (477, "Send Failed"),
+            Self::Send(_) | Self::Unproved { .. } | Self::UnsupportedTransport { .. } => (477, "Send Failed"),
             Self::AlreadyAnswered
             | Self::AckNotAnswered
             | Self::NotARequest

@@ -41,6 +41,7 @@ impl Presence for Queries {
             cseq: 0,
             expires: None,
             watcher: query.watcher,
+            to: query.presentity,
             wishes: Wishes::of(form.map_err(|_| QueryError::NotAcceptable)?),
         };
         let (sender, receiver) = watch::channel(Status { state: SubscriptionState::Pending, document: None });

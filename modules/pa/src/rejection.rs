@@ -39,6 +39,8 @@ pub enum Rejection {
     NoSubscription,
     #[error("the dialog has a subscription to something else")]
     DialogSharing,
+    #[error("the dialog is one of another watcher or presentity")]
+    ForeignDialog,
     #[error("CSeq is not higher than the last one")]
     CSeq,
     #[error("the body is too large")]
@@ -73,7 +75,8 @@ impl Rejection {
             Self::TooBrief { .. } => (423, "Interval Too Brief".into()),
             Self::NoSubscription => (481, "Subscription Does Not Exist".into()),
             Self::DialogSharing => (403, "Dialog Sharing Not Supported".into()), // RFC 6665 §4.5.2
-            Self::CSeq => (500, "CSeq Out Of Order".into()),                     // RFC 3261 §12.2.2
+            Self::ForeignDialog => (403, "Not Your Subscription".into()),
+            Self::CSeq => (500, "CSeq Out Of Order".into()), // RFC 3261 §12.2.2
             Self::TooLarge => (413, "Request Entity Too Large".into()),
             Self::TooMany(_) => (403, "Limit Reached".into()),
             Self::Forbidden => (403, "Forbidden".into()),

@@ -113,7 +113,7 @@ impl State {
             (Record::WatcherTold(id), _) => self.offline.iter().for_each(|offline| offline.forget(id)),
             // Nobody waits for these: what is still there after a crash has expired and ends when it is read.
             (Record::SubscriptionGone(id), Some(store)) => drop(store.remove_subscription(id)),
-            (Record::Decided(id), Some(_)) => drop(self.rewrite(id)),
+            (Record::Decided(id) | Record::Proved(id), Some(_)) => drop(self.rewrite(id)),
             (Record::PublicationGone(id), Some(store)) => drop(store.remove_publication(id)),
             (Record::Reserve { id, mark }, Some(store)) => {
                 let (write, state, hold) = (store.reserve(id, mark), self.clone(), store.hold());

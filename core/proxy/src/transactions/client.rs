@@ -1,10 +1,13 @@
 //! Requests that were sent out: responses to them, retransmission, ACK and CANCEL (RFC 3261 §17.1, §9.1).
 
+use std::sync::Arc;
+
 use signalbox_sip::header::HeaderName;
 use signalbox_sip::message::Message;
 use signalbox_sip::method::Method;
 use signalbox_sip::transaction::{Actions, ClientTransaction, Ended, InviteClient, Send, Timer};
 
+use super::allowance::{Allowance, Permission};
 use super::branch::{BranchToken, Sender};
 use super::table::{ClientMachine, Due, InviteExtras, Owner};
 use super::{ClientId, LocalOutcome};
@@ -20,25 +23,36 @@ pub(crate) struct Outgoing {
     pub(crate) flow: Flow,
     /// It must be this flow, whatever the request's size: nothing else leads through a NAT.
     pub(crate) dictated: bool,
+    /// What may go to the address if it has not proved itself.
+    pub(crate) allowance: Option<Arc<Allowance>>,
     pub(crate) loop_hash: u32,
 }
 
 impl Worker {
     /// Sends a request in a new client transaction.
     pub(crate) fn start_client(&self, outgoing: Outgoing, owner: Owner) -> Result<ClientId, (Owner, Error)> {
-        let Outgoing { mut request, flow, dictated, loop_hash } = outgoing;
+        let Outgoing { mut request, flow, dictated, allowance, loop_hash } = outgoing;
+        let allowance = allowance.filter(|allowance| !allowance.is_proved(flow.remote.ip()));
         let token = self.random_token();
         let Some(id) = self.table().next_client(token) else { return Err((owner, Error::Overloaded)) };
         let branch = BranchToken { worker: self.index(), sender: Sender::Client(id), loop_hash };
         let invite = *request.method() == Method::Invite;
         request.prepend(HeaderName::Via, &self.via(&flow, &branch));
         self.print(&request);
-        let stream = if dictated { None } else { self.flow_for_size(&flow) };
+        let stream = match &allowance {
+            Some(allowance) => match self.permitted_flow(&flow, allowance) {
+                Ok(stream) => stream,
+                Err(error) => return Err((owner, error)),
+            },
+            None if dictated => None,
+            None => self.flow_for_size(&flow),
+        };
         let (flow, fallback) = match stream {
             Some(stream) => {
                 request.replace_first_item(HeaderName::Via, &self.via(&stream, &branch));
                 self.print(&request);
-                (stream, Some(flow))
+                // What an address has not asked for goes there over a connection or not at all.
+                (stream, Some(flow).filter(|_| allowance.is_none()))
             }
             None => (flow, None),
         };
@@ -58,6 +72,7 @@ impl Worker {
             // Invariant: `next_client` named the slot that `add_client` has just filled.
             if let Some(client) = table.client(id) {
                 client.datagram_fallback = fallback;
+                client.allowance = allowance;
                 if invite || !reliable || fallback.is_some() {
                     client.request = Some(self.printed().as_slice().into());
                 }
@@ -78,8 +93,30 @@ impl Worker {
         if flow.protocol != Protocol::Udp || self.printed().len() <= MAX_UDP_REQUEST {
             return None;
         }
+        self.stream_to(flow)
+    }
+
+    fn stream_to(&self, flow: &Flow) -> Option<Flow> {
         let listener = listener_for(self.listeners(), Protocol::Tcp, flow.remote, None).ok()?;
         Some(Flow { protocol: Protocol::Tcp, local: listener.address, connection: None, ..*flow })
+    }
+
+    /// The connection to use for a request to an address that has not proved itself; nothing if the datagram may go there.
+    fn permitted_flow(&self, flow: &Flow, allowance: &Allowance) -> Result<Option<Flow>, Error> {
+        let octets = self.printed().len();
+        if flow.protocol.is_reliable() {
+            return Ok(None);
+        }
+        let permission = if octets > MAX_UDP_REQUEST { allowance.refuse() } else { allowance.take(octets) };
+        let refused = || {
+            self.counters().unproved.increment();
+            Error::Unproved { remote: flow.remote, octets }
+        };
+        match permission {
+            Permission::Datagram => Ok(None),
+            Permission::Connection => self.stream_to(flow).map(Some).ok_or_else(refused),
+            Permission::Nothing => Err(refused()),
+        }
     }
 
     /// A response came in.
@@ -152,6 +189,10 @@ impl Worker {
     fn owner_for(&self, id: ClientId, status: u16) -> Owner {
         let mut table = self.table();
         let Some(client) = table.client(id) else { return Owner::Nobody };
+        // A failure comes from anything that speaks SIP, whether it wants more or not.
+        if let Some(allowance) = client.allowance.take_if(|_| (200..300).contains(&status)) {
+            allowance.prove(client.flow.remote.ip());
+        }
         if status >= 200 && client.extras.is_none() {
             client.request = None;
         }
@@ -275,9 +316,14 @@ impl Worker {
                 let sent = {
                     let mut table = self.table();
                     let Some(client) = table.client(id) else { return };
-                    self.counters().retransmissions.increment();
                     let request = client.request.as_deref().unwrap_or_default();
-                    self.transmit(&client.flow, request, Some(id))
+                    match &client.allowance {
+                        Some(allowance) if !allowance.take_again(request.len()) => Ok(()),
+                        _ => {
+                            self.counters().retransmissions.increment();
+                            self.transmit(&client.flow, request, Some(id))
+                        }
+                    }
                 };
                 if let Err(error) = sent {
                     return self.client_failed(id, &error);

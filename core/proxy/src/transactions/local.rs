@@ -1,7 +1,10 @@
 //! Requests that the server itself makes: a NOTIFY of the presence agent, a MESSAGE of a gateway.
 
+use std::sync::Arc;
+
 use signalbox_sip::message::Message;
 
+use super::Allowance;
 use super::table::Owner;
 use crate::error::Error;
 use crate::transport::Flow;
@@ -14,6 +17,8 @@ pub struct OutgoingRequest {
     pub message: Message,
     /// The flow to send it on, where it must be that one: the connection that a subscription came in on.
     pub flow: Option<Flow>,
+    /// What may go to the address if it has not proved itself; nothing if it has.
+    pub allowance: Option<Arc<Allowance>>,
     /// Called once, on a worker's thread: it must be quick.
     pub on_final: OnFinal,
 }
@@ -46,10 +51,10 @@ impl LocalOutcome {
 impl Worker {
     /// Sends a request of the server's own, in a client transaction of this worker.
     pub fn send_request(&self, request: OutgoingRequest) {
-        let OutgoingRequest { mut message, flow, on_final } = request;
+        let OutgoingRequest { mut message, flow, allowance, on_final } = request;
         if message.value(signalbox_sip::header::HeaderName::MaxForwards).is_none() {
             message.push(signalbox_sip::header::HeaderName::MaxForwards, "70");
         }
-        self.send_towards(message, flow, Owner::Local(on_final));
+        self.send_towards(message, (flow, allowance), Owner::Local(on_final));
     }
 }

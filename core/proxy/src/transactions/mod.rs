@@ -10,7 +10,9 @@
 //! | [`proxying`] | between the two: response contexts of relayed requests |
 //! | [`conclusions`] | relayed requests that have failed, one after the other |
 //! | [`local`] | requests that the server itself makes |
+//! | [`allowance`] | how much may go to an address that has not said that it wants it |
 
+mod allowance;
 pub(crate) mod branch;
 pub(crate) mod client;
 pub(crate) mod conclusions;
@@ -19,5 +21,6 @@ pub(crate) mod proxying;
 pub(crate) mod server;
 pub(crate) mod table;
 
+pub use allowance::Allowance;
 pub use local::{LocalOutcome, OnFinal, OutgoingRequest};
 pub use table::{ClientId, MAX_TRANSACTIONS, ServerId};

@@ -369,7 +369,12 @@ impl Worker {
             Err(error) => return self.branch_refused(id, branch, &routing.request.borrow(), &error),
         };
         let owner = Owner::Branch(id, branch);
-        self.send_along(request, flow, owner, Origin { routing: Some(routing.clone()), loop_hash, strict });
+        self.send_along(
+            request,
+            flow,
+            owner,
+            Origin { routing: Some(routing.clone()), allowance: None, loop_hash, strict },
+        );
     }
 
     /// A branch that fails before anything is sent counts as answered with the status of the error.

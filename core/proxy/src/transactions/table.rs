@@ -3,6 +3,7 @@
 
 use std::hash::{BuildHasherDefault, Hasher};
 use std::rc::Rc;
+use std::sync::Arc;
 
 use hashbrown::HashMap;
 use signalbox_sip::transaction::{
@@ -10,6 +11,7 @@ use signalbox_sip::transaction::{
 };
 use slab::Slab;
 
+use super::Allowance;
 use super::local::OnFinal;
 use super::proxying::Proxying;
 use crate::context::Routing;
@@ -85,6 +87,8 @@ pub(crate) struct Client {
     pub(crate) owner: Owner,
     /// Sent over TCP for its size only: goes over UDP when no connection can be made (RFC 3261 §18.1.1).
     pub(crate) datagram_fallback: Option<Flow>,
+    /// Its address has not proved itself.
+    pub(crate) allowance: Option<Arc<Allowance>>,
     pub(crate) extras: Option<Box<InviteExtras>>,
 }
 
@@ -168,7 +172,16 @@ impl Table {
     }
 
     pub(crate) fn add_client(&mut self, token: u32, machine: ClientMachine, flow: Flow, owner: Owner) -> ClientId {
-        let client = Client { token, machine, flow, request: None, owner, datagram_fallback: None, extras: None };
+        let client = Client {
+            token,
+            machine,
+            flow,
+            request: None,
+            owner,
+            datagram_fallback: None,
+            allowance: None,
+            extras: None,
+        };
         let slot = self.clients.insert(client);
         ClientId { slot: u32::try_from(slot).unwrap_or(u32::MAX), token }
     }

@@ -16,6 +16,8 @@ pub struct Counters {
     pub stray_responses: Counter,
     /// Could not be sent, and nothing sends them again.
     pub messages_lost: Counter,
+    /// Requests that were not sent, as their address has not shown that it wants so much.
+    pub unproved: Counter,
     pub unparsable: Counter,
     pub connections_refused: Counter,
     pub overload_refused: Counter,
@@ -40,6 +42,7 @@ impl Counters {
             repeated_requests: host.counter("repeated_requests"),
             absorbed_acks: host.counter("absorbed_acks"),
             messages_lost: host.counter("messages_lost"),
+            unproved: host.counter("unproved"),
             stray_responses: host.counter("stray_responses"),
             connections_refused: host.counter("connections_refused"),
             unparsable: host.counter("unparsable"),

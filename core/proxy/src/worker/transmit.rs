@@ -1,6 +1,7 @@
 //! Requests out: printing, Via, the flow to use, looking up hosts.
 
 use std::rc::Rc;
+use std::sync::Arc;
 
 use signalbox_sip::header::HeaderName;
 use signalbox_sip::message::Message;
@@ -14,7 +15,7 @@ use crate::forward::{self, NextHop, NextHost, Strict};
 use crate::transactions::branch::BranchToken;
 use crate::transactions::client::Outgoing;
 use crate::transactions::table::Owner;
-use crate::transactions::{ClientId, LocalOutcome};
+use crate::transactions::{Allowance, ClientId, LocalOutcome};
 use crate::transport::network::listener_for;
 use crate::transport::resolve::ResolveError;
 use crate::transport::{Flow, SendError, resolve};
@@ -23,6 +24,8 @@ use crate::transport::{Flow, SendError, resolve};
 pub(crate) struct Origin {
     /// Of the request that this one is a branch of.
     pub(crate) routing: Option<Rc<Routing>>,
+    /// What may go to the address if it has not proved itself; nothing if it has.
+    pub(crate) allowance: Option<Arc<Allowance>>,
     pub(crate) loop_hash: u32,
     pub(crate) strict: Strict,
 }
@@ -101,9 +104,14 @@ impl Worker {
     }
 
     /// Sends a request of the server's own to where it points.
-    pub(crate) fn send_towards(&self, request: Message, flow: Option<Flow>, owner: Owner) {
+    pub(crate) fn send_towards(
+        &self,
+        request: Message,
+        (flow, allowance): (Option<Flow>, Option<Arc<Allowance>>),
+        owner: Owner,
+    ) {
         let loop_hash = self.loop_hash(&request);
-        self.send_along(request, flow, owner, Origin { routing: None, loop_hash, strict: Strict::No });
+        self.send_along(request, flow, owner, Origin { routing: None, allowance, loop_hash, strict: Strict::No });
     }
 
     /// Sends a request on `flow`, or to its next hop (§16.6 step 7).
@@ -155,7 +163,7 @@ impl Worker {
     }
 
     fn dispatch(&self, mut request: Message, (flow, dictated): (Flow, bool), owner: Owner, origin: Origin) {
-        let Origin { routing, loop_hash, .. } = origin;
+        let Origin { routing, allowance, loop_hash, .. } = origin;
         if let Some(routing) = &routing {
             self.add_record_route(&mut request, routing, &flow);
         }
@@ -163,7 +171,7 @@ impl Worker {
             Owner::Branch(server, branch) => Some((*server, *branch)),
             Owner::Local(_) | Owner::Nobody => None,
         };
-        match self.start_client(Outgoing { request, flow, dictated, loop_hash }, owner) {
+        match self.start_client(Outgoing { request, flow, dictated, allowance, loop_hash }, owner) {
             Ok(client) => {
                 if let Some((server, branch)) = branch {
                     self.branch_started(server, branch, client);

@@ -29,8 +29,10 @@ struct Row {
 
 #[derive(PartialEq)]
 enum Kind {
-    /// The line holds one value; a comma in it separates nothing.
+    /// There is one line with one value; a comma in it separates nothing.
     One,
+    /// There may be several lines, each with one value.
+    Lines,
     /// The line holds a comma-separated list (§7.3.1).
     List,
 }
@@ -44,8 +46,8 @@ header_names! {
     AlertInfo "Alert-Info" b' ' List,
     Allow "Allow" b' ' List,
     AllowEvents "Allow-Events" b'u' List,
-    AuthenticationInfo "Authentication-Info" b' ' One,
-    Authorization "Authorization" b' ' One,
+    AuthenticationInfo "Authentication-Info" b' ' Lines,
+    Authorization "Authorization" b' ' Lines,
     CallId "Call-ID" b'i' One,
     CallInfo "Call-Info" b' ' List,
     Contact "Contact" b'm' List,
@@ -62,8 +64,8 @@ header_names! {
     FlowTimer "Flow-Timer" b' ' One,
     From "From" b'f' One,
     HistoryInfo "History-Info" b' ' List,
-    Identity "Identity" b'y' One,
-    IdentityInfo "Identity-Info" b'n' One,
+    Identity "Identity" b'y' Lines,
+    IdentityInfo "Identity-Info" b'n' Lines,
     InReplyTo "In-Reply-To" b' ' List,
     Join "Join" b' ' One,
     MaxBreadth "Max-Breadth" b' ' One,
@@ -82,9 +84,9 @@ header_names! {
     PermissionMissing "Permission-Missing" b' ' List,
     Priority "Priority" b' ' One,
     Privacy "Privacy" b' ' One,
-    ProxyAuthenticate "Proxy-Authenticate" b' ' One,
-    ProxyAuthenticationInfo "Proxy-Authentication-Info" b' ' One,
-    ProxyAuthorization "Proxy-Authorization" b' ' One,
+    ProxyAuthenticate "Proxy-Authenticate" b' ' Lines,
+    ProxyAuthenticationInfo "Proxy-Authentication-Info" b' ' Lines,
+    ProxyAuthorization "Proxy-Authorization" b' ' Lines,
     ProxyRequire "Proxy-Require" b' ' List,
     RAck "RAck" b' ' One,
     Reason "Reason" b' ' List,
@@ -121,7 +123,7 @@ header_names! {
     UserAgent "User-Agent" b' ' One,
     Via "Via" b'v' List,
     Warning "Warning" b' ' List,
-    WwwAuthenticate "WWW-Authenticate" b' ' One,
+    WwwAuthenticate "WWW-Authenticate" b' ' Lines,
 }
 
 impl HeaderName {
@@ -156,6 +158,13 @@ impl HeaderName {
     /// the same (§7.3.1). Credentials and challenges are not: their commas separate parameters.
     pub fn is_list(self) -> bool {
         ROWS.get(self as usize).is_some_and(|row| row.kind == Kind::List)
+    }
+}
+
+impl HeaderName {
+    /// Whether a message may have one line of this name only (§7.3.1).
+    pub fn is_single(self) -> bool {
+        ROWS.get(self as usize).is_some_and(|row| row.kind == Kind::One)
     }
 }
 

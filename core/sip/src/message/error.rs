@@ -44,7 +44,7 @@ pub enum Problem {
     LineEnd,
     #[error("missing {0} header field")]
     Missing(HeaderName),
-    #[error("several {0} header fields")]
+    #[error("several values of {0}")]
     Repeated(HeaderName),
     #[error(transparent)]
     Header(HeaderError),

@@ -12,6 +12,7 @@ mod error;
 mod glance;
 mod line;
 mod octets;
+mod once;
 mod parse;
 mod print;
 #[cfg(test)]

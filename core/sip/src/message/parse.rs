@@ -6,7 +6,7 @@ use bytes::Bytes;
 use super::line::{HeaderLine, Span};
 use super::reply::ROOM;
 use super::view::{Kind, Looks, TopVia};
-use super::{Message, ParseError, Problem, octets};
+use super::{Message, ParseError, Problem, octets, once};
 use crate::header::{Header, HeaderError, HeaderName, Via};
 use crate::lex;
 use crate::method::Method;
@@ -335,6 +335,12 @@ fn check(message: &mut Message) -> Result<Option<usize>, Problem> {
     }
     message.method = method;
     message.looks = looks;
+    // Other people's responses are taken as they are: nobody would hear of a refusal.
+    if message.is_request()
+        && let Some(name) = once::repeated(message)
+    {
+        return Err(Problem::Repeated(name));
+    }
     Ok(lengths.map(|(length, _)| length as usize))
 }
 

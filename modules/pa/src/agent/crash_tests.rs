@@ -152,7 +152,7 @@ impl World {
                 Record::SubscriptionGone(id) => (Row::SubscriptionGone(id), Then::Nothing),
                 Record::PublicationGone(id) => (Row::PublicationGone(id), Then::Nothing),
                 Record::Reserve { id, mark } => (Row::Mark(id, mark), Then::Reserved(id, mark)),
-                Record::Decided(_) | Record::WatcherTold(_) => continue,
+                Record::Decided(_) | Record::Proved(_) | Record::WatcherTold(_) => continue,
             });
         }
     }
@@ -184,6 +184,7 @@ impl World {
             cseq: phone.cseq,
             expires: Some(Duration::from_secs(expires)),
             watcher: WATCHERS[watcher],
+            to: ALICE.aor,
             wishes: Wishes::of(Form::Made(DocumentType::Pidf)),
         };
         let accepted = match phone.id {
@@ -499,6 +500,7 @@ fn after_a_crash_watchers_are_told_the_state_once_and_a_few_hundred_at_a_time() 
             cseq: 1,
             expires: Some(Duration::from_secs(3600)),
             watcher: WATCHERS[0],
+            to: ALICE.aor,
             wishes: Wishes::of(Form::Made(DocumentType::Pidf)),
         };
         let accepted = world.agent.subscribe(&ALICE, &request, |_| Arc::new(WATCHERS[0]), world.now).expect("room");

@@ -19,6 +19,8 @@ pub enum Record {
     WatcherTold(Token),
     /// The status of a subscription is another than what was written last.
     Decided(Token),
+    /// The address that a subscription's NOTIFYs go to has shown that it wants them.
+    Proved(Token),
     /// CSeq numbers up to `mark` are wanted: see [`crate::agent::Agent::reserved`].
     Reserve {
         id: Token,

@@ -116,6 +116,11 @@ impl<W: Watcher> Agent<W> {
             Some(known) if known.dialog == fingerprint.dialog => return Err(Rejection::DialogSharing),
             _ => return Err(Rejection::NoSubscription),
         }
+        // RFC 3261 §12.2.1.1: the URIs of a dialog stay the same. Another user must not meddle, whoever vouches for that user's From.
+        let is_theirs = |subscription: &Subscription<W>| subscription.way.is_dialog_of(request.watcher, request.to);
+        if !shard.subscription_at(id).is_some_and(is_theirs) {
+            return Err(Rejection::ForeignDialog);
+        }
         let is_quiet = shard.knows_the_state(id, &request.wishes, &self.rules);
         let subscription = shard.subscription(id).filter(|subscription| !subscription.state().is_terminated());
         let subscription = subscription.ok_or(Rejection::NoSubscription)?;
@@ -190,6 +195,10 @@ impl<W: Watcher> Agent<W> {
             !matches!(subscription.state(), State::Active | State::Pending | State::Terminated(Reason::Timeout));
         let arrived = answer.as_ref().is_some_and(|answer| (200..300).contains(&answer.status));
         let _ = subscription.notified(answer, &self.rules.policy, now);
+        // A refresh that is being committed was written without the proof: it counts until the address answers once more after a restart.
+        if subscription.take_proof(now) && !subscription.is_being_refreshed {
+            effects.records.push(Record::Proved(id));
+        }
         if subscription.is_over() && !was_over {
             effects.records.push(Record::SubscriptionGone(id));
         }

@@ -65,6 +65,10 @@ impl Watcher for &'static str {
     fn display_name(&self) -> Cow<'_, str> {
         "".into()
     }
+
+    fn is_dialog_of(&self, from: &str, to: &str) -> bool {
+        *self == from && to == ALICE.aor
+    }
 }
 
 struct Story {
@@ -95,6 +99,7 @@ impl Story {
             cseq,
             expires: Some(Duration::from_secs(expires)),
             watcher,
+            to: ALICE.aor,
             wishes: Wishes::of(Form::Made(DocumentType::Pidf)),
         }
     }

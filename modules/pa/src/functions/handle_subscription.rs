@@ -95,6 +95,8 @@ fn begin(state: &State, context: &Context, domain: Domain) -> Result<Pending, Re
     let package = state.agent.packages().package(package_id).terms();
     let from = request.value(HeaderName::From).and_then(|from| NameAddr::parse(from).ok());
     let watcher = from.ok_or_else(|| Rejection::Malformed("Bad From Header".into()))?;
+    let to = request.value(HeaderName::To).and_then(|to| NameAddr::parse(to).ok());
+    let to = to.ok_or_else(|| Rejection::Malformed("Bad To Header".into()))?;
     let asked = Subscribe {
         identity: Identity {
             call_id: request.call_id(),
@@ -105,6 +107,7 @@ fn begin(state: &State, context: &Context, domain: Domain) -> Result<Pending, Re
         cseq: request.cseq(),
         expires: request::expires(request)?,
         watcher: watcher.uri,
+        to: to.uri,
         wishes: wishes(request, &event, package)?,
     };
     if let Some(tag) = request.to_tag() {

@@ -51,6 +51,14 @@ impl Watcher for Destination {
     fn display_name(&self) -> Cow<'_, str> {
         self.way().map_or_else(|| "".into(), Watcher::display_name)
     }
+
+    fn is_proved(&self) -> bool {
+        self.way().is_none_or(Watcher::is_proved)
+    }
+
+    fn is_dialog_of(&self, from: &str, to: &str) -> bool {
+        self.way().is_some_and(|way| way.is_dialog_of(from, to))
+    }
 }
 
 impl Internal {

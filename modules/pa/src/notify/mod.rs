@@ -3,10 +3,12 @@
 //! | file | what |
 //! |---|---|
 //! | [`way`] | the way to a watcher: the unchanging headers of a dialog's NOTIFYs, and the flow they take |
+//! | `path` | whether that flow is another than to the Contact, and whether the Contact has shown that it wants NOTIFYs |
 //! | [`destination`] | where they go: over SIP, or to another module |
 //! | [`send`] | sending them, and hearing their answers |
 
 pub mod destination;
+mod path;
 mod send;
 pub mod way;
 

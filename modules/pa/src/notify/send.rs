@@ -2,13 +2,14 @@
 
 use std::sync::Arc;
 
-use signalbox::transactions::{LocalOutcome, OutgoingRequest};
+use signalbox::transactions::{Allowance, LocalOutcome, OutgoingRequest};
 use signalbox::transport::Flow;
 use signalbox_sip::dialog::rate::Rates;
 use signalbox_sip::header::{Event, RetryAfter};
 use signalbox_sip::message::Message;
 
 use super::destination::Destination;
+use super::path::Path;
 use crate::state::State;
 use crate::subscription::{Answer, Notify};
 use crate::token::Token;
@@ -18,8 +19,12 @@ pub(crate) fn send(state: &Arc<State>, notify: Notify<Destination>) {
     state.counters.notifies.increment();
     match &*notify.way {
         Destination::Dialog(way) => {
-            let (flow, message) = (way.flow.as_deref().copied(), way.message(&notify));
-            send_by_sip(state, notify, flow, message);
+            let (message, path) = (way.message(&notify), way.path.as_deref().cloned());
+            match path {
+                Some(Path::Flow(flow)) => send_on_flow(state, flow, message, notify),
+                Some(Path::Unproved(allowance)) => send_to_contact(state, notify.id, message, Some(allowance)),
+                None => send_to_contact(state, notify.id, message, None),
+            }
         }
         Destination::Internal(internal) => {
             internal.show(&notify);
@@ -29,22 +34,24 @@ pub(crate) fn send(state: &Arc<State>, notify: Notify<Destination>) {
     }
 }
 
-fn send_by_sip(state: &Arc<State>, notify: Notify<Destination>, flow: Option<Flow>, message: Message) {
+fn send_to_contact(state: &Arc<State>, id: Token, message: Message, allowance: Option<Arc<Allowance>>) {
+    let reporting = state.clone();
+    let on_final = Box::new(move |outcome| report(&reporting, id, &outcome));
+    state.host.request(OutgoingRequest { message, flow: None, allowance, on_final });
+}
+
+fn send_on_flow(state: &Arc<State>, flow: Flow, message: Message, notify: Notify<Destination>) {
     let (reporting, id) = (state.clone(), notify.id);
-    let Some(flow) = flow else {
-        let on_final = Box::new(move |outcome| report(&reporting, id, &outcome));
-        return state.host.request(OutgoingRequest { message, flow: None, on_final });
-    };
     let on_final = Box::new(move |outcome| match (outcome, notify.way.way()) {
         // The connection is gone; the Contact may still be reached.
         (LocalOutcome::NotSent(_), Some(way)) => {
-            let (host, message) = (reporting.host.clone(), way.message(&notify));
-            let on_final = Box::new(move |outcome| report(&reporting, id, &outcome));
-            host.request(OutgoingRequest { message, flow: None, on_final });
+            let message = way.message(&notify);
+            let allowance = Path::without_flow(&flow, &message);
+            send_to_contact(&reporting, id, message, allowance);
         }
         (outcome, _) => report(&reporting, id, &outcome),
     });
-    state.host.request(OutgoingRequest { message, flow: Some(flow), on_final });
+    state.host.request(OutgoingRequest { message, flow: Some(flow), allowance: None, on_final });
 }
 
 fn report(state: &Arc<State>, id: Token, outcome: &LocalOutcome) {

@@ -2,15 +2,15 @@
 
 use std::borrow::Cow;
 use std::fmt::Write;
-use std::net::SocketAddr;
 
-use signalbox::transport::{Flow, Protocol};
+use signalbox::transport::Flow;
 use signalbox_sip::dialog::Dialog;
 use signalbox_sip::header::{Contact, Event, HeaderName};
 use signalbox_sip::message::Message;
 use signalbox_sip::method::Method;
-use signalbox_sip::uri::NameAddr;
+use signalbox_sip::uri::{Aor, NameAddr};
 
+use super::path::Path;
 use crate::subscription::{Identity, Notify, Watcher};
 use crate::token::Token;
 
@@ -19,9 +19,8 @@ use crate::token::Token;
 pub struct Way {
     /// A NOTIFY of the dialog, complete but for CSeq, Subscription-State and body.
     template: Message,
-    /// The connection, or the hole in a NAT, that the SUBSCRIBE came through.
     /// Boxed, as most subscriptions have none.
-    pub(super) flow: Option<Box<Flow>>,
+    pub(super) path: Option<Box<Path>>,
 }
 
 impl Way {
@@ -41,7 +40,8 @@ impl Way {
         }
         // Kept as long as the subscription, and not edited: its copies are.
         template.shrink_to_fit();
-        Self { template, flow: flow_back(request, source) }
+        let path = Path::of(request, &template, source).map(Box::new);
+        Self { template, path }
     }
 
     /// The way after a SUBSCRIBE within the dialog, which may bring a new Contact (§12.2.2) or come on another connection. Nothing
@@ -49,12 +49,14 @@ impl Way {
     pub fn refreshed(&self, request: &Message, source: &Flow) -> Option<Self> {
         let target = request.header::<Contact<'_>>().and_then(Result::ok).map(|contact| contact.0.uri);
         let target = target.unwrap_or_else(|| self.target());
-        let flow = flow_back(request, source);
-        if target == self.target() && flow == self.flow {
-            return None;
+        if target == self.target() {
+            let path = Path::again(self.path.as_deref(), request, &self.template, source);
+            let is_known = path.as_ref() == self.path.as_deref();
+            return (!is_known).then(|| Self { template: self.template.clone(), path: path.map(Box::new) });
         }
-        let mut way = Self { template: self.template.clone(), flow };
+        let mut way = Self { template: self.template.clone(), path: None };
         way.set_target(target);
+        way.path = Path::of(request, &way.template, source).map(Box::new);
         Some(way)
     }
 
@@ -101,15 +103,19 @@ impl Way {
         print_template(&self.template)
     }
 
-    /// The flow as text, where it outlives the process: a NAT's hole does, a connection does not.
+    /// The path as text, for the database.
     pub fn flow_text(&self) -> Option<String> {
-        let flow = self.flow.as_ref().filter(|flow| !flow.protocol.is_reliable())?;
-        Some(format!("{} {} {}", flow.protocol.parameter(), flow.local, flow.remote))
+        self.path.as_ref()?.text(&self.template)
+    }
+
+    /// Octets that it takes to keep it.
+    pub fn octets(&self) -> usize {
+        self.template.octets()
     }
 
     /// Reads what [`Self::notify_text`] and [`Self::flow_text`] gave.
     pub fn read(notify: &str, flow: Option<&str>) -> Option<Self> {
-        Some(Self { template: read_template(notify)?, flow: flow.and_then(read_flow).map(Box::new) })
+        Some(Self { template: read_template(notify)?, path: flow.and_then(Path::read).map(Box::new) })
     }
 
     pub(super) fn message<W>(&self, notify: &Notify<W>) -> Message {
@@ -144,6 +150,21 @@ impl Watcher for Way {
         let to = self.template.value(HeaderName::To).and_then(|to| NameAddr::parse(to).ok());
         to.map_or_else(|| "".into(), |to| to.display_name())
     }
+
+    fn is_proved(&self) -> bool {
+        self.path.as_ref().is_none_or(|path| path.is_proved())
+    }
+
+    fn is_dialog_of(&self, from: &str, to: &str) -> bool {
+        let own = self.template.value(HeaderName::From).unwrap_or_default();
+        let own = NameAddr::parse(own).map_or(own, |own| own.uri);
+        names_the_same(self.uri(), from) && names_the_same(own, to)
+    }
+}
+
+/// Whether both are the same address of record, however it is written.
+fn names_the_same(one: &str, other: &str) -> bool {
+    one == other || Aor::parse(one).is_some_and(|one| Aor::parse(other) == Some(one))
 }
 
 fn print_template(template: &Message) -> String {
@@ -172,26 +193,9 @@ fn event_of(request: &Message) -> String {
     }
 }
 
-/// Where NOTIFYs go other than to the Contact: back over the connection of a watcher without proxies between, or through its NAT
-/// (RFC 5626 §5.3, RFC 3581).
-fn flow_back(request: &Message, source: &Flow) -> Option<Box<Flow>> {
-    let direct = request.items(HeaderName::Via).count() == 1 && !request.has(HeaderName::RecordRoute);
-    let behind_nat = || {
-        let via = request.top_via();
-        via.is_ok_and(|via| via.received().is_some_and(|seen| via.sent_by.host.address() != Some(seen)))
-    };
-    (direct && (source.protocol.is_reliable() || behind_nat())).then(|| Box::new(*source))
-}
-
-fn read_flow(text: &str) -> Option<Flow> {
-    let mut parts = text.split(' ');
-    let protocol = Protocol::parse(parts.next()?)?;
-    let mut address = || parts.next()?.parse::<SocketAddr>().ok();
-    Some(Flow { protocol, local: address()?, remote: address()?, connection: None })
-}
-
 #[cfg(test)]
 mod tests {
+    use signalbox::transport::Protocol;
     use signalbox_sip::dialog::state::Phase;
 
     use super::*;
@@ -220,7 +224,7 @@ mod tests {
         assert_eq!(way.template.request_uri(), "sip:bob@1.2.3.4");
         assert_eq!(way.template.value(HeaderName::From), Some("<sip:alice@example.com>;tag=0000000000001"));
         assert_eq!(way.template.value(HeaderName::To), Some("<sip:bob@example.com>;tag=b"));
-        assert_eq!((way.uri(), way.flow.as_deref()), ("sip:bob@example.com", None));
+        assert_eq!((way.uri(), way.path.as_deref()), ("sip:bob@example.com", None));
         let identity = way.identity().unwrap();
         assert_eq!(
             (identity.call_id, identity.remote_tag, identity.event, identity.event_id),
@@ -229,18 +233,10 @@ mod tests {
     }
 
     #[test]
-    fn connections_and_holes_in_nats_are_used_unless_a_proxy_is_between() {
-        assert!(way(SUBSCRIBE, Protocol::Tcp).flow.is_some());
-        assert!(way(&SUBSCRIBE.replace("branch", "received=5.6.7.8;branch"), Protocol::Udp).flow.is_some());
-        assert!(way(&with("Record-Route: <sip:p.example.com;lr>"), Protocol::Tcp).flow.is_none());
-    }
-
-    #[test]
     fn a_way_is_read_as_it_was_written() {
         let before = way(&SUBSCRIBE.replace("branch", "received=5.6.7.8;branch"), Protocol::Udp);
         let after = Way::read(&before.notify_text(), before.flow_text().as_deref()).unwrap();
-        assert_eq!((after.notify_text(), after.flow), (before.notify_text(), before.flow));
-        assert_eq!(way(SUBSCRIBE, Protocol::Tcp).flow_text(), None);
+        assert_eq!((after.notify_text(), after.path), (before.notify_text(), before.path));
     }
 
     #[test]

@@ -29,8 +29,10 @@ pub struct Subscribe<'a> {
     pub identity: Identity<'a>,
     pub cseq: u32,
     pub expires: Option<Duration>,
-    /// The watcher's URI.
+    /// The watcher's URI: From.
     pub watcher: &'a str,
+    /// The URI in To.
+    pub to: &'a str,
     pub wishes: Wishes,
 }
 

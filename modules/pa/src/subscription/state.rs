@@ -16,7 +16,7 @@ use signalbox_sip::dialog::{Notifier, Sequence};
 
 use super::answer::Answer;
 use super::condition::Condition;
-use super::notify::Notify;
+use super::notify::{Notify, Watcher};
 use super::request::{Accepted, Fingerprint};
 use super::status::Status;
 use super::wishes::Wishes;
@@ -71,7 +71,15 @@ pub struct Subscription<W> {
     seen: Option<u64>,
     /// NOTIFYs that carried no document, since the start of this process.
     without_document: u32,
+    /// The last NOTIFY went to an address that had not shown that it wants any.
+    unproved: bool,
+    /// The state is wanted once, and the subscription lives only until it can be told.
+    is_fetch: bool,
 }
+
+/// How long a fetch (RFC 6665 §4.4.3) may wait for its watcher to answer the NOTIFY that comes before the state, if the address is not
+/// known to want it: the time in which a request is answered or not (64·T1, RFC 3261 §17.1.2.2).
+const PROOF_TIME: Duration = Duration::from_secs(32);
 
 /// What a subscription starts with.
 #[derive(Debug)]
@@ -97,11 +105,13 @@ pub enum Step<W> {
     Reserve(u32),
 }
 
-impl<W> Subscription<W> {
+impl<W: Watcher> Subscription<W> {
     /// An accepted one whose SUBSCRIBE isn't answered yet.
     pub fn new(start: Start<W>, sequence: Sequence, now: Instant) -> Self {
-        let notifier = Notifier::new(start.status.state(), start.expires, now);
-        Self { notifier, answered: false, ..Self::restored(start, sequence, now) }
+        let is_fetch = start.expires.is_zero() && !start.way.is_proved();
+        let expires = if is_fetch { PROOF_TIME } else { start.expires };
+        let notifier = Notifier::new(start.status.state(), expires, now);
+        Self { notifier, answered: false, is_fetch, ..Self::restored(start, sequence, now) }
     }
 
     /// One from the database, with `expires` as what is left of it. Nothing is to be told.
@@ -129,6 +139,8 @@ impl<W> Subscription<W> {
             observed: None,
             seen: None,
             without_document: 0,
+            unproved: false,
+            is_fetch: false,
         }
     }
 
@@ -279,6 +291,20 @@ impl<W> Subscription<W> {
         delivery
     }
 
+    /// Whether the answer to the last NOTIFY was what showed that its address wants it. Then what the watcher may see is due.
+    pub fn take_proof(&mut self, now: Instant) -> bool {
+        if !self.unproved || self.is_over() || !self.way.is_proved() {
+            return false;
+        }
+        self.unproved = false;
+        if self.visible || self.is_fetch {
+            let left = self.expires_at().saturating_duration_since(now);
+            // False if it is terminated: then the NOTIFY that says so is due as it is.
+            let _ = self.notifier.on_subscribe(if self.is_fetch { Duration::ZERO } else { left }, now);
+        }
+        !self.is_fetch
+    }
+
     /// What happened to it since this was last asked, and its state now.
     pub fn take_change(&mut self) -> Option<(Cause, State)> {
         let silently = self.is_over() && !self.state().is_terminated();
@@ -353,7 +379,9 @@ impl<W> Subscription<W> {
             return Step::Nothing;
         };
         // RFC 6665 §4.2.1.4: the last NOTIFY may carry the state too.
-        let mut body = if self.visible { body(&self.form, self.version(cseq), &mut self.seen) } else { None };
+        self.unproved = !self.way.is_proved();
+        let shows = self.visible && !self.unproved;
+        let mut body = if shows { body(&self.form, self.version(cseq), &mut self.seen) } else { None };
         let tag = body.as_ref().and_then(|body| body.tag);
         self.is_untold = false;
         match self.condition {
@@ -406,6 +434,20 @@ mod tests {
     use crate::documents::{ContentType, DocumentType};
 
     const POLICY: Policy = Policy { min_interval: Duration::ZERO, keep_on_timeout: false, end_on_challenge: false };
+
+    impl Watcher for () {
+        fn uri(&self) -> &str {
+            ""
+        }
+
+        fn display_name(&self) -> std::borrow::Cow<'_, str> {
+            "".into()
+        }
+
+        fn is_dialog_of(&self, _from: &str, _to: &str) -> bool {
+            true
+        }
+    }
 
     fn body() -> Body {
         Body::new(ContentType::Known("application/pidf+xml"), Bytes::from_static(b"x"))
