@@ -70,8 +70,12 @@ modparam("auth", "algorithms", "MD5")
 
 -- Who may see presence: "none" asks nobody, so every user sees every other; "implicit" leaves all subscriptions pending.
 modparam("pa", "auth", "none")
--- Further event packages, whose documents are delivered as they were published.
+-- Further event packages: "dialog" tells of the calls of a user; documents of others are delivered as they were published.
 -- modparam("pa", "events", "message-summary dialog")
+-- Who may publish for other users: users of ours or addresses, each for a package; "*" is everybody.
+-- modparam("pa", "publishers", { "message-summary sip:voicemail@example.com", "dialog 192.0.2.7" })
+-- Whose NOTIFY is taken as a publication though nobody has asked for it.
+-- modparam("pa", "notifiers", { "message-summary 192.0.2.7" })
 -- Who watches a user is told by "presence.winfo": to the user alone ("implicit") or to everybody ("none").
 -- modparam("pa", "winfo_auth", "implicit")
 -- Watchers of users who are away are kept for store_winfo and dump_stored_winfo.

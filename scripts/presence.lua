@@ -49,8 +49,10 @@ function route(msg)
   end
 
   if msg.method == "SUBSCRIBE" then return subscribe(msg) end
-  if msg.method == "PUBLISH" then return publish(msg) end
+  if msg.method == "PUBLISH" then return publish() end
   if msg.method == "MESSAGE" then return message() end
+  -- What a server that modparam("pa", "notifiers", …) names tells of our users without being asked, as of waiting messages (RFC 3842).
+  if msg.method == "NOTIFY" and not msg.to_tag and handle_notify("registrar") then return end
 
   -- Nothing else is meant for the server itself.
   if not msg.ruri.user then return sl_send_reply(404, "Not Found") end
@@ -93,13 +95,10 @@ function authenticate(msg)
   return true
 end
 
--- What the presence agent serves: presence (RFC 3856), and to a user who watches that user (RFC 3857).
-local served = { ["presence"] = true, ["presence.winfo"] = true }
-
--- SUBSCRIBE: the presence agent answers, and notifies from then on. Packages that it doesn't serve, such as those between two
--- phones, go to the phone.
+-- SUBSCRIBE: the presence agent answers, and notifies from then on: of presence (RFC 3856), of who watches (RFC 3857), and of what
+-- modparam("pa", "events", …) adds. Packages that it doesn't serve, such as those between two phones, go to the phone.
 function subscribe(msg)
-  if msg.event and not served[msg.event] then
+  if msg.event and not serves_event(msg.event) then
     record_route()
     if not lookup("location") then return sl_send_reply(404, "Not Found") end
     return relay()
@@ -116,11 +115,9 @@ function subscribe(msg)
   end
 end
 
--- PUBLISH: a client says itself what its user is up to (RFC 3903), and nobody else does.
-function publish(msg)
-  if not is_myself(msg.from.host) or msg.from.user ~= (msg.ruri.user or msg.to.user) then
-    return sl_send_reply(403, "This Is Not Your Address")
-  end
+-- PUBLISH: a client says itself what its user is up to (RFC 3903), and nobody else does whom modparam("pa", "publishers", …) doesn't
+-- name, such as a voicemail server or a PBX.
+function publish()
   if not t_newtran() then return sl_reply_error() end
   handle_publish("registrar")
 end

@@ -16,6 +16,20 @@ function handle_subscription(domain) end
 ---@return string? reason why not
 function handle_publish(domain) end
 
+---Takes a NOTIFY that nobody has asked for as a publication, and answers it, if its sender is among `notifiers`.
+---Callable in: request, failure.
+---@param domain string Whose contacts make presence: `registrar` or `jabber`.
+---@return boolean result whether the request has been answered
+---@return string? reason why not
+function handle_notify(domain) end
+
+---Whether the presence agent serves an event package: `presence`, `presence.winfo` and those of the parameter `events`.
+---Callable in: request.
+---@param event string The value of Event without parameters: `msg.event`.
+---@return boolean result whether it does
+---@return string? reason why not
+function serves_event(event) end
+
 ---Whether the user that the request is for can be reached: is registered, or has published so.
 ---Callable in: request, failure.
 ---@param domain string Whose contacts make presence: `registrar` or `jabber`.

@@ -54,7 +54,7 @@ bob sends
 
 bob receives 412 Conditional Request Failed
 ";
-    play(&[&published("tag", "", "sip:bob@192.0.2.2"), carols].concat());
+    play_with(&["pa.publishers: presence *"], &[&published("tag", "", "sip:bob@192.0.2.2"), carols].concat());
 }
 
 /// Step 4: "The ESC MAY choose an expiration less than the requested"; one below the minimum is 423 with Min-Expires; none
@@ -231,7 +231,10 @@ bob sends
 
 bob receives 412 Conditional Request Failed
 ";
-    play_with(&["pa.events: ua-profile"], &[&published("one", "", "sip:bob@there"), other].concat());
+    play_with(
+        &["pa.events: ua-profile", "pa.publishers: presence *"],
+        &[&published("one", "", "sip:bob@there"), other].concat(),
+    );
 }
 
 /// §6 step 5: a type that isn't understood gets 415 with the ones that are, what isn't valid 400 with the reason.

@@ -11,6 +11,7 @@
 //! | [`functions`] | the functions of the script |
 //! | [`query`] | subscriptions of other modules: the Query Status API |
 //! | [`commands`] | `signalbox ctl pa …` |
+//! | [`publishers`] | who may speak of others than itself |
 //! | [`settings`], [`rejection`], [`token`] | parameters; why a request is refused and how that is answered; entity and dialog tags |
 //! | [`settling`] | what waits for its commit |
 //! | [`state`], [`start`] | the agent with its journal, doing what the agent says; the start |
@@ -28,6 +29,7 @@ pub mod notify;
 pub mod packages;
 pub mod presentity;
 pub mod publication;
+pub mod publishers;
 mod query;
 pub mod rejection;
 pub mod settings;
@@ -66,6 +68,21 @@ impl Module for PresenceAgent {
                     .result("boolean: whether it was accepted")
                     .routes(Routes::REQUEST | Routes::FAILURE)
                     .waiting(functions::handle_publish),
+            )
+            .function(
+                Function::new("handle_notify")
+                    .doc("Takes a NOTIFY that nobody has asked for as a publication, and answers it, if its sender is among `notifiers`.")
+                    .argument("domain", Kind::String, DOMAIN)
+                    .result("boolean: whether the request has been answered")
+                    .routes(Routes::REQUEST | Routes::FAILURE)
+                    .waiting(functions::handle_notify),
+            )
+            .function(
+                Function::new("serves_event")
+                    .doc("Whether the presence agent serves an event package: `presence`, `presence.winfo` and those of the parameter `events`.")
+                    .argument("event", Kind::String, "The value of Event without parameters: `msg.event`.")
+                    .result("boolean: whether it does")
+                    .plain(functions::serves_event),
             )
             .function(
                 Function::new("target_online")
@@ -113,3 +130,17 @@ impl Module for PresenceAgent {
 }
 
 signalbox::export_module!(PresenceAgent);
+
+#[cfg(test)]
+mod tests {
+    use signalbox::module::{doc, export};
+
+    use super::*;
+
+    #[test]
+    fn the_readme_has_the_tables_of_the_code() {
+        let tables = doc::markdown(&export::entry::<PresenceAgent>().tables());
+        let missing: Vec<_> = tables.lines().filter(|row| !include_str!("../README.md").contains(row)).collect();
+        assert!(missing.is_empty(), "put these into README.md:\n{}", missing.join("\n"));
+    }
+}

@@ -49,6 +49,8 @@ pub enum Rejection {
     TooMany(&'static str),
     #[error("the watcher may not subscribe")]
     Forbidden,
+    #[error("the sender may not publish for this user")]
+    NotPublisher,
     #[error("an extension is required that is not supported")]
     BadExtension { unsupported: String },
     #[error("there are more subscriptions and presentities than are taken")]
@@ -80,6 +82,7 @@ impl Rejection {
             Self::TooLarge => (413, "Request Entity Too Large".into()),
             Self::TooMany(_) => (403, "Limit Reached".into()),
             Self::Forbidden => (403, "Forbidden".into()),
+            Self::NotPublisher => (403, "This Is Not Your Address".into()),
             Self::BadExtension { .. } => (420, "Bad Extension".into()),
             Self::Full | Self::Storage => (503, "Service Unavailable".into()),
         };

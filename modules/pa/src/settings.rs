@@ -8,6 +8,7 @@ use signalbox_sip::lex;
 
 use crate::composition::Composition;
 use crate::packages::Authorization;
+use crate::publishers::Publishers;
 use crate::rejection::Rejection;
 
 /// One hour: no minimum may be longer (RFC 6665 §4.2.1.1).
@@ -61,6 +62,10 @@ pub struct Settings {
     pub offline_winfo: Option<OfflineWinfo>,
     /// Further packages (`events`).
     pub events: Vec<Box<str>>,
+    /// Who may publish for others.
+    pub publishers: Publishers,
+    /// Whose NOTIFY is taken without having been asked for.
+    pub notifiers: Publishers,
     /// Other modules may subscribe without SIP.
     pub accept_internal_subscriptions: bool,
     /// Presence follows registrations.
@@ -108,7 +113,13 @@ pub fn parameters() -> Vec<Parameter> {
         Parameter::boolean("accept_internal_subscriptions", false)
             .doc("Whether other modules may subscribe without SIP, such as a resource-list server or the XMPP gateway."),
         Parameter::string("events", "").doc(
-            "Further event packages, separated by blanks, such as \"message-summary dialog\". What is published for them is delivered as it came.",
+            "Further event packages, separated by blanks, such as \"message-summary dialog\". Of `dialog` several publishers' documents are merged (RFC 4235); what is published for others is delivered as it came.",
+        ),
+        Parameter::list("publishers").doc(
+            "Who may PUBLISH for others than itself, up to 256 entries: an event package, and a user of ours, an address or `*` for everybody, such as `message-summary sip:voicemail@example.com` or `dialog 192.0.2.7`. Addresses of UDP can be forged.",
+        ),
+        Parameter::list("notifiers").doc(
+            "Whose NOTIFY is taken as a publication by `handle_notify`, although nobody has asked for it (voicemail servers send such for `message-summary`); entries as in `publishers`.",
         ),
         Parameter::choice("composition", "union", Composition::NAMES).doc(
             "How several publications and registrations make one document: `union`: side by side; `newest`: the newest publication alone; `priority`: the one with the open contact of the highest priority alone.",
@@ -197,6 +208,8 @@ impl Settings {
                 expiration: settings.duration("offline_winfo_expiration"),
                 cleanup: settings.duration("offline_winfo_timer"),
             }),
+            publishers: named(settings, "publishers")?,
+            notifiers: named(settings, "notifiers")?,
             events: events(settings.string("events"))?,
             accept_internal_subscriptions: settings.boolean("accept_internal_subscriptions"),
             use_callbacks: settings.boolean("use_callbacks"),
@@ -206,6 +219,18 @@ impl Settings {
             notify_min_interval: settings.duration("notify_min_interval"),
             durable: settings.boolean("use_db"),
         })
+    }
+}
+
+/// Who is named in this parameter, each for a package that is served.
+fn named(settings: &signalbox::module::Settings, parameter: &'static str) -> Result<Publishers, ModuleError> {
+    let wrong = |problem| ModuleError::Parameter { parameter, problem };
+    let named = Publishers::parse(settings.list(parameter)).map_err(wrong)?;
+    let events = events(settings.string("events"))?;
+    let unknown = named.packages().find(|name| *name != "presence" && !events.iter().any(|event| **event == **name));
+    match unknown {
+        Some(name) => Err(wrong(format!("names the event package \"{name}\", which is not among those of events"))),
+        None => Ok(named),
     }
 }
 
@@ -238,6 +263,8 @@ impl Default for Settings {
             winfo_waiting: 72 * HOUR,
             offline_winfo: None,
             events: Vec::new(),
+            publishers: Publishers::default(),
+            notifiers: Publishers::default(),
             accept_internal_subscriptions: false,
             use_callbacks: true,
             closed_grace: Duration::from_secs(20),

@@ -1,7 +1,7 @@
 //! PUBLISH, in two steps around the commit as SUBSCRIBE.
 
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::effects::Effects;
 use super::shard::KeyRef;
@@ -33,17 +33,53 @@ impl<W: Watcher> Agent<W> {
         let expires = self.settings.publication.choose(request.expires)?;
         let id = matched.unwrap_or_else(|| self.tokens.token().0);
         let asked = Asked { id, expires, content: read(id)?.map(Arc::new) };
+        self.take(target, request.if_match, asked, now)
+    }
+
+    /// What a publisher says that knows no entity tags: it has one publication, whose id is always the same. Without `content` it takes back
+    /// what it has said.
+    pub fn publish_as(
+        &self,
+        target: &Target<'_>,
+        id: u64,
+        expires: Option<Duration>,
+        content: Option<Content>,
+        now: Instant,
+    ) -> Result<AcceptedPublish, Rejection> {
+        let expires = self.settings.publication.choose(expires)?;
+        let key = KeyRef { package: target.package, domain: target.domain, uid: target.uid };
+        let tag = {
+            let shard = self.lock(self.shard_of(target.uid));
+            let presentity = shard.find(key).and_then(|at| shard.presentity_at(at));
+            let known = presentity.and_then(|known| known.publications.iter().find(|publication| publication.id == id));
+            known.map(|publication| publication.entity_tag.to_string())
+        };
+        let asked = Asked { id, expires, content: content.map(Arc::new) };
+        // The tag is another only if two of its requests come at once.
+        self.take(target, tag.as_deref(), asked, now).map_err(|rejection| match rejection {
+            Rejection::UnknownEntityTag => Rejection::CSeq,
+            rejection => rejection,
+        })
+    }
+
+    fn take(
+        &self,
+        target: &Target<'_>,
+        if_match: Option<&str>,
+        asked: Asked,
+        now: Instant,
+    ) -> Result<AcceptedPublish, Rejection> {
         let shard_number = self.shard_of(target.uid);
         let mut shard = self.lock(shard_number);
         // What is there already can be refreshed and removed all the same.
-        if shard.is_full() && request.if_match.is_none() {
+        if shard.is_full() && if_match.is_none() {
             return Err(Rejection::Full);
         }
         let at = self.find_or_add(&mut shard, target, now);
         let Some(presentity) = shard.presentity(at) else {
             return Err(Rejection::UnknownEntityTag);
         };
-        let published = presentity.publications.publish(request.if_match, asked, now, &self.tokens);
+        let published = presentity.publications.publish(if_match, asked, now, &self.tokens);
         if published.as_ref().is_ok_and(|published| published.changed) {
             presentity.changed();
         }

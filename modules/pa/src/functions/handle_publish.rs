@@ -76,6 +76,7 @@ fn begin<'a>(
     let event = request::event(request, || Rejection::BadEvent { allowed: packages.allow_events() })?;
     let package_id = packages.find_published(event.package)?;
     let package = packages.package(package_id);
+    request::check_publisher(state, context, event.package, about)?;
     let target = Target { package: package_id, domain, uid: &about.uid, aor: about.aor.as_str() };
     let asked = Publish { if_match: request.value(HeaderName::SipIfMatch), expires: request::expires(request)? };
     let accepted = state.agent.publish(&target, asked, context.now(), |id| content(request, package, id))?;
@@ -83,7 +84,7 @@ fn begin<'a>(
 }
 
 /// The body of a PUBLISH, read and rendered for the publisher of this id.
-fn content(request: &Message, package: &dyn EventPackage, id: u64) -> Result<Option<Content>, Rejection> {
+pub(super) fn content(request: &Message, package: &dyn EventPackage, id: u64) -> Result<Option<Content>, Rejection> {
     let body = request.body();
     if body.is_empty() {
         return Ok(None);

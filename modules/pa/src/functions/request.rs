@@ -9,7 +9,9 @@ use signalbox_sip::message::Message;
 use signalbox_sip::uri::{Aor, NameAddr, Uri};
 
 use crate::presentity::Domain;
+use crate::publishers::{Publishers, Sender};
 use crate::rejection::Rejection;
+use crate::state::State;
 
 /// Whom a request is about.
 #[derive(Debug)]
@@ -34,6 +36,30 @@ fn address_of_record(request: &Message) -> Result<Aor, Rejection> {
     let is_tel = Uri::parse(uri).is_ok_and(|uri| uri.host.is_none());
     let aor = if is_tel { Aor::parse(uri) } else { of_user(uri) };
     aor.or_else(to).ok_or_else(|| Rejection::Malformed("No Address Of Record".into()))
+}
+
+/// The user in From.
+fn from(request: &Message) -> Option<Aor> {
+    NameAddr::parse(request.value(HeaderName::From)?).ok().and_then(|from| Aor::parse(from.uri))
+}
+
+/// The address of record in From; nothing if it has none.
+pub(super) fn sender(request: &Message) -> String {
+    from(request).map(|from| from.as_str().to_owned()).unwrap_or_default()
+}
+
+/// Whether the sender is named there for this package: by its address, or as a user of ours, who has to prove that to the script.
+pub(super) fn is_named(publishers: &Publishers, context: &Context, package: &str) -> bool {
+    let user = from(&context.request()).filter(|user| context.is_myself(user.as_str()));
+    publishers.have(package, &Sender { user: user.as_ref(), address: context.source().remote.ip() })
+}
+
+/// Users publish about themselves, and others only if they are named in `publishers`.
+pub(super) fn check_publisher(state: &State, context: &Context, package: &str, about: &About) -> Result<(), Rejection> {
+    let is_about = |from: Aor| from == about.aor || *from.as_str() == *about.uid;
+    let may =
+        from(&context.request()).is_some_and(is_about) || is_named(&state.agent.settings.publishers, context, package);
+    if may { Ok(()) } else { Err(Rejection::NotPublisher) }
 }
 
 /// The argument `domain`.

@@ -1,0 +1,107 @@
+//! `handle_notify`: a NOTIFY that nobody has asked for, as voicemail servers send it, taken as a publication.
+//!
+//! RFC 6665 §4.1.3 would have it answered 481. Senders that the parameter `notifiers` names are taken at their word: each has one
+//! publication for a user and a package, which its next NOTIFY replaces.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use signalbox::context::{Context, Reply};
+use signalbox::module::{Arguments, Outcome, Refusal, Value};
+use signalbox_sip::header::SubscriptionState;
+use signalbox_sip::message::Message;
+use signalbox_sip::method::Method;
+
+use super::handle_publish::content;
+use super::request::{self, About};
+use crate::agent::{AcceptedPublish, Target};
+use crate::composition;
+use crate::presentity::Domain;
+use crate::rejection::Rejection;
+use crate::state::{PresenceAgent, State};
+
+/// The script function. It answers the request, unless its sender is not named.
+pub(crate) async fn handle_notify(module: Arc<PresenceAgent>, context: Context, arguments: Arguments) -> Outcome {
+    let state = &module.0;
+    let domain = request::domain(arguments.required(0))?;
+    if *context.request().method() != Method::Notify {
+        return Err(Refusal::misuse("handle_notify is for NOTIFY requests"));
+    }
+    let named = request::event(&context.request(), || Rejection::MissingEvent)
+        .is_ok_and(|event| request::is_named(&state.agent.settings.notifiers, &context, event.package));
+    if !named {
+        return Err(Refusal::no("the sender is not among the notifiers"));
+    }
+    // Without a transaction a repeated NOTIFY would be taken twice.
+    if !context.has_transaction() {
+        context.new_transaction()?;
+    }
+    state.counters.publishes.increment();
+    if let Err(rejection) = take(state, &context, domain).await {
+        state.counters.rejected.increment();
+        request::reject(&context, &rejection)?;
+    }
+    Ok(Value::Boolean(true))
+}
+
+async fn take(state: &Arc<State>, context: &Context, domain: Domain) -> Result<(), Rejection> {
+    let about = About::of(context)?;
+    if let Some((target, accepted)) = begin(state, context, domain, &about)? {
+        let mut settling = state.store_publication(&target, accepted);
+        if let Err(error) = settling.committed().await {
+            tracing::warn!(%error, "what a NOTIFY told could not be stored");
+            settling.settle(false);
+            return Err(Rejection::Storage);
+        }
+        answer(context);
+        settling.settle(true);
+    } else {
+        answer(context);
+    }
+    Ok(())
+}
+
+fn answer(context: &Context) {
+    if let Err(error) = context.send_reply(&Reply::new(200)) {
+        tracing::info!(%error, "a NOTIFY could not be answered");
+    }
+}
+
+/// Everything up to waiting for the commit. Nothing if there is nothing to store: the sender takes back what it had not told.
+fn begin<'a>(
+    state: &State,
+    context: &Context,
+    domain: Domain,
+    about: &'a About,
+) -> Result<Option<(Target<'a>, AcceptedPublish)>, Rejection> {
+    let request = &*context.request();
+    request::check_require(request)?;
+    let packages = state.agent.packages();
+    let event = request::event(request, || Rejection::MissingEvent)?;
+    let package_id = packages.find_published(event.package)?;
+    let package = packages.package(package_id);
+    let target = Target { package: package_id, domain, uid: &about.uid, aor: about.aor.as_str() };
+    let name = [&request::sender(request), "\n", event.package, "\n", &about.uid].concat();
+    let id = composition::fingerprint(&name);
+    let content = content(request, package, id)?;
+    let interval = &state.agent.settings.publication;
+    let expires = match content {
+        // What is told without being asked for can't be refused for its brevity: the sender would not ask again.
+        Some(_) => lifetime(request).map(|asked| asked.max(interval.minimum)),
+        None => Some(Duration::ZERO),
+    };
+    let accepted = state.agent.publish_as(&target, id, expires, content, context.now());
+    match accepted {
+        Ok(accepted) => Ok(Some((target, accepted))),
+        Err(Rejection::NothingPublished) => Ok(None),
+        Err(rejection) => Err(rejection),
+    }
+}
+
+/// For how long the sender says that it holds. What ends with this NOTIFY (RFC 3842 §3.8 before a shutdown; others always say so) is
+/// the subscription that there never was.
+fn lifetime(request: &Message) -> Option<Duration> {
+    let state = request.header::<SubscriptionState<'_>>().and_then(Result::ok);
+    let left = state.and_then(|state| state.expires());
+    left.or_else(|| request::expires(request).ok().flatten()).filter(|left| !left.is_zero())
+}
