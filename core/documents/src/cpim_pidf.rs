@@ -2,14 +2,19 @@
 //! namespace and its media type only.
 
 use crate::pidf::{Pidf, PidfError};
-use crate::xml::Limits;
+use crate::xml::{Limits, decode};
 
 pub const CONTENT_TYPE: &str = "application/cpim-pidf+xml";
 pub const NAMESPACE: &str = "urn:ietf:params:xml:ns:cpim-pidf";
 
 /// Reads and validates a document.
 pub fn parse(text: &[u8], limits: &Limits) -> Result<Pidf, PidfError> {
-    Pidf::parse_namespace(text, limits, NAMESPACE)
+    of_text(&decode(text, None, limits)?, limits)
+}
+
+/// The same of a text that has been [decoded](decode).
+pub fn of_text(text: &str, limits: &Limits) -> Result<Pidf, PidfError> {
+    Pidf::of_namespace(text, limits, NAMESPACE)
 }
 
 /// Appends a whole document.

@@ -26,7 +26,7 @@ impl DeviceCapabilities {
             match (child.namespace(), child.name()) {
                 (NAMESPACE, "description") => _ = push_if_room(&mut capabilities.descriptions, Note::read(child)),
                 (NAMESPACE, "mobility") => capabilities.mobility.read(child),
-                _ => _ = push_if_room(&mut capabilities.extensions, child.to_fragment()),
+                _ => capabilities.extensions.extend(child.to_fragment()),
             }
         }
         Some(capabilities)

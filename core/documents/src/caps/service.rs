@@ -46,7 +46,7 @@ impl ServiceCapabilities {
         let mut capabilities = Self::default();
         for child in element.children().take(MAX_VALUES) {
             if child.namespace() != NAMESPACE || !capabilities.take(child) {
-                push_if_room(&mut capabilities.extensions, child.to_fragment());
+                capabilities.extensions.extend(child.to_fragment());
             }
         }
         Some(capabilities)

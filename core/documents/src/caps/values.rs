@@ -18,7 +18,7 @@ pub trait Capability: Sized {
 
 impl<W: Word> Capability for Value<W> {
     fn read(element: Element<'_>) -> Option<Self> {
-        Some(Self::read(element))
+        Self::read(element)
     }
 
     fn write(&self, out: &mut String) {
@@ -44,7 +44,7 @@ pub enum Priority {
 impl Capability for Priority {
     fn read(element: Element<'_>) -> Option<Self> {
         if element.namespace() != NAMESPACE {
-            return Some(Self::Extension(element.to_fragment()));
+            return element.to_fragment().ok().map(Self::Extension);
         }
         let number = |name| element.attribute(name)?.trim().parse().ok();
         match element.name() {

@@ -47,7 +47,7 @@ impl Device {
                 self.capabilities = DeviceCapabilities::read(element);
             }
             _ if self.rpid.take(element) => {}
-            _ if self.extensions.len() < pidf::MAX_EXTENSIONS => self.extensions.push(element.to_fragment()),
+            _ if self.extensions.len() < pidf::MAX_EXTENSIONS => self.extensions.extend(element.to_fragment()),
             _ => {}
         }
     }
@@ -77,7 +77,7 @@ impl Device {
         out.push_str("</dm:device>");
     }
 
-    /// As it stands among the extensions of a document. An error where a text has characters that XML doesn't allow.
+    /// As it stands among the extensions of a document. An error if it is larger than a document may be.
     pub fn to_fragment(&self) -> Result<Fragment, XmlError> {
         let mut text = String::with_capacity(512);
         self.write(&mut text);

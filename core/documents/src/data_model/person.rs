@@ -42,7 +42,7 @@ impl Person {
             // One timestamp, and no more notes: as extensions they would stand before those that count.
             (NAMESPACE, "timestamp") | (NAMESPACE | pidf::NAMESPACE, "note") => {}
             _ if self.rpid.take(element) || self.cipid.take(element) => {}
-            _ if self.extensions.len() < pidf::MAX_EXTENSIONS => self.extensions.push(element.to_fragment()),
+            _ if self.extensions.len() < pidf::MAX_EXTENSIONS => self.extensions.extend(element.to_fragment()),
             _ => {}
         }
     }
@@ -67,7 +67,7 @@ impl Person {
         out.push_str("</dm:person>");
     }
 
-    /// As it stands among the extensions of a document. An error where a text has characters that XML doesn't allow.
+    /// As it stands among the extensions of a document. An error if it is larger than a document may be.
     pub fn to_fragment(&self) -> Result<Fragment, XmlError> {
         let mut text = String::with_capacity(512);
         self.write(&mut text);

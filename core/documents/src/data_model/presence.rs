@@ -58,7 +58,7 @@ impl Presence {
         inputs.peek().is_some() && inputs.all(is_idle)
     }
 
-    /// The document that says this. An error where a text has characters that XML doesn't allow.
+    /// The document that says this. An error if it is larger than a document may be.
     pub fn to_pidf(&self) -> Result<Pidf, XmlError> {
         let persons = self.persons.iter().map(Person::to_fragment);
         let devices = self.devices.iter().map(Device::to_fragment);
@@ -201,13 +201,14 @@ mod tests {
     }
 
     #[test]
-    fn what_xml_does_not_allow_is_not_written() {
+    fn what_xml_does_not_allow_is_replaced() {
         let person = Person {
             id: "1".to_owned(),
             notes: vec![Note { lang: None, text: "\u{1}".to_owned() }],
             ..Person::default()
         };
-        assert!(Presence { persons: vec![person], ..Presence::default() }.to_pidf().is_err());
+        let text = printed(&Presence { entity: "pres:a@b".to_owned(), persons: vec![person], ..Presence::default() });
+        assert_eq!(read(&text).persons[0].notes[0].text, "\u{fffd}");
     }
 
     proptest! {

@@ -61,7 +61,7 @@ impl Service {
         }
     }
 
-    /// The tuple that says this. An error where a text has characters that XML doesn't allow.
+    /// The tuple that says this. An error if it is larger than a document may be.
     pub fn to_tuple(&self) -> Result<Tuple, XmlError> {
         let mut text = "<service".to_owned();
         if !self.device_ids.is_empty() {
@@ -78,13 +78,15 @@ impl Service {
         self.cipid.write(&mut text);
         self.capabilities.iter().for_each(|capabilities| capabilities.write(&mut text));
         text.push_str("</service>");
-        let document = Document::parse(text.as_bytes(), &Limits::default())?;
+        // The few namespaces that are declared here are short.
+        let limits = Limits { repetition: usize::MAX, ..Limits::default() };
+        let document = Document::of_text(&text, &limits)?;
         let known = document.root().children().map(Element::to_fragment);
         Ok(Tuple {
             id: self.id.clone(),
             basic: self.basic,
             status_extensions: self.status_extensions.clone(),
-            extensions: known.chain(self.extensions.iter().cloned()).collect(),
+            extensions: known.chain(self.extensions.iter().cloned().map(Ok)).collect::<Result<_, _>>()?,
             contact: self.contact.clone(),
             notes: self.notes.clone(),
             timestamp: self.timestamp.clone(),

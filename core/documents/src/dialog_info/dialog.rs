@@ -4,7 +4,9 @@ use std::time::Duration;
 
 use super::participant::{NameAddr, Participant};
 use super::{DialogInfoError, MAX_PARTS, NAMESPACE};
-use crate::xml::{Element, Fragment, push_attribute, push_end_tag, push_start_tag, push_text, push_text_element};
+use crate::xml::{
+    Element, Fragment, XmlError, push_attribute, push_end_tag, push_start_tag, push_text, push_text_element,
+};
 
 /// A dialog, or the half of one that an INVITE without an answer makes (§4.1.1).
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -104,7 +106,7 @@ impl Dialog {
             route_set,
             local: child("local").map(Participant::read).transpose()?,
             remote: child("remote").map(Participant::read).transpose()?,
-            extensions: extensions(element),
+            extensions: extensions(element)?,
         })
     }
 
@@ -181,7 +183,7 @@ impl Dialog {
 }
 
 /// The children of other namespaces.
-pub(super) fn extensions(element: Element<'_>) -> Vec<Fragment> {
+pub(super) fn extensions(element: Element<'_>) -> Result<Vec<Fragment>, XmlError> {
     let others = element.children().filter(|child| child.namespace() != NAMESPACE);
     others.map(Element::to_fragment).collect()
 }

@@ -14,7 +14,7 @@ pub use dialog::{Dialog, DialogState, Direction, Event, Replaces};
 pub use participant::{NameAddr, Participant, SessionDescription, Target};
 pub use table::{Applied, Table};
 
-use crate::xml::{Document, Limits, XmlError, push_attribute, push_end_tag};
+use crate::xml::{Document, Limits, XmlError, decode, push_attribute, push_end_tag};
 
 pub const CONTENT_TYPE: &str = "application/dialog-info+xml";
 pub const NAMESPACE: &str = "urn:ietf:params:xml:ns:dialog-info";
@@ -60,7 +60,12 @@ pub enum DialogInfoError {
 impl DialogInfo {
     /// Reads and validates a document. Elements of other namespaces are kept inside dialogs and participants, and else ignored.
     pub fn parse(text: &[u8], limits: &Limits) -> Result<Self, DialogInfoError> {
-        let document = Document::parse(text, limits)?;
+        Self::of_text(&decode(text, None, limits)?, limits)
+    }
+
+    /// The same of a text that has been [decoded](decode).
+    pub fn of_text(text: &str, limits: &Limits) -> Result<Self, DialogInfoError> {
+        let document = Document::of_text(text, limits)?;
         let root = document.root();
         if !root.is(NAMESPACE, "dialog-info") {
             return Err(DialogInfoError::Root);

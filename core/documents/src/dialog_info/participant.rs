@@ -53,7 +53,7 @@ impl Participant {
             target: child("target").map(Target::read).transpose()?,
             session_description: child("session-description").and_then(SessionDescription::read),
             cseq: child("cseq").and_then(|cseq| cseq.text().parse().ok()),
-            extensions: extensions(element),
+            extensions: extensions(element)?,
         })
     }
 

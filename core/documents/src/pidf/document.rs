@@ -2,7 +2,7 @@
 
 use super::error::{push_bounded, push_extension};
 use super::{MAX_NOTES, MAX_TUPLES, NAMESPACE, Note, PidfError, Tuple};
-use crate::xml::{Document, Fragment, Limits, push_attribute};
+use crate::xml::{Document, Fragment, Limits, decode, push_attribute};
 
 /// A presence document.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -17,12 +17,17 @@ pub struct Pidf {
 impl Pidf {
     /// Reads and validates a document. Children may stand in any order, as many clients don't keep to the schema's.
     pub fn parse(text: &[u8], limits: &Limits) -> Result<Self, PidfError> {
-        Self::parse_namespace(text, limits, NAMESPACE)
+        Self::of_text(&decode(text, None, limits)?, limits)
+    }
+
+    /// The same of a text that has been [decoded](decode).
+    pub fn of_text(text: &str, limits: &Limits) -> Result<Self, PidfError> {
+        Self::of_namespace(text, limits, NAMESPACE)
     }
 
     /// The same for a format that differs from PIDF in its namespace only.
-    pub(crate) fn parse_namespace(text: &[u8], limits: &Limits, namespace: &str) -> Result<Self, PidfError> {
-        let document = Document::parse(text, limits)?;
+    pub(crate) fn of_namespace(text: &str, limits: &Limits, namespace: &str) -> Result<Self, PidfError> {
+        let document = Document::of_text(text, limits)?;
         let root = document.root();
         if !root.is(namespace, "presence") {
             return Err(PidfError::Root);
@@ -84,6 +89,7 @@ mod tests {
 
     use super::super::{Basic, Contact, Priority, Timestamp};
     use super::*;
+    use crate::xml::XmlError;
 
     fn parse(text: &str) -> Result<Pidf, PidfError> {
         Pidf::parse(text.as_bytes(), &Limits::default())
@@ -184,7 +190,6 @@ mod tests {
             (tuple("<status/>"), PidfError::Status),
             (tuple("<status><other/></status>"), PidfError::Status),
             (tuple(&format!("{status}{status}")), PidfError::Twice("status")),
-            (tuple(&format!("{status}<timestamp>yesterday</timestamp>")), PidfError::Timestamp),
             (tuple(&format!("{status}<contact>a:b</contact><contact>a:c</contact>")), PidfError::Twice("contact")),
             (document(&"<note>x</note>".repeat(MAX_NOTES + 1)), PidfError::TooMany("note")),
         ];
@@ -195,10 +200,77 @@ mod tests {
         assert_eq!(parse(&document("<unknown/>")).unwrap().tuples.len(), 0);
     }
 
+    fn with_tuple(inside: &str) -> String {
+        format!(
+            "<presence xmlns='urn:ietf:params:xml:ns:pidf' entity='pres:a@b'><tuple id='t'>{inside}</tuple></presence>"
+        )
+    }
+
     #[test]
-    fn a_basic_status_that_is_not_open_counts_as_closed() {
-        let text = "<presence xmlns='urn:ietf:params:xml:ns:pidf' entity='pres:a@b'><tuple id='t'><status><basic>unknown</basic></status></tuple></presence>";
-        assert_eq!(parse(text).unwrap().tuples[0].basic, Some(Basic::Closed));
+    fn a_basic_status_is_open_or_closed_or_the_unknown_of_baresip() {
+        let basic = |word: &str| {
+            let read = parse(&with_tuple(&format!("<status><basic>{word}</basic></status>")));
+            read.map(|pidf| pidf.tuples[0].basic)
+        };
+        assert_eq!(basic(" open\n"), Ok(Some(Basic::Open)));
+        assert_eq!(basic("unknown"), Ok(Some(Basic::Closed)));
+        for word in ["OPEN", "Open", "CLOSED", "Unknown", "opened", "open closed", "away", ""] {
+            assert_eq!(basic(word), Err(PidfError::Basic), "{word}");
+        }
+    }
+
+    #[test]
+    fn a_bad_timestamp_costs_the_timestamp_and_not_the_document() {
+        let status = "<status><basic>open</basic></status>";
+        for bad in ["yesterday", "", "2026-13-01T00:00:00Z", "2026-11-30t00:00:00z", "2026-11-30"] {
+            let pidf = parse(&with_tuple(&format!("{status}<timestamp>{bad}</timestamp><note>n</note>"))).unwrap();
+            assert_eq!((&pidf.tuples[0].timestamp, pidf.tuples[0].notes.len()), (&None, 1), "{bad}");
+        }
+        let good = "<timestamp>2026-11-30T00:00:00Z</timestamp>";
+        let pidf = parse(&with_tuple(&format!("{status}<timestamp>noon</timestamp>{good}"))).unwrap();
+        assert_eq!(pidf.tuples[0].timestamp, Timestamp::parse("2026-11-30T00:00:00Z"));
+    }
+
+    #[test]
+    fn a_document_in_another_encoding_says_the_same() {
+        let text = |encoding: &str| {
+            let inside = with_tuple("<status><basic>open</basic></status><note>é</note>");
+            format!("<?xml version='1.0' encoding='{encoding}'?>{inside}")
+        };
+        let utf16 = format!("\u{feff}{}", text("UTF-16")).encode_utf16().flat_map(u16::to_le_bytes).collect::<Vec<_>>();
+        let latin1 = text("iso-8859-1").chars().map(|c| c as u8).collect::<Vec<_>>();
+        for bytes in [utf16, latin1] {
+            assert_eq!(Pidf::parse(&bytes, &Limits::default()), parse(&text("UTF-8")));
+        }
+    }
+
+    #[test]
+    fn notes_that_inherit_a_language_do_not_multiply_a_long_one() {
+        let lang = "x".repeat(30_000);
+        let text = format!(
+            "<presence xmlns='urn:ietf:params:xml:ns:pidf' xml:lang='{lang}' entity='pres:a@b'>{}</presence>",
+            "<note>n</note>".repeat(MAX_NOTES)
+        );
+        let pidf = parse(&text).unwrap();
+        assert!(pidf.notes.iter().all(|note| note.lang.is_none()));
+        assert!(printed(&pidf).len() < text.len());
+    }
+
+    #[test]
+    fn a_long_namespace_is_not_repeated_without_a_limit() {
+        // One datagram that would take 516 MB.
+        for (declaration, element) in [("xmlns:n", "<n:b/>"), ("xmlns:n", "<b xmlns='u' n:c=''/>"), ("xmlns", "<b/>")] {
+            let tuples = (0..60).map(|i| {
+                let inside = element.repeat(60);
+                format!("<p:tuple id='{i}'><p:status><p:basic>open</p:basic></p:status>{inside}</p:tuple>")
+            });
+            let text = format!(
+                "<p:presence xmlns:p='urn:ietf:params:xml:ns:pidf' {declaration}='{}' entity='pres:a@b'>{}</p:presence>",
+                "u".repeat(32_000),
+                tuples.collect::<String>()
+            );
+            assert!(matches!(parse(&text), Err(PidfError::Xml(XmlError::Repetition(_)))), "{declaration}");
+        }
     }
 
     fn text() -> impl Strategy<Value = String> {

@@ -20,8 +20,8 @@ pub enum PidfError {
     Status,
     #[error("<{0}> stands twice")]
     Twice(&'static str),
-    #[error("a timestamp is not as RFC 3339 has it")]
-    Timestamp,
+    #[error("a basic status is neither open nor closed")]
+    Basic,
     #[error("too many elements <{0}>")]
     TooMany(&'static str),
 }
@@ -45,6 +45,6 @@ pub(super) fn push_extension(list: &mut Vec<Fragment>, element: Element<'_>) -> 
     if list.len() >= MAX_EXTENSIONS {
         return Err(PidfError::TooMany("extension"));
     }
-    list.push(element.to_fragment());
+    list.push(element.to_fragment()?);
     Ok(())
 }

@@ -23,6 +23,10 @@ pub enum Basic {
     Closed,
 }
 
+/// What baresip publishes until its user chooses. Nobody can be reached by that, so it counts as closed; other words that §4.1.4 does
+/// not have are refused, since `OPEN` would be the opposite.
+const UNKNOWN: &str = "unknown";
+
 impl Tuple {
     pub(super) fn read(element: Element<'_>, namespace: &str) -> Result<Self, PidfError> {
         let id = element.attribute("id").filter(|id| !id.is_empty()).ok_or(PidfError::TupleId)?;
@@ -34,8 +38,10 @@ impl Tuple {
                 (true, "contact") => set_once(&mut tuple.contact, Contact::read(child), "contact")?,
                 (true, "note") => push_bounded(&mut tuple.notes, Note::read(child), MAX_NOTES, "note")?,
                 (true, "timestamp") => {
-                    let timestamp = Timestamp::parse(child.text()).ok_or(PidfError::Timestamp)?;
-                    set_once(&mut tuple.timestamp, timestamp, "timestamp")?;
+                    // One that means nothing says nothing: the rest of the tuple is worth more.
+                    if let Some(timestamp) = Timestamp::parse(child.text()) {
+                        set_once(&mut tuple.timestamp, timestamp, "timestamp")?;
+                    }
                 }
                 (true, _) => {}
                 (false, _) => push_extension(&mut tuple.extensions, child)?,
@@ -49,8 +55,10 @@ impl Tuple {
         for child in status.children() {
             match (child.namespace() == namespace, child.name()) {
                 (true, "basic") => {
-                    // baresip publishes "unknown" until its user chooses: only "open" says that somebody is there.
-                    let basic = Basic::parse(child.text()).unwrap_or(Basic::Closed);
+                    let basic = match child.text() {
+                        UNKNOWN => Basic::Closed,
+                        text => Basic::parse(text).ok_or(PidfError::Basic)?,
+                    };
                     set_once(&mut self.basic, basic, "basic")?;
                 }
                 (true, _) => {}

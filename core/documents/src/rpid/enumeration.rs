@@ -62,13 +62,15 @@ pub enum Value<W> {
 }
 
 impl<W: Word> Value<W> {
-    /// Reads the element of a value. `<other>` is free text where the enumeration has no such word.
-    pub fn read(element: Element<'_>) -> Self {
+    /// Reads the element of a value. `<other>` is free text where the enumeration has no such word. None if it is neither and cannot be kept.
+    pub fn read(element: Element<'_>) -> Option<Self> {
         let own = element.namespace() == W::NAMESPACE;
         match own.then(|| W::parse(element.name())).flatten() {
-            Some(word) => Self::Word(word),
-            None if W::takes_free_text() && element.is(super::NAMESPACE, "other") => Self::Other(Note::read(element)),
-            None => Self::Extension(element.to_fragment()),
+            Some(word) => Some(Self::Word(word)),
+            None if W::takes_free_text() && element.is(super::NAMESPACE, "other") => {
+                Some(Self::Other(Note::read(element)))
+            }
+            None => element.to_fragment().ok().map(Self::Extension),
         }
     }
 

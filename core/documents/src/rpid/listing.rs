@@ -71,7 +71,7 @@ impl<W: Word> Listing<W> {
         for child in element.children().take(MAX_VALUES) {
             match is_note(child) {
                 true => listing.notes.push(Note::read(child)),
-                false => listing.values.push(Value::read(child)),
+                false => listing.values.extend(Value::read(child)),
             }
         }
         if listing.values.is_empty() && !element.text().is_empty() {

@@ -29,7 +29,7 @@ impl PlaceIs {
                 (NAMESPACE, "audio") => place.audio = condition(child),
                 (NAMESPACE, "video") => place.video = condition(child),
                 (NAMESPACE, "text") => place.text = condition(child),
-                _ => place.extensions.push(child.to_fragment()),
+                _ => place.extensions.extend(child.to_fragment()),
             }
         }
         place
@@ -49,7 +49,7 @@ impl PlaceIs {
 }
 
 fn condition<W: Word>(medium: Element<'_>) -> Option<Value<W>> {
-    medium.children().next().map(Value::read)
+    medium.children().next().and_then(Value::read)
 }
 
 fn write_condition<W: Word>(medium: &str, condition: Option<&Value<W>>, out: &mut String) {

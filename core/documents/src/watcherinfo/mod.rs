@@ -11,7 +11,7 @@ pub mod watcher;
 pub use table::{Applied, Table};
 pub use watcher::{Event, Status, Watcher};
 
-use crate::xml::{Document, Element, Limits, XmlError, push_attribute};
+use crate::xml::{Document, Element, Limits, XmlError, decode, push_attribute};
 
 pub const CONTENT_TYPE: &str = "application/watcherinfo+xml";
 pub const NAMESPACE: &str = "urn:ietf:params:xml:ns:watcherinfo";
@@ -65,7 +65,8 @@ pub enum WatcherInfoError {
 impl WatcherInfo {
     /// Reads and validates a document. Elements and attributes of other namespaces are ignored (§3).
     pub fn parse(text: &[u8], limits: &Limits) -> Result<Self, WatcherInfoError> {
-        let document = Document::parse(text, limits)?;
+        let text = decode(text, None, limits)?;
+        let document = Document::of_text(&text, limits)?;
         let root = document.root();
         if !root.is(NAMESPACE, "watcherinfo") {
             return Err(WatcherInfoError::Root);

@@ -1,8 +1,11 @@
 //! An XML document as a flat table of elements in document order.
 
 use std::borrow::Cow;
+use std::cell::{Cell, OnceCell};
 use std::ops::Range;
+use std::sync::Arc;
 
+use super::encoding;
 use super::parse::{self, Limits, XmlError};
 
 /// A well-formed document. Names, attribute values and texts borrow from the input where nothing had to be unescaped.
@@ -13,6 +16,20 @@ pub struct Document<'a> {
     pub(super) nodes: Vec<Node<'a>>,
     pub(super) attributes: Vec<Attribute<'a>>,
     pub(super) declarations: Vec<Declaration<'a>>,
+    /// Octets of namespace declarations that may still be repeated at elements which are kept.
+    pub(super) repeatable: Cell<usize>,
+    /// What of these there was at first.
+    pub(super) repeatable_at_first: usize,
+}
+
+/// The namespace of a name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Namespace {
+    None,
+    /// That of the prefix `xml`, which needs no declaration.
+    Xml,
+    /// By the place of its declaration in the table: a long URI stands there once, however many names have it.
+    Declared(u32),
 }
 
 #[derive(Debug)]
@@ -21,7 +38,7 @@ pub(super) struct Node<'a> {
     pub(super) name: &'a str,
     /// Where the local part begins in `name`.
     pub(super) local: usize,
-    pub(super) namespace: Cow<'a, str>,
+    pub(super) namespace: Namespace,
     pub(super) parent: Option<u32>,
     pub(super) next_sibling: Option<u32>,
     /// From `<` of the start tag to behind `>` of the end tag.
@@ -38,7 +55,7 @@ pub(super) struct Node<'a> {
 pub(super) struct Attribute<'a> {
     pub(super) name: &'a str,
     pub(super) local: usize,
-    pub(super) namespace: Cow<'a, str>,
+    pub(super) namespace: Namespace,
     pub(super) value: Cow<'a, str>,
     /// Where the value stands in the text, still escaped.
     pub(super) span: Range<usize>,
@@ -49,18 +66,40 @@ pub(super) struct Attribute<'a> {
 pub(super) struct Declaration<'a> {
     pub(super) prefix: &'a str,
     pub(super) uri: Cow<'a, str>,
+    /// The URI as kept elements share it.
+    pub(super) shared: OnceCell<Arc<str>>,
 }
 
 impl<'a> Document<'a> {
-    /// Reads a whole document.
+    /// Reads a whole document in UTF-8.
     pub fn parse(text: &'a [u8], limits: &Limits) -> Result<Self, XmlError> {
+        match encoding::decode(text, None, limits)? {
+            Cow::Borrowed(text) => Self::of_text(text, limits),
+            Cow::Owned(_) => Err(XmlError::NotUtf8),
+        }
+    }
+
+    /// Reads a whole document that has been [decoded](super::decode), whatever encoding its XML declaration names.
+    pub fn of_text(text: &'a str, limits: &Limits) -> Result<Self, XmlError> {
         parse::document(text, limits)
     }
 
     pub fn root(&self) -> Element<'_> {
         Element { document: self, index: 0 }
     }
+
+    /// The URI of a namespace, empty if it is none.
+    pub(super) fn uri(&self, namespace: Namespace) -> &str {
+        match namespace {
+            Namespace::None => "",
+            Namespace::Xml => parse::XML_NAMESPACE,
+            Namespace::Declared(at) => self.declarations.get(at as usize).map_or("", |declaration| &declaration.uri),
+        }
+    }
 }
+
+/// Octets of a language tag. Each note has a copy of the one that it inherits, and RFC 5646 §4.4.1 advises to make room for 35.
+pub const MAX_LANG: usize = 64;
 
 /// A handle to one element.
 #[derive(Debug, Clone, Copy)]
@@ -77,7 +116,7 @@ impl<'d> Element<'d> {
 
     /// The URI of the namespace, empty when there is none.
     pub fn namespace(self) -> &'d str {
-        &self.node().namespace
+        self.document.uri(self.node().namespace)
     }
 
     /// The name without its prefix.
@@ -100,12 +139,12 @@ impl<'d> Element<'d> {
         self.find_attribute(namespace, name).map(|attribute| &*attribute.value)
     }
 
-    /// `xml:lang` of this element or of the nearest one around it (XML 1.0 §2.12).
+    /// `xml:lang` of this element or of the nearest one around it (XML 1.0 §2.12). None if it is longer than [`MAX_LANG`].
     pub fn lang(self) -> Option<&'d str> {
         let mut element = Some(self);
         while let Some(here) = element {
             if let Some(lang) = here.attribute_of(parse::XML_NAMESPACE, "lang") {
-                return Some(lang).filter(|lang| !lang.is_empty());
+                return Some(lang).filter(|lang| (1..=MAX_LANG).contains(&lang.len()));
             }
             element = here.parent();
         }
@@ -114,9 +153,10 @@ impl<'d> Element<'d> {
 
     pub(super) fn find_attribute(self, namespace: &str, name: &str) -> Option<&'d Attribute<'d>> {
         let attributes = self.document.attributes.get(self.node().attributes.clone())?;
-        attributes
-            .iter()
-            .find(|attribute| attribute.name.get(attribute.local..) == Some(name) && attribute.namespace == namespace)
+        attributes.iter().find(|attribute| {
+            let is_named = attribute.name.get(attribute.local..) == Some(name);
+            is_named && self.document.uri(attribute.namespace) == namespace
+        })
     }
 
     pub(super) fn parent(self) -> Option<Self> {

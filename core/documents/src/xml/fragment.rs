@@ -1,6 +1,8 @@
 //! An element kept as it came, so that what a reader doesn't understand passes through.
 
-use super::document::{Declaration, Document, Element};
+use std::sync::Arc;
+
+use super::document::{Declaration, Document, Element, Namespace};
 use super::{Limits, XmlError, push_attribute};
 
 /// An element of any namespace as a text that stands on its own: the namespace declarations that it relied on
@@ -8,7 +10,8 @@ use super::{Limits, XmlError, push_attribute};
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Fragment {
     text: Box<str>,
-    namespace: Box<str>,
+    /// Shared with the other fragments of its document.
+    namespace: Arc<str>,
     name: Box<str>,
     /// Where the value of the start tag's `id` attribute stands in `text`.
     id: Option<(u32, u32)>,
@@ -22,7 +25,7 @@ const PRESENCE: &str = "urn:ietf:params:xml:ns:pidf";
 impl Fragment {
     /// Of the text of one element that stands on its own.
     pub fn parse(text: &str) -> Result<Self, XmlError> {
-        Ok(Document::parse(text.as_bytes(), &Limits::default())?.root().to_fragment())
+        Document::of_text(text, &Limits::default())?.root().to_fragment()
     }
 
     pub fn namespace(&self) -> &str {
@@ -77,12 +80,14 @@ impl Fragment {
 }
 
 impl<'d> Element<'d> {
-    /// Keeps the element with all that is inside it.
-    pub fn to_fragment(self) -> Fragment {
+    /// Keeps the element with all that is inside it. An error if its document would repeat more of its namespace declarations than
+    /// [`Limits::repetition`] allows: a short element may rely on a long one.
+    pub fn to_fragment(self) -> Result<Fragment, XmlError> {
         let node = self.node();
         let raw = self.document.text.get(node.span.clone()).unwrap_or_default();
-        let mut missing = String::new();
         let inherited = self.inherited(raw);
+        self.document.take_room(inherited.iter().map(|declaration| declaration.len()).sum())?;
+        let mut missing = String::new();
         for declaration in &inherited {
             push_declaration(&mut missing, declaration.prefix, &declaration.uri);
         }
@@ -100,13 +105,13 @@ impl<'d> Element<'d> {
         let inside = self.descendants().skip(1).filter(|element| element.namespace().starts_with(PRESENCE));
         let ids = inside.filter_map(|element| element.find_attribute("", "id"));
         let ids_inside = ids.map(|attribute| (attribute.span.start - node.span.start + missing.len()) as u32).collect();
-        Fragment {
+        Ok(Fragment {
             text: [head, &missing, tail].concat().into(),
-            namespace: self.namespace().into(),
+            namespace: self.document.shared_uri(node.namespace),
             name: self.name().into(),
             id,
             ids_inside,
-        }
+        })
     }
 
     /// The declarations that this element, whose text is `raw`, relies on and that stand on elements around it, nearest first.
@@ -140,6 +145,32 @@ impl<'d> Element<'d> {
     }
 }
 
+impl Document<'_> {
+    /// Takes so many octets of what may be repeated.
+    fn take_room(&self, octets: usize) -> Result<(), XmlError> {
+        let room = self.repeatable.get();
+        let left = room.checked_sub(octets).ok_or(XmlError::Repetition(self.repeatable_at_first))?;
+        self.repeatable.set(left);
+        Ok(())
+    }
+
+    fn shared_uri(&self, namespace: Namespace) -> Arc<str> {
+        match namespace {
+            Namespace::Declared(at) if let Some(declaration) = self.declarations.get(at as usize) => {
+                declaration.shared.get_or_init(|| (*declaration.uri).into()).clone()
+            }
+            _ => self.uri(namespace).into(),
+        }
+    }
+}
+
+impl Declaration<'_> {
+    /// Octets that it takes in a start tag, at the least.
+    fn len(&self) -> usize {
+        " xmlns:=\"\"".len() + self.prefix.len() + self.uri.len()
+    }
+}
+
 fn push_declaration(out: &mut String, prefix: &str, uri: &str) {
     match prefix {
         "" => push_attribute(out, "xmlns", uri),
@@ -153,7 +184,7 @@ mod tests {
 
     fn first_child(text: &str) -> Fragment {
         let document = Document::parse(text.as_bytes(), &Limits::default()).unwrap();
-        document.root().children().next().unwrap().to_fragment()
+        document.root().children().next().unwrap().to_fragment().unwrap()
     }
 
     #[test]
@@ -208,6 +239,22 @@ mod tests {
             given("<b id=\"p-n&lt;\" xmlns='u'><c xmlns='urn:ietf:params:xml:ns:pidf' id='p-1'/></b>")
         );
         assert_eq!(id("<a><b xmlns='u' id='o'/></a>"), (Some("o".to_owned()), "<b xmlns='u' id='p-o'/>".to_owned()));
+    }
+
+    #[test]
+    fn a_document_repeats_no_more_declarations_than_a_multiple_of_its_size() {
+        // The default namespace, a prefix, and a URI that has to be unescaped.
+        for (declaration, name) in [("xmlns", "b"), ("xmlns:n", "n:b"), ("xmlns:n", "n:b c='n:'")] {
+            let (long, elements) = ("u&amp;".repeat(1000), format!("<{name}/>").repeat(60));
+            let text = format!("<p:a xmlns:p='u' {declaration}='{long}'>{elements}</p:a>");
+            let document = Document::of_text(&text, &Limits::default()).unwrap();
+            let kept: Vec<_> = document.root().children().map_while(|child| child.to_fragment().ok()).collect();
+            let octets: usize = kept.iter().map(|fragment| fragment.as_str().len()).sum();
+            assert!(!kept.is_empty() && octets <= 8 * text.len(), "{octets} of {}", text.len());
+            let over = document.root().children().nth(kept.len()).unwrap().to_fragment();
+            assert_eq!(over, Err(XmlError::Repetition(2 * text.len() + crate::xml::REPEATED_FREELY)));
+            assert!(kept.iter().all(|fragment| Arc::ptr_eq(&fragment.namespace, &kept[0].namespace)));
+        }
     }
 
     #[test]

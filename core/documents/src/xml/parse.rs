@@ -1,14 +1,16 @@
 //! From text to [`Document`]: well-formedness, namespaces, limits.
 
 use std::borrow::Cow;
+use std::cell::{Cell, OnceCell};
 use std::ops::Range;
 
 use quick_xml::Reader;
 use quick_xml::escape::{resolve_xml_entity, unescape};
+use quick_xml::events::Event;
 use quick_xml::events::attributes::Attributes;
-use quick_xml::events::{BytesDecl, Event};
 
-use super::document::{Attribute, Declaration, Document, Node};
+use super::document::{Attribute, Declaration, Document, Namespace, Node};
+use super::write::is_xml_char;
 
 pub(super) const XML_NAMESPACE: &str = "http://www.w3.org/XML/1998/namespace";
 const XMLNS_NAMESPACE: &str = "http://www.w3.org/2000/xmlns/";
@@ -29,7 +31,13 @@ pub struct Limits {
     /// Namespace declarations that hold at one element, its own and those around it: each prefix is looked for among them, and each element that
     /// is kept as a [`Fragment`](super::Fragment) tries them all.
     pub declarations: usize,
+    /// How many times its own size a document's namespace declarations may take when they are repeated at the elements that are kept as
+    /// [`Fragment`](super::Fragment)s, beyond [`REPEATED_FREELY`] octets.
+    pub repetition: usize,
 }
+
+/// Octets of namespace declarations that any document may repeat, however small it is.
+pub const REPEATED_FREELY: usize = 4096;
 
 impl Default for Limits {
     /// What a presence document of a person with a few dozen devices needs, several times over.
@@ -41,6 +49,7 @@ impl Default for Limits {
             attributes: 8192,
             element_attributes: 128,
             declarations: 64,
+            repetition: 2,
         }
     }
 }
@@ -60,9 +69,13 @@ pub enum XmlError {
     TooManyOfElement(usize),
     #[error("more than {0} namespace declarations hold at an element")]
     TooManyDeclarations(usize),
+    #[error("namespace declarations would be repeated beyond {0} bytes")]
+    Repetition(usize),
     #[error("the document is not UTF-8")]
     NotUtf8,
-    #[error("the encoding {0:?} is not supported, only UTF-8 is")]
+    #[error("the document is not UTF-16")]
+    NotUtf16,
+    #[error("the encoding {0:?} is not supported")]
     Encoding(String),
     #[error("document type declarations are not accepted")]
     DocumentType,
@@ -74,20 +87,34 @@ pub enum XmlError {
     IllFormed { at: usize, problem: &'static str },
 }
 
+impl XmlError {
+    /// Whether the document is too long, or would be if it were kept, rather than wrong.
+    pub fn is_of_size(&self) -> bool {
+        matches!(self, Self::TooLong(_) | Self::Repetition(_))
+    }
+}
+
 pub(super) fn is_white_space(c: char) -> bool {
     matches!(c, ' ' | '\t' | '\r' | '\n')
 }
 
-pub(super) fn document<'a>(bytes: &'a [u8], limits: &Limits) -> Result<Document<'a>, XmlError> {
-    if bytes.len() > limits.bytes {
+pub(super) fn document<'a>(text: &'a str, limits: &Limits) -> Result<Document<'a>, XmlError> {
+    if text.len() > limits.bytes {
         return Err(XmlError::TooLong(limits.bytes));
     }
-    let text = std::str::from_utf8(bytes).map_err(|_| XmlError::NotUtf8)?;
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     if let Some((at, _)) = text.char_indices().find(|&(_, c)| !is_xml_char(c)) {
         return Err(XmlError::IllFormed { at, problem: "a character that XML doesn't allow" });
     }
-    let document = Document { text, nodes: Vec::new(), attributes: Vec::new(), declarations: Vec::new() };
+    let repeatable_at_first = limits.repetition.saturating_mul(text.len()).saturating_add(REPEATED_FREELY);
+    let document = Document {
+        text,
+        nodes: Vec::new(),
+        attributes: Vec::new(),
+        declarations: Vec::new(),
+        repeatable: Cell::new(repeatable_at_first),
+        repeatable_at_first,
+    };
     let mut parser = Parser { document, limits, open: Vec::new(), last_child: Vec::new(), in_scope: 0 };
     parser.run()?;
     Ok(parser.document)
@@ -120,12 +147,12 @@ impl<'a> Parser<'a, '_> {
                     self.end(end);
                 }
                 Event::End(_) => self.end(end),
-                Event::Text(_) => self.characters(Cow::Borrowed(self.slice(at..end)), at)?,
+                Event::Text(_) => self.characters(one_line_end(Cow::Borrowed(self.slice(at..end))), at)?,
                 Event::CData(data) => {
                     if self.open.is_empty() {
                         return Err(ill_formed("text outside of the root element"));
                     }
-                    self.characters(data.into_inner(), at)?;
+                    self.characters(one_line_end(data.into_inner()), at)?;
                 }
                 Event::GeneralRef(name) => {
                     let text = match name.resolve_char_ref() {
@@ -142,7 +169,10 @@ impl<'a> Parser<'a, '_> {
                     self.characters(text, at)?;
                 }
                 Event::Decl(_) if at != 0 => return Err(ill_formed("an XML declaration that isn't at the start")),
-                Event::Decl(declaration) => check_encoding(&declaration)?,
+                Event::Decl(declaration) if declaration.encoding().is_some_and(|encoding| encoding.is_err()) => {
+                    return Err(ill_formed("the XML declaration is broken"));
+                }
+                Event::Decl(_) => {}
                 Event::DocType(_) => return Err(XmlError::DocumentType),
                 Event::Comment(_) | Event::PI(_) => {}
                 Event::Eof => break,
@@ -191,7 +221,7 @@ impl<'a> Parser<'a, '_> {
         self.document.nodes.push(Node {
             name,
             local,
-            namespace: Cow::Borrowed(""),
+            namespace: Namespace::None,
             parent,
             next_sibling: None,
             span: tag.clone(),
@@ -226,7 +256,7 @@ impl<'a> Parser<'a, '_> {
             let value =
                 attribute_value(raw).ok_or_else(|| ill_formed("an attribute has a value that XML doesn't allow"))?;
             if name == "xmlns" {
-                self.document.declarations.push(Declaration { prefix: "", uri: value });
+                self.document.declarations.push(Declaration { prefix: "", uri: value, shared: OnceCell::new() });
                 continue;
             }
             let local = local_part(name).ok_or_else(|| ill_formed("not an attribute name"))?;
@@ -237,12 +267,12 @@ impl<'a> Parser<'a, '_> {
                 if value.is_empty() || taken {
                     return Err(ill_formed("a namespace declaration that isn't allowed"));
                 }
-                self.document.declarations.push(Declaration { prefix, uri: value });
+                self.document.declarations.push(Declaration { prefix, uri: value, shared: OnceCell::new() });
                 continue;
             }
             let start = offset + (raw.as_ptr() as usize).saturating_sub(inside.as_ptr() as usize);
             let span = start..start + raw.len();
-            self.document.attributes.push(Attribute { name, local, namespace: Cow::Borrowed(""), value, span });
+            self.document.attributes.push(Attribute { name, local, namespace: Namespace::None, value, span });
         }
         Ok(())
     }
@@ -259,9 +289,11 @@ impl<'a> Parser<'a, '_> {
                 continue; // An unprefixed attribute has no namespace (Namespaces in XML §6.2).
             }
             let namespace = self.lookup(index, prefix_of(name, local))?;
-            let twin = self.document.attributes[attributes.start..i]
-                .iter()
-                .any(|other| other.namespace == namespace && other.name.get(other.local..) == name.get(local..));
+            let twin = self.document.attributes[attributes.start..i].iter().any(|other| {
+                // The name first: it is short where a URI may be long.
+                let same_name = other.name.get(other.local..) == name.get(local..);
+                same_name && self.document.uri(other.namespace) == self.document.uri(namespace)
+            });
             if twin {
                 return Err(XmlError::IllFormed { at, problem: "an attribute stands twice" });
             }
@@ -270,19 +302,18 @@ impl<'a> Parser<'a, '_> {
         Ok(())
     }
 
-    fn lookup(&self, index: u32, prefix: &str) -> Result<Cow<'a, str>, XmlError> {
+    fn lookup(&self, index: u32, prefix: &str) -> Result<Namespace, XmlError> {
         let mut here = Some(index);
         while let Some(node) = here.map(|index| &self.document.nodes[index as usize]) {
-            if let Some(found) =
-                self.document.declarations[node.declarations.clone()].iter().find(|d| d.prefix == prefix)
-            {
-                return Ok(found.uri.clone());
+            let mut declared = node.declarations.clone().zip(&self.document.declarations[node.declarations.clone()]);
+            if let Some((at, _)) = declared.find(|(_, declaration)| declaration.prefix == prefix) {
+                return Ok(Namespace::Declared(at as u32));
             }
             here = node.parent;
         }
         match prefix {
-            "" => Ok(Cow::Borrowed("")),
-            "xml" => Ok(Cow::Borrowed(XML_NAMESPACE)),
+            "" => Ok(Namespace::None),
+            "xml" => Ok(Namespace::Xml),
             _ => Err(XmlError::Prefix(prefix.chars().take(32).collect())),
         }
     }
@@ -320,13 +351,9 @@ fn position(reader: &Reader<&[u8]>) -> usize {
     usize::try_from(reader.buffer_position()).unwrap_or(usize::MAX)
 }
 
-fn check_encoding(declaration: &BytesDecl<'_>) -> Result<(), XmlError> {
-    match declaration.encoding() {
-        None => Ok(()),
-        Some(Ok(name)) if ["utf-8", "utf8", "us-ascii"].iter().any(|known| name.eq_ignore_ascii_case(known)) => Ok(()),
-        Some(Ok(name)) => Err(XmlError::Encoding(name.chars().take(32).collect())),
-        Some(Err(_)) => Err(XmlError::IllFormed { at: 0, problem: "the XML declaration is broken" }),
-    }
+/// XML 1.0 §2.11: every end of a line is a line feed.
+fn one_line_end(text: Cow<'_, str>) -> Cow<'_, str> {
+    if text.contains('\r') { Cow::Owned(text.replace("\r\n", "\n").replace('\r', "\n")) } else { text }
 }
 
 /// The unescaped, normalized value (XML 1.0 §3.3.3), or nothing where it isn't well-formed.
@@ -340,11 +367,6 @@ fn attribute_value(raw: &str) -> Option<Cow<'_, str>> {
     let spaced = raw.replace("\r\n", " ").replace(['\t', '\r', '\n'], " ");
     let value = unescape(&spaced).ok()?;
     value.chars().all(is_xml_char).then(|| Cow::Owned(value.into_owned()))
-}
-
-/// XML 1.0 §2.2.
-fn is_xml_char(c: char) -> bool {
-    matches!(c, '\t' | '\n' | '\r' | ' '..='\u{fffd}' | '\u{10000}'..)
 }
 
 /// Where the local part of a qualified name begins; nothing where it isn't one.
@@ -428,6 +450,7 @@ mod tests {
             "<!DOCTYPE a><a/>",
             "<!DOCTYPE a [<!ENTITY b 'c'>]><a>&b;</a>",
             "<?xml version='1.0' encoding='UTF-16'?><a/>",
+            "<?xml version='1.0' encoding='koi8-r'?><a/>",
             "< a/>",
             "<:a/>",
         ];

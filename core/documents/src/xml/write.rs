@@ -1,8 +1,9 @@
-//! Writing: escaping into a text that grows, without copies in between.
+//! Writing: escaping into a text that grows, without copies in between. Whatever text is written, the result is well-formed: a character
+//! that XML 1.0 §2.2 does not allow becomes U+FFFD.
 
 /// Appends character data.
 pub fn push_text(out: &mut String, text: &str) {
-    push_escaped(out, text, |b| matches!(b, b'<' | b'>' | b'&' | b'\r'));
+    push_escaped(out, text, |b| matches!(b, b'<' | b'>' | b'&' | ..=0x1f | 0xef) && !matches!(b, b'\n' | b'\t'));
 }
 
 /// Appends `<name>`; a prefix is part of the name.
@@ -33,7 +34,7 @@ pub fn push_attribute(out: &mut String, name: &str, value: &str) {
 
 /// Appends what stands between the double quotes of an attribute.
 pub fn push_value(out: &mut String, value: &str) {
-    push_escaped(out, value, |b| matches!(b, b'<' | b'>' | b'&' | b'"' | b'\r' | b'\n' | b'\t'));
+    push_escaped(out, value, |b| matches!(b, b'<' | b'&' | b'"' | ..=0x1f | 0xef));
 }
 
 fn push_escaped(out: &mut String, text: &str, is_special: impl Fn(u8) -> bool) {
@@ -41,18 +42,27 @@ fn push_escaped(out: &mut String, text: &str, is_special: impl Fn(u8) -> bool) {
     while let Some(at) = rest.bytes().position(&is_special) {
         let (plain, special) = rest.split_at(at);
         out.push_str(plain);
-        out.push_str(match special.as_bytes().first() {
-            Some(b'<') => "&lt;",
-            Some(b'>') => "&gt;",
-            Some(b'&') => "&amp;",
-            Some(b'"') => "&quot;",
-            Some(b'\r') => "&#13;",
-            Some(b'\n') => "&#10;",
-            _ => "&#9;",
-        });
-        rest = special.get(1..).unwrap_or_default();
+        let mut chars = special.chars();
+        match chars.next() {
+            Some('<') => out.push_str("&lt;"),
+            // XML 1.0 §2.4: it has to be escaped after "]]" only, which would end a CDATA section.
+            Some('>') if out.ends_with("]]") => out.push_str("&gt;"),
+            Some('&') => out.push_str("&amp;"),
+            Some('"') => out.push_str("&quot;"),
+            Some('\r') => out.push_str("&#13;"),
+            Some('\n') => out.push_str("&#10;"),
+            Some('\t') => out.push_str("&#9;"),
+            Some(c) => out.push(if is_xml_char(c) { c } else { char::REPLACEMENT_CHARACTER }),
+            None => {}
+        }
+        rest = chars.as_str();
     }
     out.push_str(rest);
+}
+
+/// Whether XML 1.0 §2.2 allows the character in a document.
+pub fn is_xml_char(c: char) -> bool {
+    matches!(c, '\t' | '\n' | '\r' | ' '..='\u{fffd}' | '\u{10000}'..)
 }
 
 #[cfg(test)]
@@ -62,7 +72,26 @@ mod tests {
     use super::super::{Document, Limits};
     use super::*;
 
+    fn allowed(text: &str) -> String {
+        text.chars().map(|c| if is_xml_char(c) { c } else { '\u{fffd}' }).collect()
+    }
+
     proptest! {
+        #[test]
+        fn any_text_is_well_formed_and_read_as_it_was_but_for_what_xml_does_not_allow(
+            text in r"([\x00-\x20<>&\]\u{fffd}-\u{ffff}\u{10ff80}]|(?s:.)){0,24}",
+            value in r#"([\x00-\x20<>&"'\u{fffd}-\u{ffff}\u{10ff80}]|(?s:.)){0,24}"#,
+        ) {
+            let mut out = "<a".to_owned();
+            push_attribute(&mut out, "b", &value);
+            out.push('>');
+            push_text(&mut out, &text);
+            out.push_str("</a>");
+            let document = Document::parse(out.as_bytes(), &Limits::default()).unwrap();
+            prop_assert_eq!(document.root().attribute("b"), Some(&*allowed(&value)));
+            prop_assert_eq!(document.root().raw_text(), &*allowed(&text));
+        }
+
         #[test]
         fn what_is_written_is_read_back(text in "[\\PC\t\n\r<>&\"']{0,40}", value in "[\\PC\t\n\r<>&\"']{0,40}") {
             let mut out = "<a".to_owned();

@@ -29,6 +29,7 @@ const WATCHERS: Limits = Limits {
     attributes: usize::MAX,
     element_attributes: 16,
     declarations: 4,
+    repetition: 0,
 };
 
 /// Lists presentities.
