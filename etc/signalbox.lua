@@ -86,6 +86,15 @@ modparam("pa", "auth", "none")
 -- modparam("pa", "notify_min_interval", "0s")
 -- A contact that is no longer registered is shown closed for so long.
 -- modparam("pa", "closed_grace", "20s")
+-- How many subscriptions, and octets of them, are kept at a time: for an address that watchers come from whom the script has not
+-- authenticated, for all of those together, for one watcher, and for one presentity. 0 for no limit.
+-- modparam("pa", "max_subscriptions_per_source", 10000)
+-- modparam("pa", "max_octets_per_source", 16777216)
+-- modparam("pa", "max_unauthenticated_octets", 268435456)
+-- modparam("pa", "max_subscriptions_per_watcher", 2000)
+-- modparam("pa", "max_octets_per_watcher", 4194304)
+-- modparam("pa", "max_subscriptions_per_presentity", 100000)
+-- modparam("pa", "max_octets_per_presentity", 268435456)
 -- Subscriptions of other modules, without SIP.
 -- modparam("pa", "accept_internal_subscriptions", 1)
 

@@ -105,7 +105,10 @@ function subscribe(msg)
   end
   -- From here on repetitions of the request are absorbed.
   if not t_newtran() then return sl_reply_error() end
-  if not handle_subscription("registrar") then return end
+  -- A stranger's name proves nothing: little is kept for one, and for a short time.
+  local longest = nil
+  if not is_myself(msg.from.host) then longest = 600 end
+  if not handle_subscription("registrar", longest) then return end
   -- Who asks to see a user who is away, and has to wait for a decision, is remembered until that user comes and asks who
   -- watches; with modparam("pa", "use_offline_winfo", 1).
   if msg.event == "presence.winfo" then

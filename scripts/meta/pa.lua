@@ -5,9 +5,10 @@
 ---Carries out a SUBSCRIBE and answers it, then notifies. Sets `avp.subscription_status` to `active`, `pending`, `terminated` or `error`.
 ---Callable in: request, failure.
 ---@param domain string Whose contacts make presence: `registrar` or `jabber`.
+---@param max_expires? integer|string Seconds that the subscription lasts at the most, such as for strangers; `max_subscription_expiration` when left out.
 ---@return boolean result whether the subscription was accepted, be it pending
 ---@return string? reason why not
-function handle_subscription(domain) end
+function handle_subscription(domain, max_expires) end
 
 ---Carries out a PUBLISH and answers it, then notifies the watchers.
 ---Callable in: request, failure.

@@ -13,6 +13,7 @@ use signalbox_tests::site::{Setup, Site, configured, flow_from};
 use tempfile::TempDir;
 
 mod dialogs;
+mod limits;
 mod notify;
 
 /// Where the stranger is, and somebody who has asked for nothing.
@@ -111,6 +112,10 @@ impl Server {
         let text =
             format!("{}{body}", head.text().replace("Content-Length: 0", &format!("Content-Length: {}", body.len())));
         self.send_from("192.0.2.2:5060", &text)
+    }
+
+    fn counter(&mut self, name: &'static str) -> u64 {
+        self.site().host().counter(name).value()
     }
 }
 

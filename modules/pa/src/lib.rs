@@ -57,6 +57,8 @@ impl Module for PresenceAgent {
                 Function::new("handle_subscription")
                     .doc("Carries out a SUBSCRIBE and answers it, then notifies. Sets `avp.subscription_status` to `active`, `pending`, `terminated` or `error`.")
                     .argument("domain", Kind::String, DOMAIN)
+                    .optional("max_expires", Kind::Integer, "Seconds that the subscription lasts at the most, such as for strangers; `max_subscription_expiration` when left out.")
+                    .range(1..=31_536_000)
                     .result("boolean: whether the subscription was accepted, be it pending")
                     .routes(Routes::REQUEST | Routes::FAILURE)
                     .waiting(functions::handle_subscription),

@@ -9,6 +9,7 @@ use signalbox_sip::uri::Aor;
 use tokio::sync::watch;
 
 use crate::agent::Target;
+use crate::agent::quota::Payer;
 use crate::notify::{Destination, Internal};
 use crate::presentity::Domain;
 use crate::rejection::Rejection;
@@ -43,6 +44,7 @@ impl Presence for Queries {
             watcher: query.watcher,
             to: query.presentity,
             wishes: Wishes::of(form.map_err(|_| QueryError::NotAcceptable)?),
+            payer: Payer { source: None, octets: 0 },
         };
         let (sender, receiver) = watch::channel(Status { state: SubscriptionState::Pending, document: None });
         let destination =

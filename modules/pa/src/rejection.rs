@@ -47,6 +47,10 @@ pub enum Rejection {
     TooLarge,
     #[error("the presentity has too many {0}")]
     TooMany(&'static str),
+    #[error("the {0} has too many subscriptions already")]
+    TooManyOf(&'static str),
+    #[error("{name} is longer than {limit} octets")]
+    TooLong { name: &'static str, limit: usize },
     #[error("the watcher may not subscribe")]
     Forbidden,
     #[error("the sender may not publish for this user")]
@@ -80,13 +84,20 @@ impl Rejection {
             Self::ForeignDialog => (403, "Not Your Subscription".into()),
             Self::CSeq => (500, "CSeq Out Of Order".into()), // RFC 3261 §12.2.2
             Self::TooLarge => (413, "Request Entity Too Large".into()),
-            Self::TooMany(_) => (403, "Limit Reached".into()),
+            // As the registrar has it.
+            Self::TooLong { name, .. } => (413, format!("{name} Too Long").into()),
+            Self::TooMany(_) | Self::TooManyOf(_) => (403, "Limit Reached".into()),
             Self::Forbidden => (403, "Forbidden".into()),
             Self::NotPublisher => (403, "This Is Not Your Address".into()),
             Self::BadExtension { .. } => (420, "Bad Extension".into()),
             Self::Full | Self::Storage => (503, "Service Unavailable".into()),
         };
         (status, reason)
+    }
+
+    /// Whether a limit on what is kept was met: counted, and said in the log.
+    pub fn is_limit(&self) -> bool {
+        matches!(self, Self::TooMany(_) | Self::TooManyOf(_) | Self::TooLong { .. } | Self::TooLarge | Self::Full)
     }
 
     /// The header that the response must carry beside the usual ones.

@@ -6,6 +6,7 @@ use signalbox::module::{ModuleError, Parameter};
 use signalbox::storage::check_url;
 use signalbox_sip::lex;
 
+use crate::agent::quota::{Limits, Quota};
 use crate::composition::Composition;
 use crate::packages::Authorization;
 use crate::publishers::Publishers;
@@ -78,6 +79,8 @@ pub struct Settings {
     pub ignore_notify_challenge: bool,
     /// Least time between two NOTIFYs to one watcher about changes.
     pub notify_min_interval: Duration,
+    /// How many subscriptions and octets are kept for whom.
+    pub limits: Limits,
     /// There is a database that subscriptions and publications are committed to.
     pub durable: bool,
 }
@@ -142,6 +145,9 @@ pub fn parameters() -> Vec<Parameter> {
         Parameter::boolean("ignore_401_on_notify", true)
             .doc("Whether a subscription survives a NOTIFY that is answered 401 or 407: there are no credentials to answer with."),
     ]
+    .into_iter()
+    .chain(limiting())
+    .collect()
 }
 
 impl Settings {
@@ -217,6 +223,7 @@ impl Settings {
             ignore_notify_timeout: settings.boolean("ignore_408_on_notify"),
             ignore_notify_challenge: settings.boolean("ignore_401_on_notify"),
             notify_min_interval: settings.duration("notify_min_interval"),
+            limits: limits(settings),
             durable: settings.boolean("use_db"),
         })
     }
@@ -231,6 +238,34 @@ fn named(settings: &signalbox::module::Settings, parameter: &'static str) -> Res
     match unknown {
         Some(name) => Err(wrong(format!("names the event package \"{name}\", which is not among those of events"))),
         None => Ok(named),
+    }
+}
+
+/// The rows of the parameters that limit what is kept.
+fn limiting() -> [Parameter; 7] {
+    let count = |name, default| Parameter::integer(name, default).range(0..=i64::from(u32::MAX));
+    [
+        count("max_subscriptions_per_source", 10_000).doc("Subscriptions of watchers that no script has authenticated, for one IP address (an IPv6 network of 64 bits); over it they are refused with 403. 0 for no limit."),
+        count("max_octets_per_source", 16 << 20).doc("The same in octets: the texts that are kept, and 1024 for each subscription."),
+        count("max_subscriptions_per_watcher", 2_000).doc("Subscriptions of one watcher, the address of record in From; over it they are refused with 403. 0 for no limit."),
+        count("max_octets_per_watcher", 4 << 20).doc("The same in octets."),
+        count("max_subscriptions_per_presentity", 100_000).doc("Subscriptions to one presentity, whatever the package; over it they are refused with 403. 0 for no limit."),
+        count("max_octets_per_presentity", 256 << 20).doc("The same in octets."),
+        count("max_unauthenticated_octets", 256 << 20).doc("Octets of all subscriptions together whose watchers no script has authenticated; over it they are refused with 503. 0 for no limit."),
+    ]
+}
+
+fn limits(settings: &signalbox::module::Settings) -> Limits {
+    let octets = |name| u64::try_from(settings.integer(name)).unwrap_or(0);
+    let quota = |subscriptions, of| Quota {
+        subscriptions: u32::try_from(settings.integer(subscriptions)).unwrap_or(u32::MAX),
+        octets: octets(of),
+    };
+    Limits {
+        source: quota("max_subscriptions_per_source", "max_octets_per_source"),
+        watcher: quota("max_subscriptions_per_watcher", "max_octets_per_watcher"),
+        presentity: quota("max_subscriptions_per_presentity", "max_octets_per_presentity"),
+        strangers: octets("max_unauthenticated_octets"),
     }
 }
 
@@ -271,6 +306,7 @@ impl Default for Settings {
             ignore_notify_timeout: false,
             ignore_notify_challenge: true,
             notify_min_interval: Duration::ZERO,
+            limits: Limits::default(),
             durable: false,
         }
     }

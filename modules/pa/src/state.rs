@@ -36,6 +36,8 @@ pub(crate) struct Counters {
     pub(crate) subscribes: Counter,
     pub(crate) publishes: Counter,
     pub(crate) rejected: Counter,
+    /// Requests and rows of the database that met a limit on what is kept.
+    pub(crate) over_limit: Counter,
     pub(crate) notifies: Counter,
 }
 
@@ -45,6 +47,7 @@ impl Counters {
             subscribes: host.counter("pa_subscribes"),
             publishes: host.counter("pa_publishes"),
             rejected: host.counter("pa_rejected"),
+            over_limit: host.counter("pa_over_limit"),
             notifies: host.counter("pa_notifies"),
         }
     }

@@ -192,6 +192,10 @@ fn signalbox_settings(setup: Setup) -> String {
     if setup.presence {
         text.push_str("loadmodule \"pa\"\nmodparam(\"pa\", \"auth\", \"none\")\n");
         text.push_str("modparam(\"pa\", \"db_url\", \"sqlite:bench.db\")\n");
+        // All load comes from one address, and nobody is asked for a password.
+        for limit in ["max_subscriptions_per_source", "max_octets_per_source", "max_unauthenticated_octets"] {
+            text.push_str(&format!("modparam(\"pa\", \"{limit}\", 0)\n"));
+        }
     } else if setup.durable {
         text.push_str("modparam(\"registrar\", \"db_url\", \"sqlite:bench.db\")\n");
     }

@@ -9,6 +9,7 @@ use bytes::Bytes;
 use signalbox_documents::pidf::Pidf;
 use signalbox_documents::xml::Limits;
 
+use super::quota::Payer;
 use super::*;
 use crate::composition::Part;
 use crate::documents::{DocumentType, Form};
@@ -186,6 +187,7 @@ impl World {
             watcher: WATCHERS[watcher],
             to: ALICE.aor,
             wishes: Wishes::of(Form::Made(DocumentType::Pidf)),
+            payer: Payer { source: None, octets: 0 },
         };
         let accepted = match phone.id {
             Some(id) => {
@@ -402,6 +404,7 @@ impl World {
                 status: Status::Active,
                 expires: expires_at.saturating_duration_since(self.now),
                 way: WATCHERS[*watcher],
+                octets: 0,
             };
             let identity = identity(*watcher);
             self.agent.restore_subscription(restored, |_| Some(identity), self.now, &mut self.effects);
@@ -502,6 +505,7 @@ fn after_a_crash_watchers_are_told_the_state_once_and_a_few_hundred_at_a_time() 
             watcher: WATCHERS[0],
             to: ALICE.aor,
             wishes: Wishes::of(Form::Made(DocumentType::Pidf)),
+            payer: Payer { source: None, octets: 0 },
         };
         let accepted = world.agent.subscribe(&ALICE, &request, |_| Arc::new(WATCHERS[0]), world.now).expect("room");
         let row = Row::Subscription(accepted, world.now + Duration::from_secs(3600), 0);

@@ -15,6 +15,7 @@
 //! | [`remember`] | watchers that the database remembers |
 //! | [`look`] | looking at the state |
 //! | `aliases` | whose an address of record is, where a script has set `avp.uid` |
+//! | [`quota`] | how many subscriptions and octets are kept for whom |
 //! | `rules` | what is the same for all shards |
 //! | `target` | whom a request is about |
 //! | [`effects`] | what is to be done outside of the locks |
@@ -27,6 +28,7 @@ pub mod effects;
 pub mod look;
 mod observe;
 pub mod publish;
+pub mod quota;
 pub mod registrations;
 mod remember;
 pub mod restore;

@@ -139,6 +139,7 @@ fn change<W: Watcher>(subscription: &Subscription<W>, cause: Cause, state: State
         display_name: subscription.way.display_name(),
         state,
         status: subscription.status(),
+        charge: subscription.charge.clone(),
         cause,
         since: subscription.since,
         expires: subscription.expires_at(),

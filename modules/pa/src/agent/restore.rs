@@ -5,7 +5,8 @@ use std::time::{Duration, Instant};
 
 use signalbox_sip::dialog::Sequence;
 
-use super::effects::Effects;
+use super::effects::{Effects, Record};
+use super::quota::Payer;
 use super::shards::Agent;
 use super::target::Target;
 use crate::publication::Publication;
@@ -26,6 +27,8 @@ pub struct RestoredSubscription<'a, W> {
     /// What is left of it.
     pub expires: Duration,
     pub way: W,
+    /// Octets of all texts that are kept of it.
+    pub octets: u32,
 }
 
 impl<W: Watcher> Agent<W> {
@@ -41,6 +44,16 @@ impl<W: Watcher> Agent<W> {
         let Some(fingerprint) = identity(&restored.way).map(|identity| self.fingerprint(&identity)) else {
             return false;
         };
+        // Where it came from is not known any more.
+        let payer = Payer { source: None, octets: restored.octets };
+        let charge = match self.quotas.charge(payer, restored.way.uri(), restored.target.uid) {
+            Ok(charge) => Some(charge),
+            Err(rejection) => {
+                tracing::warn!(subscription = %restored.id, %rejection, "a subscription in the database is over today's limits and was removed");
+                effects.records.push(Record::SubscriptionGone(restored.id));
+                return false;
+            }
+        };
         let mut shard = self.lock_of(restored.id);
         let presentity = self.find_or_add(&mut shard, &restored.target, now);
         let sequence = Sequence::stored(restored.mark);
@@ -51,6 +64,7 @@ impl<W: Watcher> Agent<W> {
             way: Arc::new(restored.way),
             since: restored.since,
             fingerprint,
+            charge,
             remote_cseq: restored.remote_cseq,
             status: restored.status,
             expires: restored.expires,

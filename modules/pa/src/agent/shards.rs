@@ -12,6 +12,7 @@ use siphasher::sip::SipHasher13;
 
 use super::aliases::Aliases;
 use super::effects::Effects;
+use super::quota::Quotas;
 use super::registrations::add_contacts;
 use super::rules::Rules;
 use super::shard::{KeyRef, Shard};
@@ -36,6 +37,7 @@ pub struct Agent<W> {
     pub(super) bindings: OnceLock<Arc<dyn Bindings>>,
     pub(super) aliases: Aliases,
     pub(super) untold: Untold,
+    pub(super) quotas: Arc<Quotas>,
 }
 
 impl<W: Watcher> Agent<W> {
@@ -46,6 +48,7 @@ impl<W: Watcher> Agent<W> {
             keep_on_timeout: settings.ignore_notify_timeout,
             end_on_challenge: !settings.ignore_notify_challenge,
         };
+        let quotas = Quotas::new(settings.limits, key);
         Self {
             rules: Rules { policy, packages },
             settings,
@@ -55,6 +58,7 @@ impl<W: Watcher> Agent<W> {
             bindings: OnceLock::new(),
             aliases: Aliases::default(),
             untold: Untold::default(),
+            quotas,
         }
     }
 

@@ -11,6 +11,7 @@ use signalbox_sip::dialog::Sequence;
 use signalbox_sip::dialog::subscription::{MAX_WAIT, Reason, State};
 
 use super::effects::{Effects, Record};
+use super::quota::Charge;
 use super::shards::{Agent, SHARDS};
 use super::target::Target;
 use crate::packages::Decision;
@@ -32,7 +33,8 @@ impl<W: Watcher> Agent<W> {
     ) -> Result<Accepted, Rejection> {
         let expires = self.settings.subscription.choose(request.expires)?;
         let sequence = if self.settings.durable { Sequence::stored(0) } else { Sequence::volatile(0) };
-        self.admit(target, request, (expires, sequence), way, now)
+        let charge = self.quotas.charge(request.payer, request.watcher, target.uid)?;
+        self.admit(target, request, (expires, sequence, Some(charge)), way, now)
     }
 
     /// A subscription of another module: it lasts until [`Agent::leave`], and is in no database.
@@ -43,7 +45,7 @@ impl<W: Watcher> Agent<W> {
         way: impl FnOnce(Token) -> Arc<W>,
         now: Instant,
     ) -> Result<Accepted, Rejection> {
-        self.admit(target, request, (MAX_WAIT, Sequence::volatile(0)), way, now)
+        self.admit(target, request, (MAX_WAIT, Sequence::volatile(0), None), way, now)
     }
 
     /// Ends what [`Agent::join`] began. Nothing is told to that watcher any more.
@@ -59,7 +61,7 @@ impl<W: Watcher> Agent<W> {
         &self,
         target: &Target<'_>,
         request: &Subscribe<'_>,
-        (expires, mut sequence): (Duration, Sequence),
+        (expires, mut sequence, charge): (Duration, Sequence, Option<Arc<Charge>>),
         way: impl FnOnce(Token) -> Arc<W>,
         now: Instant,
     ) -> Result<Accepted, Rejection> {
@@ -86,6 +88,7 @@ impl<W: Watcher> Agent<W> {
             way: way(id),
             since: now,
             fingerprint: self.fingerprint(&request.identity),
+            charge,
             remote_cseq: request.cseq,
             status,
             expires,

@@ -10,6 +10,7 @@ use signalbox_documents::pidf::Pidf;
 use signalbox_documents::xml::Limits;
 
 use super::*;
+use crate::agent::quota::Payer;
 use crate::composition::{Composition, Part};
 use crate::documents::{Body, ContentType, DocumentType, Form};
 use crate::packages::presence::Presence;
@@ -101,6 +102,7 @@ impl Story {
             watcher,
             to: ALICE.aor,
             wishes: Wishes::of(Form::Made(DocumentType::Pidf)),
+            payer: Payer { source: None, octets: 0 },
         }
     }
 
@@ -400,6 +402,7 @@ fn after_a_restart_refreshes_are_accepted_and_numbers_go_on_above_the_mark() {
             status: Status::Active,
             expires,
             way: "bob",
+            octets: 0,
         };
         assert!(after.agent.restore_subscription(restored, |_| Some(identity), after.now, &mut after.effects));
     }

@@ -38,8 +38,7 @@ pub(crate) async fn handle_notify(module: Arc<PresenceAgent>, context: Context, 
     }
     state.counters.publishes.increment();
     if let Err(rejection) = take(state, &context, domain).await {
-        state.counters.rejected.increment();
-        request::reject(&context, &rejection)?;
+        request::reject(state, &context, &rejection)?;
     }
     Ok(Value::Boolean(true))
 }

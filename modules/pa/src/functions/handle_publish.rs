@@ -10,6 +10,7 @@ use signalbox_sip::message::Message;
 use signalbox_sip::method::Method;
 
 use super::request::{self, About};
+use super::stored;
 use crate::agent::{AcceptedPublish, Target};
 use crate::packages::EventPackage;
 use crate::presentity::Domain;
@@ -35,8 +36,7 @@ pub(crate) async fn handle_publish(module: Arc<PresenceAgent>, context: Context,
     match publish(state, &context, domain).await {
         Ok(()) => Ok(Value::Boolean(true)),
         Err(rejection) => {
-            state.counters.rejected.increment();
-            request::reject(&context, &rejection)?;
+            request::reject(state, &context, &rejection)?;
             Err(Refusal::no(rejection.to_string()))
         }
     }
@@ -77,6 +77,8 @@ fn begin<'a>(
     let package_id = packages.find_published(event.package)?;
     let package = packages.package(package_id);
     request::check_publisher(state, context, event.package, about)?;
+    let content_type = request.value(HeaderName::ContentType).unwrap_or_default();
+    stored::check_publication(about.aor.as_str(), content_type)?;
     let target = Target { package: package_id, domain, uid: &about.uid, aor: about.aor.as_str() };
     let asked = Publish { if_match: request.value(HeaderName::SipIfMatch), expires: request::expires(request)? };
     let accepted = state.agent.publish(&target, asked, context.now(), |id| content(request, package, id))?;

@@ -1,6 +1,8 @@
 //! `handle_subscription`: a SUBSCRIBE from reading it to the NOTIFY that follows (RFC 6665 §4.2.1).
 
+use std::net::IpAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use signalbox::context::{Context, Reply};
 use signalbox::module::{Arguments, Outcome, Refusal, Value};
@@ -14,15 +16,21 @@ use signalbox_sip::method::Method;
 use signalbox_sip::uri::NameAddr;
 
 use super::request::{self, About};
+use super::stored;
 use crate::agent::Target;
+use crate::agent::quota::Payer;
 use crate::notify::{Destination, Way};
 use crate::packages::Terms;
 use crate::presentity::{Domain, Presentity};
 use crate::rejection::Rejection;
+use crate::settings::Interval;
 use crate::settling::Settling;
 use crate::state::{PresenceAgent, State};
 use crate::subscription::{Accepted, Condition, Identity, Subscribe, Subscription, Wishes};
 use crate::token::Token;
+
+/// The name under which the module `auth` leaves whom it has authenticated.
+const AUTHENTICATED: &str = "auth_user";
 
 /// The name under which scripts find the outcome.
 pub(super) const STATUS: &str = "subscription_status";
@@ -47,25 +55,29 @@ pub(crate) async fn handle_subscription(module: Arc<PresenceAgent>, context: Con
         context.new_transaction()?;
     }
     state.counters.subscribes.increment();
-    match subscribe(state, &context, domain).await {
+    let longest = arguments.integer(1).and_then(|seconds| u64::try_from(seconds).ok()).map(Duration::from_secs);
+    match subscribe(state, &context, (domain, longest)).await {
         Ok(status) => {
             context.avp().insert(STATUS.to_owned(), status.into());
             Ok(Value::Boolean(true))
         }
         Err(rejection) => {
-            state.counters.rejected.increment();
             // Who may not subscribe has a subscription that is over before it began.
             let status = if rejection == Rejection::Forbidden { "terminated" } else { "error" };
             context.avp().insert(STATUS.to_owned(), status.into());
-            request::reject(&context, &rejection)?;
+            request::reject(state, &context, &rejection)?;
             Err(Refusal::no(rejection.to_string()))
         }
     }
 }
 
 /// Gives the status that the subscription has afterwards.
-async fn subscribe(state: &Arc<State>, context: &Context, domain: Domain) -> Result<&'static str, Rejection> {
-    let Pending { accepted, way, write } = begin(state, context, domain)?;
+async fn subscribe(
+    state: &Arc<State>,
+    context: &Context,
+    asked: (Domain, Option<Duration>),
+) -> Result<&'static str, Rejection> {
+    let Pending { accepted, way, write } = begin(state, context, asked)?;
     let (id, way) = (accepted.id, way.map(Destination::Dialog));
     let ended = accepted.expires.is_zero() && !accepted.is_new;
     let status = if ended { "terminated" } else { accepted.status.as_str() };
@@ -87,7 +99,11 @@ async fn subscribe(state: &Arc<State>, context: &Context, domain: Domain) -> Res
 }
 
 /// Everything up to waiting for the commit.
-fn begin(state: &State, context: &Context, domain: Domain) -> Result<Pending, Rejection> {
+fn begin(
+    state: &State,
+    context: &Context,
+    (domain, longest): (Domain, Option<Duration>),
+) -> Result<Pending, Rejection> {
     let request = &*context.request();
     request::check_require(request)?;
     let event = request::event(request, || Rejection::MissingEvent)?;
@@ -97,7 +113,7 @@ fn begin(state: &State, context: &Context, domain: Domain) -> Result<Pending, Re
     let watcher = from.ok_or_else(|| Rejection::Malformed("Bad From Header".into()))?;
     let to = request.value(HeaderName::To).and_then(|to| NameAddr::parse(to).ok());
     let to = to.ok_or_else(|| Rejection::Malformed("Bad To Header".into()))?;
-    let asked = Subscribe {
+    let mut asked = Subscribe {
         identity: Identity {
             call_id: request.call_id(),
             remote_tag: request.from_tag().unwrap_or_default(),
@@ -105,10 +121,11 @@ fn begin(state: &State, context: &Context, domain: Domain) -> Result<Pending, Re
             event_id: event.id().unwrap_or_default(),
         },
         cseq: request.cseq(),
-        expires: request::expires(request)?,
+        expires: shortened(request::expires(request)?, longest, &state.agent.settings.subscription),
         watcher: watcher.uri,
         to: to.uri,
         wishes: wishes(request, &event, package)?,
+        payer: Payer { source: source(context), octets: 0 },
     };
     if let Some(tag) = request.to_tag() {
         return refresh(state, context, (tag, &asked, package));
@@ -119,6 +136,7 @@ fn begin(state: &State, context: &Context, domain: Domain) -> Result<Pending, Re
     let own_uri = own_uri(context);
     // The tag is known only when the subscription is made.
     let dialog = Dialog::of_request(request, "", Phase::Confirmed, false).map_err(malformed)?;
+    asked.payer.octets = stored::check_new(request, &dialog, (about.aor.as_str(), asked.identity.event_id))?;
     let mut made = None;
     let make = |tag: Token| {
         let way = Way::of_subscribe(request, dialog, tag, &own_uri, context.source());
@@ -139,6 +157,7 @@ fn refresh(
 ) -> Result<Pending, Rejection> {
     let request = &*context.request();
     let id = Token::parse(tag).ok_or(Rejection::NoSubscription)?;
+    stored::check_refresh(request)?;
     let accepted = state.agent.resubscribe(id, asked)?;
     let look = |subscription: &Subscription<Destination>, presentity: &Presentity| {
         let known = subscription.way.way()?;
@@ -152,6 +171,18 @@ fn refresh(
     };
     let (way, write) = state.agent.look_at(id, look).flatten().ok_or(Rejection::NoSubscription)?;
     Ok(Pending { accepted, way, write })
+}
+
+/// What a SUBSCRIBE asks for, cut down to what the script allows it.
+fn shortened(asked: Option<Duration>, longest: Option<Duration>, interval: &Interval) -> Option<Duration> {
+    let Some(longest) = longest.map(|longest| longest.max(interval.minimum)) else { return asked };
+    Some(asked.unwrap_or(interval.default).min(longest))
+}
+
+/// The address that a watcher is counted by whom nobody has authenticated.
+fn source(context: &Context) -> Option<IpAddr> {
+    let is_known = context.avp().contains_key(AUTHENTICATED);
+    (!is_known).then(|| context.source().remote.ip())
 }
 
 /// In which form the watcher wants the state, how often, and what it knows already.

@@ -6,6 +6,7 @@ mod handle_subscription;
 mod offline_winfo;
 mod request;
 mod serves_event;
+pub(crate) mod stored;
 mod target_online;
 
 pub(crate) use handle_notify::handle_notify;

@@ -37,7 +37,12 @@ pub(crate) async fn store_winfo(module: Arc<PresenceAgent>, context: Context, ar
         let from = request.value(HeaderName::From).and_then(|from| NameAddr::parse(from).ok());
         let from = from.ok_or_else(|| Refusal::no("From names nobody"))?;
         let watched = Watched { uid: &about.uid, domain, package: event.package };
-        store.put(watched, Visitor { uri: from.uri, display_name: &from.display_name(), status: &status })
+        let visitor = Visitor { uri: from.uri, display_name: &from.display_name(), status: &status };
+        store.put(watched, visitor).ok_or_else(|| {
+            state.counters.over_limit.increment();
+            tracing::info!(call_id = request.call_id(), "too many watchers are remembered already");
+            Refusal::no("too many watchers are remembered already")
+        })?
     };
     write.await.map_err(|error| failed(&error))?;
     Ok(Value::Boolean(true))

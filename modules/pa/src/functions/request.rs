@@ -8,6 +8,7 @@ use signalbox_sip::header::{Event, Expires, HeaderName};
 use signalbox_sip::message::Message;
 use signalbox_sip::uri::{Aor, NameAddr, Uri};
 
+use super::stored::MAX_CALL_ID;
 use crate::presentity::Domain;
 use crate::publishers::{Publishers, Sender};
 use crate::rejection::Rejection;
@@ -86,7 +87,13 @@ pub(crate) fn check_require(request: &Message) -> Result<(), Rejection> {
 }
 
 /// Answers with what the rejection says.
-pub(crate) fn reject(context: &Context, rejection: &Rejection) -> Result<(), signalbox::error::Error> {
+pub(crate) fn reject(state: &State, context: &Context, rejection: &Rejection) -> Result<(), signalbox::error::Error> {
+    state.counters.rejected.increment();
+    if rejection.is_limit() {
+        state.counters.over_limit.increment();
+        let call_id = &context.request().call_id().chars().take(MAX_CALL_ID).collect::<String>();
+        tracing::info!(call_id, source = %context.source(), %rejection, "refused");
+    }
     let (status, reason) = rejection.status();
     let mut reply = Reply::new(status).reason(reason);
     if let Some((name, value)) = rejection.header() {

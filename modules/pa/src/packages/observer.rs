@@ -9,10 +9,12 @@
 //! subscriptions that there are), or when a subscription ends for which nobody has decided: the observer may have to remember it.
 
 use std::borrow::Cow;
+use std::sync::Arc;
 use std::time::Instant;
 
 use signalbox_sip::dialog::subscription::{Reason, State};
 
+use crate::agent::quota::Charge;
 use crate::subscription::Status;
 use crate::token::Token;
 
@@ -48,6 +50,8 @@ pub struct Change<'a> {
     pub state: State,
     /// What the presentity's user has decided, also for a subscription that has ended.
     pub status: Status,
+    /// What it is counted with, as long as it is remembered.
+    pub charge: Option<Arc<Charge>>,
     pub cause: Cause,
     /// When it began.
     pub since: Instant,

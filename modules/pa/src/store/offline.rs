@@ -1,6 +1,8 @@
 //! Watchers that are remembered for a user who was not there (`store_winfo`): one row for each watcher and package.
 
+use std::collections::HashMap;
 use std::hash::Hasher;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use signalbox::clock::Clock;
@@ -14,11 +16,49 @@ use crate::packages::Remembered;
 use crate::presentity::Domain;
 use crate::token::Token;
 
+/// Watchers that are remembered for one user and package, and for all together: a stranger makes them with one SUBSCRIBE each.
+const MAX_FOR_USER: usize = 1000;
+const MAX_IN_ALL: usize = 100_000;
+
 /// The table of remembered watchers.
 pub struct OfflineWatchers {
     database: Database,
     clock: Clock,
     expiration: Duration,
+    counted: Mutex<Counted>,
+}
+
+/// How many rows there are, and whose.
+#[derive(Debug, Default)]
+struct Counted {
+    watched: HashMap<Token, Token>,
+    of_user: HashMap<Token, usize>,
+}
+
+impl Counted {
+    /// Takes a row in; false if there are too many.
+    fn add(&mut self, id: Token, watched: Token) -> bool {
+        if self.watched.contains_key(&id) {
+            return true;
+        }
+        let of_user = self.of_user.get(&watched).copied().unwrap_or(0);
+        if of_user >= MAX_FOR_USER || self.watched.len() >= MAX_IN_ALL {
+            return false;
+        }
+        self.of_user.insert(watched, of_user + 1);
+        self.watched.insert(id, watched);
+        true
+    }
+
+    fn remove(&mut self, id: Token) {
+        let Some(watched) = self.watched.remove(&id) else { return };
+        if let Some(count) = self.of_user.get_mut(&watched) {
+            *count -= 1;
+            if *count == 0 {
+                self.of_user.remove(&watched);
+            }
+        }
+    }
 }
 
 /// Who is watched.
@@ -42,11 +82,33 @@ impl OfflineWatchers {
     /// Brings the table about where it is missing. Rows are kept for `expiration`.
     pub async fn open(database: Database, clock: Clock, expiration: Duration) -> Result<Self, StorageError> {
         database.migrate("pa", &MIGRATIONS).await?;
-        Ok(Self { database, clock, expiration })
+        let (mut counted, mut over) = (Counted::default(), Vec::new());
+        let look = |row: Row| {
+            let id = Token(row.integer("id")?.cast_unsigned());
+            let whose = hash(&[row.text("uid")?, row.text("domain")?, row.text("package")?]);
+            if !counted.add(id, whose) {
+                over.push(id);
+            }
+            Ok(())
+        };
+        database.load(&OFFLINE_WINFO, look).await?;
+        let watchers = Self { database, clock, expiration, counted: Mutex::new(counted) };
+        if !over.is_empty() {
+            tracing::warn!(
+                rows = over.len(),
+                "watchers of users who are away are over today's limits and were removed"
+            );
+        }
+        over.into_iter().for_each(|id| watchers.forget(id));
+        Ok(watchers)
     }
 
-    /// Remembers a watcher; one that is remembered already is remembered for longer.
-    pub fn put(&self, watched: Watched<'_>, visitor: Visitor<'_>) -> Write {
+    /// Remembers a watcher; one that is remembered already is remembered for longer. Nothing if there are too many.
+    pub fn put(&self, watched: Watched<'_>, visitor: Visitor<'_>) -> Option<Write> {
+        let whose = hash(&[watched.uid, watched.domain.as_str(), watched.package]);
+        if !self.counted().add(id(watched, visitor.uri), whose) {
+            return None;
+        }
         let now = self.clock.now();
         let row = vec![
             key(id(watched, visitor.uri).0),
@@ -59,7 +121,7 @@ impl OfflineWatchers {
             self.unix(now).into(),
             self.unix(now + self.expiration).into(),
         ];
-        self.database.journal().put(&OFFLINE_WINFO, row)
+        Some(self.database.journal().put(&OFFLINE_WINFO, row))
     }
 
     /// Those who are remembered for a user and a package.
@@ -92,7 +154,13 @@ impl OfflineWatchers {
 
     /// The user has been told. Nobody waits for this: who is still there is told once more.
     pub fn forget(&self, id: Token) {
+        self.counted().remove(id);
         drop(self.database.journal().delete(&OFFLINE_WINFO, vec![key(id.0)]));
+    }
+
+    fn counted(&self) -> MutexGuard<'_, Counted> {
+        // A panic under the lock leaves a count that is off by one at the most.
+        self.counted.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Removes those whose time is over, and says how many those were.
@@ -118,11 +186,33 @@ impl OfflineWatchers {
 fn id(watched: Watched<'_>, uri: &str) -> Token {
     let aor = Aor::parse(uri);
     let uri = aor.as_ref().map_or(uri, Aor::as_str);
+    hash(&[watched.uid, watched.domain.as_str(), watched.package, uri])
+}
+
+fn hash(parts: &[&str]) -> Token {
     // Without a key: the same watcher must find its row after a restart.
     let mut hasher = SipHasher13::new();
-    for part in [watched.uid, watched.domain.as_str(), watched.package, uri] {
+    for part in parts {
         hasher.write(part.as_bytes());
         hasher.write_u8(0xff);
     }
     Token(hasher.finish())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn so_many_watchers_are_remembered_for_a_user_and_again_when_some_were_told_of() {
+        let (mut counted, alice, bob) = (Counted::default(), Token(1), Token(2));
+        for number in 0..MAX_FOR_USER {
+            assert!(counted.add(Token(number as u64), alice));
+        }
+        assert!(!counted.add(Token(9_999), alice));
+        assert!(counted.add(Token(0), alice), "one that is known stays");
+        assert!(counted.add(Token(9_999), bob));
+        counted.remove(Token(5));
+        assert!(counted.add(Token(10_000), alice));
+    }
 }

@@ -8,8 +8,9 @@ use signalbox_sip::lex::Params;
 
 use super::tables::{PUBLICATION, RESERVATION, STOP, SUBSCRIPTION};
 use super::write::{STOPPED, Store, left_out, number};
-use crate::agent::{Agent, Effects, RestoredSubscription, Target};
+use crate::agent::{Agent, Effects, Record, RestoredSubscription, Target};
 use crate::documents::Form;
+use crate::functions::stored::{MAX_DIALOG, MAX_URI};
 use crate::notify::{Destination, Way};
 use crate::presentity::Domain;
 use crate::publication::Publication;
@@ -88,6 +89,12 @@ impl Store {
         let (Some(target), Some(form), Some(status), Some(way)) = parsed else {
             return Ok(left_out(row.text("uid")?));
         };
+        let (octets, uid, aor) = (way.octets(), row.text("uid")?, row.text("aor")?);
+        if octets > MAX_DIALOG || uid.len() > MAX_URI || aor.len() > MAX_URI {
+            tracing::warn!(octets, subscription = %Token(id.cast_unsigned()), "a subscription in the database is over today's limits and was removed");
+            effects.records.push(Record::SubscriptionGone(Token(id.cast_unsigned())));
+            return Ok(false);
+        }
         let reserved = marks.get(&id).copied().unwrap_or(0);
         let restored = RestoredSubscription {
             id: Token(id.cast_unsigned()),
@@ -103,6 +110,7 @@ impl Store {
             since: self.instant(row.integer("began")?),
             expires: self.left(row.integer("expires")?),
             way: Destination::Dialog(way),
+            octets: u32::try_from(octets).unwrap_or(u32::MAX),
         };
         Ok(agent.restore_subscription(restored, Destination::identity, self.clock.now(), effects))
     }

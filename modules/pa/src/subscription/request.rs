@@ -4,6 +4,7 @@ use std::time::{Duration, Instant};
 
 use super::status::Status;
 use super::wishes::Wishes;
+use crate::agent::quota::Payer;
 use crate::token::Token;
 
 /// What tells a subscription from others: its dialog and its event (RFC 6665 §4.4.1, §8.2.1).
@@ -34,6 +35,8 @@ pub struct Subscribe<'a> {
     /// The URI in To.
     pub to: &'a str,
     pub wishes: Wishes,
+    /// Who it is counted for, if it makes a subscription.
+    pub payer: Payer,
 }
 
 /// An accepted SUBSCRIBE, to be committed, answered and then confirmed.

@@ -20,6 +20,7 @@ use super::notify::{Notify, Watcher};
 use super::request::{Accepted, Fingerprint};
 use super::status::Status;
 use super::wishes::Wishes;
+use crate::agent::quota::Charge;
 use crate::documents::{Body, Form};
 use crate::packages::Cause;
 use crate::token::Token;
@@ -46,6 +47,8 @@ pub struct Subscription<W> {
     /// When it began.
     pub since: Instant,
     pub fingerprint: Fingerprint,
+    /// What it is counted with.
+    pub charge: Option<Arc<Charge>>,
     /// The CSeq of the last SUBSCRIBE.
     pub remote_cseq: u32,
     /// The earliest deadline that the shard has queued for it.
@@ -90,6 +93,8 @@ pub struct Start<W> {
     pub way: Arc<W>,
     pub since: Instant,
     pub fingerprint: Fingerprint,
+    /// Nothing for a watcher within the process.
+    pub charge: Option<Arc<Charge>>,
     pub remote_cseq: u32,
     /// Active or pending.
     pub status: Status,
@@ -116,7 +121,7 @@ impl<W: Watcher> Subscription<W> {
 
     /// One from the database, with `expires` as what is left of it. Nothing is to be told.
     pub fn restored(start: Start<W>, sequence: Sequence, now: Instant) -> Self {
-        let Start { id, presentity, wishes, way, since, fingerprint, remote_cseq, status, expires } = start;
+        let Start { id, presentity, wishes, way, since, fingerprint, charge, remote_cseq, status, expires } = start;
         Self {
             id,
             presentity,
@@ -127,6 +132,7 @@ impl<W: Watcher> Subscription<W> {
             way,
             since,
             fingerprint,
+            charge,
             remote_cseq,
             scheduled: None,
             is_being_refreshed: false,
@@ -462,6 +468,7 @@ mod tests {
             way: Arc::new(()),
             since: Instant::now(),
             fingerprint: Fingerprint { dialog: 0, event: 0 },
+            charge: None,
             remote_cseq: 1,
             status,
             expires,

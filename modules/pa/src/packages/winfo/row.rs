@@ -1,13 +1,18 @@
 //! One watcher, and its way through the state machine of RFC 3857 §4.7.1.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use signalbox_documents::watcherinfo::{Event, Status, Watcher};
 use signalbox_sip::dialog::subscription::State;
 
+use crate::agent::quota::Charge;
 use crate::packages::observer::{Cause, Change, Remembered};
 use crate::subscription;
 use crate::token::Token;
+
+/// Octets of an element `watcher` without its texts.
+const FRAME: usize = 200;
 
 /// One watcher.
 #[derive(Debug, Clone)]
@@ -23,6 +28,10 @@ pub struct Row {
     pub expires: Option<Instant>,
     /// It was remembered in the database, and is to be forgotten there once somebody has been told.
     pub remembered: Option<Token>,
+    /// What its subscription was counted with.
+    pub charge: Option<Arc<Charge>>,
+    /// When it is given up or forgotten.
+    pub deadline: Option<Instant>,
 }
 
 impl Row {
@@ -49,6 +58,8 @@ impl Row {
             since: change.since,
             expires: (!is_over).then_some(change.expires),
             remembered: None,
+            charge: change.charge.clone(),
+            deadline: None,
         })
     }
 
@@ -63,7 +74,15 @@ impl Row {
             since: watcher.since,
             expires: None,
             remembered: Some(watcher.id),
+            charge: None,
+            deadline: None,
         }
+    }
+
+    /// Octets that its texts may take in a document, each character that has to be escaped counted as the longest reference.
+    pub fn shown_octets(&self) -> usize {
+        let escaped = |text: &str| text.len() + text.bytes().filter(|byte| !byte.is_ascii_alphanumeric()).count() * 5;
+        escaped(&self.uri) + escaped(&self.display_name) + FRAME
     }
 
     /// As it stands in a document.

@@ -19,6 +19,11 @@ use crate::token::Token;
 /// Watchers for whom nobody has decided and who have gone, for one presentity. One more, and the one that has waited for longest
 /// is given up (RFC 3857 §4.7.1 asks for such a limit).
 pub const MAX_WAITING: usize = 1000;
+/// Watchers in one document: of more the newest are shown. And octets of them: one NOTIFY must be far below what may wait for a peer.
+pub const MAX_SHOWN: usize = 500;
+pub const MAX_SHOWN_OCTETS: usize = 128 * 1024;
+/// Subscriptions that have ended and are told of; of more the first are forgotten before their time.
+pub const MAX_ENDED: usize = 1000;
 /// How long the end of a subscription can be told in a partial document. Who hears of it later is told everything.
 const TOLD_FOR: Duration = Duration::from_secs(300);
 
@@ -34,6 +39,8 @@ pub struct Watchers {
     changed: HashMap<Token, u64>,
     /// The numbers of those who wait, so that nobody has to look for them among all.
     waiting: BTreeSet<u64>,
+    /// The numbers of those whose subscriptions have ended.
+    ended: BTreeSet<u64>,
     /// When those who wait are given up, and those who are terminated are forgotten.
     deadlines: BTreeSet<(Instant, Token)>,
     last: u64,
@@ -49,6 +56,7 @@ impl Watchers {
             rows: BTreeMap::new(),
             changed: HashMap::new(),
             waiting: BTreeSet::new(),
+            ended: BTreeSet::new(),
             deadlines: BTreeSet::new(),
             last: 0,
             forgotten: 0,
@@ -62,23 +70,62 @@ impl Watchers {
     fn take(&mut self, id: Token) -> Option<Row> {
         let number = self.changed.remove(&id)?;
         self.waiting.remove(&number);
-        self.rows.remove(&number)
+        self.ended.remove(&number);
+        let row = self.rows.remove(&number)?;
+        if let Some(deadline) = row.deadline {
+            self.deadlines.remove(&(deadline, id));
+        }
+        Some(row)
     }
 
     /// Takes a row in as the newest change.
-    fn put(&mut self, row: Row, now: Instant) {
+    fn put(&mut self, mut row: Row, now: Instant) {
         self.take(row.id);
         self.last += 1;
-        match row.status {
+        row.deadline = match row.status {
             Status::Waiting => {
                 self.waiting.insert(self.last);
-                self.deadlines.insert((now + self.giveup, row.id));
+                Some(now + self.giveup)
             }
-            Status::Terminated => drop(self.deadlines.insert((now + TOLD_FOR, row.id))),
-            Status::Pending | Status::Active => {}
-        }
+            Status::Terminated => {
+                self.ended.insert(self.last);
+                Some(now + TOLD_FOR)
+            }
+            Status::Pending | Status::Active => None,
+        };
+        self.deadlines.extend(row.deadline.map(|deadline| (deadline, row.id)));
         self.changed.insert(row.id, self.last);
         self.rows.insert(self.last, row);
+    }
+
+    /// Forgets that a subscription has ended. Who has not been told of it is told everything.
+    fn forget(&mut self, id: Token) {
+        self.forgotten = self.forgotten.max(self.changed.get(&id).copied().unwrap_or(0));
+        self.take(id);
+    }
+
+    fn limit_ended(&mut self) {
+        if self.ended.len() > MAX_ENDED
+            && let Some(first) = self.ended.first().and_then(|number| self.rows.get(number)).map(|row| row.id)
+        {
+            self.forget(first);
+        }
+    }
+
+    /// The rows for a document: those from this number on, and those that have ended only if the document says what changed. Nothing if
+    /// they are more than one document may show.
+    fn shown(&self, from: u64, state: State) -> (Vec<&Row>, bool) {
+        let rows = self.rows.range(from..).rev().map(|(_, row)| row);
+        let rows = rows.filter(|row| state == State::Partial || row.status != Status::Terminated);
+        let (mut shown, mut octets) = (Vec::new(), 0);
+        for row in rows {
+            octets += row.shown_octets();
+            if shown.len() == MAX_SHOWN || octets > MAX_SHOWN_OCTETS {
+                return (shown, false);
+            }
+            shown.push(row);
+        }
+        (shown, true)
     }
 
     fn who_waits(&self) -> impl Iterator<Item = &Row> {
@@ -133,6 +180,7 @@ impl Observer for Watchers {
         row.remembered = self.supersede(&row, now).or(row.remembered);
         self.put(row, now);
         self.limit_waiting(now);
+        self.limit_ended();
         true
     }
 
@@ -162,13 +210,14 @@ impl Observer for Watchers {
 impl Teller for Watchers {
     fn body(&self, told: Told<'_>, now: Instant) -> Body {
         let known = told.seen.replace(self.last).filter(|seen| *seen >= self.forgotten);
-        let (state, from) = match known {
-            Some(seen) => (State::Partial, seen + 1),
-            None => (State::Full, 0),
+        let changes = known.map(|seen| self.shown(seen + 1, State::Partial)).filter(|(_, all)| *all);
+        let (state, mut rows) = match changes {
+            Some((rows, _)) => (State::Partial, rows),
+            // Too much has changed for one document: all that it may show stands for the rest.
+            None => (State::Full, self.shown(0, State::Full).0),
         };
-        let rows = self.rows.range(from..).map(|(_, row)| row);
-        let watchers = rows.filter(|row| state == State::Partial || row.status != Status::Terminated);
-        let watchers = watchers.map(|row| row.told(now)).collect();
+        rows.reverse();
+        let watchers = rows.into_iter().map(|row| row.told(now)).collect();
         let list = WatcherList { resource: told.aor.to_owned(), package: self.package.to_string(), watchers };
         let info = WatcherInfo { version: told.version, state, lists: vec![list] };
         let mut text = String::with_capacity(256);
@@ -194,10 +243,7 @@ impl Teller for Watchers {
                     self.end(id, Event::GiveUp, now);
                     changed = true;
                 }
-                Some(Status::Terminated) => {
-                    self.forgotten = self.forgotten.max(self.changed.get(&id).copied().unwrap_or(0));
-                    self.take(id);
-                }
+                Some(Status::Terminated) => self.forget(id),
                 Some(Status::Pending | Status::Active) | None => {}
             }
         }
@@ -241,7 +287,7 @@ mod tests {
             let id = Token(u64::from(who.as_bytes()[0]) << 8 | who.len() as u64);
             let (since, expires) = (self.now, self.now + 600 * SECOND);
             let display_name = who.to_uppercase().into();
-            let change = Change { id, watcher: &uri, display_name, state, status, cause, since, expires };
+            let change = Change { id, watcher: &uri, display_name, state, status, charge: None, cause, since, expires };
             self.watchers.observe(&change, self.now)
         }
 
@@ -355,6 +401,7 @@ mod tests {
             display_name: "".into(),
             state: Subscribed::Pending,
             status: Decided::Pending,
+            charge: None,
             cause: Cause::Subscribe,
             since: story.now,
             expires: story.now + 600 * SECOND,
@@ -374,6 +421,7 @@ mod tests {
                 display_name: "F".into(),
                 state,
                 status,
+                charge: None,
                 cause,
                 since: now,
                 expires: now,
