@@ -44,6 +44,13 @@ alias { "localhost", "example.com" }
 --   wakeups = 2000,                 -- a second, of one worker, while there is little to do each time: it rests in between
 -- }
 
+-- What signs the Record-Route of calls and other dialogs that pass here, so that nobody can make one up: a file with a key, made
+-- at the first start and readable for its owner alone. Keep it, so that calls go on over a restart; servers that take over
+-- each other's calls share it, or take each other's keys by `accept`. `unsigned = true` takes every To tag and Route for a dialog, as
+-- before there were keys: a stranger can then send through this server. Use it for as long as the calls of an older version last.
+-- route_key { file = "var/route.key", unsigned = false }
+-- route_key { accept = { "var/other.key" } }
+
 -- Timers of transactions (RFC 3261 §17, table 4).
 -- timers { t1 = "500ms", t2 = "4s", t4 = "5s", c = "185s" }
 

@@ -12,21 +12,10 @@ function route(msg)
     return sl_send_reply(483, "Too Many Hops")
   end
 
-  -- Inside a dialog between two phones the Route header says where to (RFC 3261 §16.12). A dialog with our own presence
-  -- agent has the Request-URI that the agent gave out, and goes on below.
-  -- A Route that led here comes off in any case: clients with an outbound proxy send one along with each request.
-  -- One that is left then leads elsewhere, where strangers don't send anybody through us.
-  local routed = loose_route()
-  if routed and not msg.to_tag then
-    return sl_send_reply(403, "Preloaded Route Denied")
-  end
-  if routed and not is_myself() then
-    return relay()
-  end
-
-  -- An INVITE is cancelled by its transaction, and what reaches the script has none. A stray ACK is nobody's.
+  -- An INVITE is cancelled by its transaction, and what reaches the script has none.
   if msg.method == "CANCEL" then return sl_send_reply(481, "Call/Transaction Does Not Exist") end
-  if msg.method == "ACK" then return end
+  -- Nobody could say who has sent this.
+  if not msg.from.uri then return sl_send_reply(400, "Bad From Header") end
 
   if msg.method == "REGISTER" then return register(msg) end
 
@@ -35,20 +24,36 @@ function route(msg)
     return sl_send_reply(200, "OK")
   end
 
-  -- Who says to be one of our users proves it. Strangers may reach our users, but go nowhere else: no open relay.
-  if is_myself(msg.from.host) then
-    if not authenticate(msg) then return end
-  elseif not is_myself() then
+  -- Who says to be one of our users proves it, in dialogs too. Only an ACK can't be asked (RFC 3261 §22.1).
+  local ours = is_myself(msg.from.host) and msg.method ~= "ACK"
+  if ours and not authenticate(msg) then return end
+
+  -- Inside a dialog between two phones the Route header says where to (RFC 3261 §16.12), if it has the token that record_route
+  -- gave out below. A dialog with our own presence agent has the Request-URI that the agent gave out, and goes on below.
+  -- A Route that led here comes off in any case: clients with an outbound proxy send one along with each request.
+  -- One that leads elsewhere is no way to send anybody through us.
+  local routed, why = loose_route(ours)
+  if routed and not is_myself() then
+    -- Who is blocked is so in dialogs too.
+    if msg.method == "MESSAGE" and not authorize_message() then return sl_send_reply(403, "Forbidden") end
+    return relay()
+  end
+  -- A stray ACK is nobody's.
+  if msg.method == "ACK" then return end
+  if why == "preloaded route" then return sl_send_reply(403, "Preloaded Route Denied") end
+
+  -- Strangers may reach our users, but go nowhere else: no open relay.
+  if not ours and not is_myself() then
     return sl_send_reply(403, "Relaying Denied")
   end
 
   -- Another domain's user: the request goes there.
   if not is_myself() then
-    if msg.method == "INVITE" or msg.method == "SUBSCRIBE" or msg.method == "REFER" then record_route() end
+    if msg.method == "INVITE" or msg.method == "SUBSCRIBE" or msg.method == "REFER" then record_route("", ours) end
     return relay()
   end
 
-  if msg.method == "SUBSCRIBE" then return subscribe(msg) end
+  if msg.method == "SUBSCRIBE" then return subscribe(msg, ours) end
   if msg.method == "PUBLISH" then return publish() end
   if msg.method == "MESSAGE" then return message() end
   -- What a server that modparam("pa", "notifiers", …) names tells of our users without being asked, as of waiting messages (RFC 3842).
@@ -57,8 +62,9 @@ function route(msg)
   -- Nothing else is meant for the server itself.
   if not msg.ruri.user then return sl_send_reply(404, "Not Found") end
 
-  -- A call, or anything else for one of our users. record_route keeps us on the way of what follows in the dialog.
-  if msg.method == "INVITE" or msg.method == "REFER" then record_route() end
+  -- A call, or anything else for one of our users. record_route keeps us on the way of what follows in the dialog, which reaches
+  -- each phone of ours by the way that it has now.
+  if msg.method == "INVITE" or msg.method == "REFER" then record_route("", ours) end
   if not lookup("location") then
     return sl_send_reply(404, "Not Found")
   end
@@ -97,9 +103,9 @@ end
 
 -- SUBSCRIBE: the presence agent answers, and notifies from then on: of presence (RFC 3856), of who watches (RFC 3857), and of what
 -- modparam("pa", "events", …) adds. Packages that it doesn't serve, such as those between two phones, go to the phone.
-function subscribe(msg)
+function subscribe(msg, ours)
   if msg.event and not serves_event(msg.event) then
-    record_route()
+    record_route("", ours)
     if not lookup("location") then return sl_send_reply(404, "Not Found") end
     return relay()
   end

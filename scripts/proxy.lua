@@ -6,20 +6,19 @@ function route(msg)
     return sl_send_reply(483, "Too Many Hops")
   end
 
-  -- Inside a dialog the Route header says where to (RFC 3261 §16.12): record_route() below put us there. A Route that led
-  -- here comes off in any case: clients with an outbound proxy send one along with each request. One that is left then
-  -- leads elsewhere, where strangers don't send anybody through us.
-  local routed = loose_route()
-  if routed and not msg.to_tag then
-    return sl_send_reply(403, "Preloaded Route Denied")
-  end
+  -- An INVITE is cancelled by its transaction, and what reaches the script has none.
+  if msg.method == "CANCEL" then return sl_send_reply(481, "Call/Transaction Does Not Exist") end
+
+  -- Inside a dialog the Route header says where to (RFC 3261 §16.12), if it has the token that record_route() gave out below.
+  -- A Route that led here comes off in any case: clients with an outbound proxy send one along with each request. One that
+  -- leads elsewhere is no way to send anybody through us.
+  local routed, why = loose_route()
   if routed and not is_myself() then
     return relay()
   end
-
-  -- An INVITE is cancelled by its transaction, and what reaches the script has none. A stray ACK is nobody's.
-  if msg.method == "CANCEL" then return sl_send_reply(481, "Call/Transaction Does Not Exist") end
+  -- A stray ACK is nobody's.
   if msg.method == "ACK" then return end
+  if why == "preloaded route" then return sl_send_reply(403, "Preloaded Route Denied") end
 
   -- Only what is meant for our own domains is served: no open relay.
   if not is_myself() then
@@ -31,7 +30,8 @@ function route(msg)
   end
 
   if msg.method == "INVITE" or msg.method == "SUBSCRIBE" or msg.method == "REFER" then
-    record_route()
+    -- Nobody has a password here, so the sender's address has to do for who is a user of ours.
+    record_route("", is_myself(msg.from.host))
   end
 
   -- A request for the server itself, such as the OPTIONS that clients look whether we are alive with.

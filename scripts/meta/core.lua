@@ -239,16 +239,18 @@ function t_on_branch(name) end
 ---@return string? reason why not
 function mf_process_maxfwd_header(limit) end
 
----Stays on the way of the dialog that the request makes: relayed requests get a Record-Route.
+---Stays on the way of the dialog that the request makes: relayed requests get a Record-Route, whose token `loose_route` knows again.
 ---Callable in: request, failure, branch.
 ---@param parameters? string URI parameters to add: `;nat=yes`.
-function record_route(parameters) end
+---@param caller_is_ours? boolean The sender is a user of ours, as its password has shown: what follows in the dialog reaches it by the way that this request came.
+function record_route(parameters, caller_is_ours) end
 
----Routes by the Route header: takes off what names this server, and undoes strict routing. True says that the request belongs to a dialog that passes here: relay it as it is.
+---Routes by the Route header: takes off what names this server, and undoes strict routing. True says that the request belongs to a dialog that passes here, as the token of `record_route` shows: relay it as it is. A request to a user of ours then goes the way that the dialog was made by. Of other requests all Routes come off.
 ---Callable in: request.
----@return boolean result true if the request is to be relayed by its Route
+---@param sender_is_ours? boolean The sender is a user of ours, as its password has shown. Without it a request in a dialog must go to a user of ours, or come from one by the way that the dialog was made by.
+---@return boolean result true if the request is to be relayed within its dialog; else why not: `no dialog`, `preloaded route`, `not ours`
 ---@return string? reason why not
-function loose_route() end
+function loose_route(sender_is_ours) end
 
 ---Tells whether a URI names this server: an address that it listens on, or an alias. `nil`, such as the host of a `tel:` URI, doesn't.
 ---Callable in: request, failure, reply, branch.

@@ -19,6 +19,7 @@ mod rfc5839;
 mod rfc6026;
 mod rfc6446;
 mod rfc6665;
+mod shipped_script;
 mod strangers;
 mod timeline;
 mod torture;

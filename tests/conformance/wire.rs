@@ -102,6 +102,10 @@ impl Proxy {
 }
 
 impl Out {
+    pub(crate) fn flow(&self) -> Flow {
+        self.flow
+    }
+
     pub(crate) fn remote(&self) -> SocketAddr {
         self.flow.remote
     }
@@ -165,6 +169,7 @@ pub(crate) fn request(method: &str, uri: &str, lines: &[&str]) -> String {
     format!("{method} {uri} SIP/2.0\r\n{}\r\nContent-Length: 0\r\n\r\n", all.join("\r\n"))
 }
 
-fn read(sent: Vec<Sent>) -> Vec<Out> {
+/// What was sent, read again.
+pub(crate) fn read(sent: Vec<Sent>) -> Vec<Out> {
     sent.into_iter().map(|(flow, bytes)| Out { flow, message: Message::parse(&bytes).unwrap() }).collect()
 }

@@ -13,6 +13,7 @@ use signalbox_sip::uri::{Host, NameAddr, Scheme, Uri};
 use siphasher::sip::SipHasher13;
 
 use crate::error::Error;
+use crate::route_token;
 use crate::transactions::branch::BranchToken;
 use crate::transport::{Flow, Protocol};
 
@@ -31,6 +32,15 @@ pub struct NextHop {
 pub enum NextHost {
     Address(IpAddr),
     Name(String),
+}
+
+impl NextHop {
+    /// Whether it is the far end of `flow`.
+    pub(crate) fn leads_to(&self, flow: &Flow) -> bool {
+        self.protocol == flow.protocol
+            && self.port == flow.remote.port()
+            && self.host == NextHost::Address(flow.remote.ip())
+    }
 }
 
 /// Whether a request was reformatted for a strict router: the router's URI became the Request-URI.
@@ -249,11 +259,11 @@ pub(crate) fn via_text(protocol: Protocol, sent_by: &str, branch: &BranchToken) 
 
 /// The Record-Route values for a request that came in at `incoming` and leaves from `outgoing` (both `host:port` with
 /// protocol), topmost first: one where they are the same, two where they differ, so that each side finds the address and
-/// transport that it can reach (§16.6 step 4, RFC 5658).
+/// transport that it can reach (§16.6 step 4, RFC 5658). `parameters` are the token and what the script adds.
 pub(crate) fn record_route_values(
     incoming: (&str, Protocol),
     outgoing: (&str, Protocol),
-    parameters: &str,
+    parameters: (&str, &str),
 ) -> (String, Option<String>) {
     let value = |(sent_by, protocol): (&str, Protocol), double: bool| {
         let transport = match protocol {
@@ -261,7 +271,8 @@ pub(crate) fn record_route_values(
             other => Cow::Owned(format!(";transport={}", other.parameter())),
         };
         let double = if double { ";r2=on" } else { "" };
-        format!("<sip:{sent_by}{transport};lr{double}{parameters}>")
+        let (token, more) = parameters;
+        format!("<sip:{sent_by}{transport};lr{double};{}={token}{more}>", route_token::PARAMETER)
     };
     if incoming == outgoing {
         return (value(outgoing, false), None);

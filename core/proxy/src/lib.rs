@@ -6,6 +6,7 @@
 //! | [`transport`] | flows over UDP and TCP |
 //! | [`transactions`] | the transaction table of a worker: retransmission, matching, forking |
 //! | [`forward`] | the proxy of RFC 3261 §16: targets, Via, Record-Route, loose routing |
+//! | [`route_token`] | how a request proves that its dialog passes here |
 //! | [`context`] | the message being routed, and what may be done with it |
 //! | [`functions`] | the core's own script functions |
 //! | [`module`] | the `Module` trait, tables of exported functions, the loader |
@@ -27,6 +28,7 @@ pub mod forward;
 pub mod functions;
 pub mod logging;
 pub mod module;
+pub mod route_token;
 pub mod script;
 pub mod services;
 pub mod settings;

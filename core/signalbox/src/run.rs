@@ -16,8 +16,8 @@ use signalbox::module::{Configured, Host, ModuleSet};
 use signalbox::script::ScriptSource;
 use signalbox::settings::{CoreSettings, LogSettings, Settings};
 use signalbox::storage::Storage;
-use signalbox::worker::Server;
 use signalbox::worker::server::Setup;
+use signalbox::worker::{Options, Server};
 use tokio::runtime::Runtime;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::Notify;
@@ -121,7 +121,7 @@ fn start(
     configured: &[Configured],
 ) -> Result<(Server, Running)> {
     let setup = Setup {
-        options: core.options(),
+        options: Options { route_keys: core.route_key.load()?, ..core.options() },
         host: host.clone(),
         clock: host.clock().clone(),
         exports: Arc::new(modules.exports()),

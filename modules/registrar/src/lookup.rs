@@ -19,10 +19,11 @@ pub(crate) fn lookup(registrar: &Registrar, context: &Context, arguments: &Argum
     let mut targets = context.targets();
     for record in &records {
         let target = Target {
-            uri: record.contact().to_owned(),
             q: record.q,
             flow: record.flow.as_deref().copied(),
             path: record.path().to_owned(),
+            is_ours: true,
+            ..Target::new(record.contact())
         };
         if targets.add(target).is_err() {
             // As many as fit, the preferred ones first: some of the devices are better than none.

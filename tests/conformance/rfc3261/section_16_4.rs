@@ -5,52 +5,132 @@ use signalbox_sip::header::HeaderName;
 
 use crate::wire::{Out, Proxy, only, request};
 
-/// Follows Routes; what is for the domain itself goes to where its contact would be.
+/// Follows Routes; what is for the domain itself goes to where its contact would be. All senders count as users of ours.
 const ROUTE: &str = "if not loose_route() and is_myself() then msg.ruri = 'sip:bob@192.0.2.11' end
-  if msg.method == 'INVITE' then record_route() end
+  if msg.method == 'INVITE' then record_route('', true) end
   if not t_relay() then sl_reply_error() end";
 
-fn routed(uri: &str, lines: &[&str]) -> Out {
-    only(Proxy::new(ROUTE).send(&request("BYE", uri, lines)))
+const IN_DIALOG: &str = "To: <sip:bob@example.com>;tag=b";
+
+/// A proxy that a dialog of Alice's passes, and the Record-Route that it gave out, as URI.
+fn dialog() -> (Proxy, String) {
+    let mut proxy = Proxy::new(ROUTE);
+    let invite = only(proxy.send(&request("INVITE", "sip:bob@example.com", &[])));
+    let own = invite.items(HeaderName::RecordRoute)[0].trim_matches(['<', '>']).to_owned();
+    (proxy, own)
+}
+
+/// Alice's BYE in that dialog; OWN in the Route stands for the Record-Route.
+fn bye(uri: &str, route: &str) -> Out {
+    let (mut proxy, own) = dialog();
+    let route = format!("Route: {}", route.replace("OWN", &own));
+    only(proxy.send(&request("BYE", &uri.replace("OWN", &own), &[&route, IN_DIALOG])))
 }
 
 /// "If the Request-URI of the request contains a value this proxy previously placed into a Record-Route header field […],
 /// the proxy MUST replace the Request-URI in the request with the last value from the Route header field".
 #[test]
 fn what_a_strict_router_sent_is_put_right() {
-    let out = routed("sip:192.0.2.100;lr", &["Route: <sip:192.0.2.30;lr>, <sip:carol@192.0.2.12>"]);
+    let out = bye("OWN", "<sip:192.0.2.30;lr>, <sip:carol@192.0.2.12>");
     assert_eq!(
         (out.message.request_uri(), out.items(HeaderName::Route)),
         ("sip:carol@192.0.2.12", vec!["<sip:192.0.2.30;lr>"])
     );
     assert_eq!(out.remote().to_string(), "192.0.2.30:5060");
+    let out = bye("OWN", "<sip:carol@192.0.2.12>");
+    assert_eq!((out.message.request_uri(), out.items(HeaderName::Route).len()), ("sip:carol@192.0.2.12", 0));
 }
 
-/// The same where the proxy's own Record-Route was made by Record-Route, and nothing but the target follows (§16.12.1.2).
+/// A value that the proxy has not placed into a Record-Route header field is no strict router's.
 #[test]
-fn the_record_route_that_was_given_out_is_recognised_in_the_request_uri() {
-    let mut proxy = Proxy::new(ROUTE);
-    let invite = only(proxy.send(&request("INVITE", "sip:bob@example.com", &[])));
-    let own = invite.items(HeaderName::RecordRoute)[0].trim_matches(['<', '>']).to_owned();
-    let out =
-        only(proxy.send(&request("BYE", &own, &["Route: <sip:carol@192.0.2.12>", "To: <sip:bob@example.com>;tag=b"])));
-    assert_eq!((out.message.request_uri(), out.items(HeaderName::Route).len()), ("sip:carol@192.0.2.12", 0));
+fn a_strict_route_without_our_token_leads_nowhere() {
+    let (mut proxy, _) = dialog();
+    let route = "Route: <sip:192.0.2.30;lr>, <sip:carol@192.0.2.12>";
+    let out = only(proxy.send(&request("BYE", "sip:192.0.2.100;lr", &[route, IN_DIALOG])));
+    assert_eq!((out.remote().to_string(), out.items(HeaderName::Route).len()), ("192.0.2.11:5060".to_owned(), 0));
 }
 
 /// "If the first value in the Route header field indicates this proxy, the proxy MUST remove that value".
 #[test]
 fn the_own_route_is_taken_off() {
-    let out = routed("sip:carol@192.0.2.12", &["Route: <sip:192.0.2.100;lr>", "Route: <sip:192.0.2.30;lr>"]);
+    let out = bye("sip:carol@192.0.2.12", "<OWN>, <sip:192.0.2.30;lr>");
     assert_eq!(out.items(HeaderName::Route), ["<sip:192.0.2.30;lr>"]);
     assert_eq!(out.remote().to_string(), "192.0.2.30:5060");
-    let out = routed("sip:carol@192.0.2.12", &["Route: <sip:example.com;lr>", "To: <sip:c@example.com>;tag=c"]);
-    assert_eq!((out.items(HeaderName::Route).len(), out.remote().to_string()), (0, "192.0.2.12:5060".to_owned()));
+    for route in [
+        "<OWN>",
+        "<sip:example.com;lr>",
+        "<sip:192.0.2.100;lr>, <OWN>",
+        "<sip:EXAMPLE.com.;lr>,<sips:x@192.0.2.100:5060>",
+    ] {
+        let out = bye("sip:carol@192.0.2.12", route);
+        assert_eq!((out.items(HeaderName::Route).len(), out.remote().to_string()), (0, "192.0.2.12:5060".to_owned()));
+    }
+}
+
+/// A Route is followed within a dialog that passes here, and nowhere else: neither without a To tag, nor with the token of
+/// another dialog, nor without one.
+#[test]
+fn a_route_outside_of_a_dialog_is_not_followed() {
+    let (mut proxy, own) = dialog();
+    let route = format!("Route: <{own}>, <sip:192.0.2.30;lr>");
+    for lines in [
+        &[route.as_str()][..],
+        &[&route, IN_DIALOG, "Call-ID: another"],
+        &[&route, IN_DIALOG, "From: <sip:alice@example.com>;tag=another"],
+        &["Route: <sip:192.0.2.100;lr>, <sip:192.0.2.30;lr>", IN_DIALOG],
+        &["Route: <sip:192.0.2.30;lr>", IN_DIALOG],
+    ]
+    .into_iter()
+    .enumerate()
+    .map(|(number, lines)| (format!("Via: SIP/2.0/UDP 192.0.2.1;branch=z9hG4bK{number}"), lines))
+    {
+        let (via, lines) = lines;
+        let lines = [lines, &[&via]].concat();
+        let out = only(proxy.send(&request("BYE", "sip:carol@192.0.2.12", &lines)));
+        assert_eq!((out.items(HeaderName::Route).len(), out.remote().to_string()), (0, "192.0.2.12:5060".to_owned()));
+    }
+}
+
+/// §19.1.1: the user part may hold what separates parameters elsewhere; §19.1.4 and RFC 1034: a domain is one whatever its case
+/// and final dot.
+#[test]
+fn a_uri_is_ours_by_its_host_whatever_its_user_holds() {
+    let mut proxy =
+        Proxy::new("append_to_reply('X: ' .. tostring(is_myself(msg.headers:get('X')))) sl_send_reply(200)");
+    for (number, (text, ours)) in [
+        ("sip:+15551234;npdi=yes@example.com", true),
+        ("sip:+15551234;npdi=yes@elsewhere.example", false),
+        ("sip:a?b;c@Example.COM.:5060;transport=tcp", true),
+        ("sip:al%3bice:pass;word@192.0.2.100", true),
+        ("sip:x;y=@example.com@elsewhere.example", false),
+        ("\"A, B\" <sip:+1;npdi@example.com;x>;tag=1", true),
+        ("sip:alice@example.com;tag=1", true),
+        ("sip:example.com@elsewhere.example;x=@example.com", false),
+        ("EXAMPLE.com.", true),
+        ("example.com:5060", true),
+        ("192.0.2.100:5070", false),
+        ("tel:+15551234", false),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let lines = [format!("Via: SIP/2.0/UDP 192.0.2.1;branch=z9hG4bK{number}"), format!("X: {text}")];
+        let answer = only(proxy.send(&request("OPTIONS", "sip:example.com", &[&lines[0], &lines[1]])));
+        assert_eq!(answer.message.value_of("X"), Some(if ours { "true" } else { "false" }), "{text}");
+    }
 }
 
 #[test]
 fn the_route_of_another_port_is_anothers() {
-    let out = routed("sip:carol@192.0.2.12", &["Route: <sip:192.0.2.100:5070;lr>"]);
+    let out = bye("sip:carol@192.0.2.12", "<OWN>, <sip:192.0.2.100:5070;lr>");
     assert_eq!(out.remote().to_string(), "192.0.2.100:5070");
+}
+
+/// As many as fit a datagram.
+#[test]
+fn thousands_of_own_routes_come_off_together() {
+    let out = bye("sip:carol@192.0.2.12", &format!("{}<OWN>", "<sip:192.0.2.100;lr>,".repeat(2950)));
+    assert_eq!((out.items(HeaderName::Route).len(), out.remote().to_string()), (0, "192.0.2.12:5060".to_owned()));
 }
 
 /// "If the Request-URI has a maddr parameter with a value the proxy is responsible for, and the request was received using
@@ -86,7 +166,7 @@ fn an_own_maddr_of_another_transport_is_followed() {
 /// set as the only target URI": it is followed, and stays.
 #[test]
 fn the_maddr_of_another_is_followed() {
-    let out = routed("sip:bob@domain.test:5070;maddr=192.0.2.30", &[]);
+    let out = only(Proxy::new(ROUTE).send(&request("BYE", "sip:bob@domain.test:5070;maddr=192.0.2.30", &[])));
     assert_eq!(
         (out.remote().to_string(), out.message.request_uri()),
         ("192.0.2.30:5070".to_owned(), "sip:bob@domain.test:5070;maddr=192.0.2.30")
@@ -96,8 +176,7 @@ fn the_maddr_of_another_is_followed() {
 /// §16.12.1.2: P3, a strict router, gets its own URI as Request-URI, and the target as last Route.
 #[test]
 fn a_strict_router_is_served_as_it_wants() {
-    let lines = ["Route: <sip:192.0.2.100;lr>, <sip:192.0.2.33>, <sip:192.0.2.34;lr>", "To: <sip:b@example.com>;tag=b"];
-    let out = routed("sip:callee@192.0.2.12", &lines);
+    let out = bye("sip:callee@192.0.2.12", "<OWN>, <sip:192.0.2.33>, <sip:192.0.2.34;lr>");
     assert_eq!(out.message.request_uri(), "sip:192.0.2.33");
     assert_eq!(out.items(HeaderName::Route), ["<sip:192.0.2.34;lr>", "<sip:callee@192.0.2.12>"]);
     assert_eq!(out.remote().to_string(), "192.0.2.33:5060", "the strict router itself, not the Route behind it");
@@ -110,24 +189,28 @@ fn the_basic_trapezoid() {
     let invite = request("INVITE", "sip:bob@example.com", &["Record-Route: <sip:192.0.2.30;lr>"]);
     let invite = only(proxy.send(&invite));
     assert_eq!(invite.summary(), "INVITE 192.0.2.11:5060");
-    assert_eq!(invite.items(HeaderName::RecordRoute), ["<sip:192.0.2.100:5060;lr>", "<sip:192.0.2.30;lr>"]);
-    let answer = proxy.answer(&invite, 200, &["Record-Route: <sip:192.0.2.100:5060;lr>, <sip:192.0.2.30;lr>"]);
-    assert_eq!(only(answer).items(HeaderName::RecordRoute), ["<sip:192.0.2.100:5060;lr>", "<sip:192.0.2.30;lr>"]);
-    let bye =
-        request("BYE", "sip:callee@192.0.2.12", &["Route: <sip:192.0.2.100:5060;lr>", "To: <sip:b@example.com>;tag=b"]);
-    let bye = only(proxy.send(&bye));
+    let recorded = invite.items(HeaderName::RecordRoute);
+    assert!(recorded[0].starts_with("<sip:192.0.2.100:5060;lr;dialog="), "{recorded:?}");
+    assert_eq!(recorded[1..], ["<sip:192.0.2.30;lr>"]);
+    let line = format!("Record-Route: {}", recorded.join(", "));
+    let answer = proxy.answer(&invite, 200, &[&line]);
+    assert_eq!(only(answer).items(HeaderName::RecordRoute), recorded);
+    let route = format!("Route: {}", recorded[0]);
+    let bye = only(proxy.send(&request("BYE", "sip:callee@192.0.2.12", &[&route, IN_DIALOG])));
     assert_eq!((bye.summary(), bye.items(HeaderName::Route).len()), ("BYE 192.0.2.12:5060".to_owned(), 0));
 }
 
 /// §16.6 step 4 with RFC 5658: between two transports each side gets the address that it can reach, by two values.
 #[test]
 fn between_transports_the_proxy_records_itself_twice() {
-    let mut proxy = Proxy::new("record_route() msg.ruri = 'sip:bob@192.0.2.11' t_relay()");
+    let mut proxy = Proxy::new("record_route('', true) msg.ruri = 'sip:bob@192.0.2.11' t_relay()");
     let invite = only(proxy.send_from("192.0.2.1:5060", Protocol::Tcp, &request("INVITE", "sip:bob@example.com", &[])));
     let recorded = invite.items(HeaderName::RecordRoute);
-    assert_eq!(recorded, ["<sip:192.0.2.100:5060;lr;r2=on>", "<sip:192.0.2.100:5060;transport=tcp;lr;r2=on>"]);
-    let routes = [format!("Route: {}, {}", recorded[0], recorded[1]), "To: <sip:b@example.com>;tag=b".to_owned()];
-    let bye = request("BYE", "sip:alice@192.0.2.1;transport=tcp", &[&routes[0], &routes[1]]);
+    assert!(recorded[0].starts_with("<sip:192.0.2.100:5060;lr;r2=on;dialog="), "{recorded:?}");
+    assert!(recorded[1].starts_with("<sip:192.0.2.100:5060;transport=tcp;lr;r2=on;dialog="), "{recorded:?}");
+    let route = format!("Route: {}, {}", recorded[0], recorded[1]);
+    let lines = [&*route, "From: <sip:bob@example.com>;tag=b", "To: <sip:alice@example.com>;tag=a"];
+    let bye = request("BYE", "sip:alice@192.0.2.1;transport=tcp", &lines);
     let bye = only(Proxy::new(ROUTE).send_from("192.0.2.11:5060", Protocol::Udp, &bye));
     assert_eq!((bye.items(HeaderName::Route).len(), bye.protocol()), (0, Protocol::Tcp));
 }

@@ -9,7 +9,8 @@
 //! | [`reply`] | answering: through the transaction where there is one, else without |
 //! | [`relay`] | sending on: `t_relay`, `forward`, routes armed for branches, replies and failures |
 //! | `redirect` | following a redirection: `append_redirects` |
-//! | [`routing`] | Max-Forwards, Record-Route, loose routing, `is_myself` |
+//! | [`loose_route`] | whether a request belongs to a dialog that passes here |
+//! | [`routing`] | Max-Forwards, Record-Route, `is_myself` |
 
 use std::cell::{Cell, Ref, RefCell, RefMut};
 use std::collections::BTreeMap;
@@ -20,17 +21,21 @@ use signalbox_sip::message::Message;
 use signalbox_sip::method::Method;
 use signalbox_sip::transaction::TransactionKey;
 
+use crate::forward;
 use crate::module::{Host, Routes, Value};
+use crate::route_token::Way;
 use crate::transactions::ServerId;
 use crate::transport::Flow;
 use crate::worker::Worker;
 
+pub mod loose_route;
 mod redirect;
 pub mod relay;
 pub mod reply;
 pub mod routing;
 pub mod target;
 
+pub use loose_route::Routed;
 pub use reply::Reply;
 pub use target::{Target, TargetSet};
 
@@ -69,8 +74,10 @@ pub(crate) struct State {
     pub(crate) avp: BTreeMap<String, Value>,
     /// Header lines for the next response made here, each ended by CRLF.
     pub(crate) reply_headers: String,
-    /// `record_route` was called; its extra parameters, each with its semicolon.
-    pub(crate) record_route: Option<String>,
+    /// `record_route` was called.
+    pub(crate) record_route: Option<RecordRoute>,
+    /// The request belongs to a dialog, and this is the way to the party ahead: a user of ours.
+    pub(crate) ahead: Option<Way>,
     pub(crate) on_failure: Option<Rc<str>>,
     pub(crate) on_reply: Option<Rc<str>>,
     pub(crate) on_branch: Option<Rc<str>>,
@@ -78,6 +85,32 @@ pub(crate) struct State {
     pub(crate) redirected: Option<Vec<String>>,
     /// Status and reason of the last step that failed, for `sl_reply_error`.
     pub(crate) last_error: Option<(u16, &'static str)>,
+}
+
+/// What the script wants of the Record-Route.
+#[derive(Default)]
+pub(crate) struct RecordRoute {
+    /// URI parameters to add, each with its semicolon.
+    pub(crate) parameters: String,
+    /// The sender has proved to be a user of ours: what follows reaches it by the way that the request came.
+    pub(crate) caller_is_ours: bool,
+}
+
+impl Routing {
+    /// The target of a request that was given none: its own Request-URI, within a dialog with a user of ours by the way to that user.
+    pub(crate) fn own_target(&self) -> Target {
+        let request = self.request.borrow();
+        let mut target = Target::new(request.request_uri());
+        if let Some(Way { flow, .. }) = self.state.borrow().ahead {
+            target.is_ours = true;
+            // If the Request-URI leads there by itself, a large request may change to TCP.
+            let is_plain = flow.connection.is_none()
+                && forward::next_hop(&request, forward::Strict::No).is_ok_and(|hop| hop.leads_to(&flow));
+            target.flow = (!is_plain).then_some(flow);
+            target.flow_first = true;
+        }
+        target
+    }
 }
 
 impl Context {

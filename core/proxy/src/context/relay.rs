@@ -9,6 +9,7 @@ use crate::forward;
 use crate::module::Routes;
 use crate::script::Route as ScriptRoute;
 use crate::transactions::branch::{BranchToken, Sender};
+use crate::worker::transmit::BranchWay;
 
 impl Context {
     /// Makes the server transaction of the request, so that its repetitions are absorbed from now on.
@@ -59,12 +60,13 @@ impl Context {
         let routing = self.routing();
         let mut request = routing.request.borrow().clone();
         forward::note_port(&mut request, &routing.source);
-        if let Some(target) = routing.state.borrow().targets.iter().next() {
-            forward::retarget(&mut request, &target.uri);
-            if !target.path.is_empty() {
-                request.prepend(HeaderName::Route, &target.path);
-            }
+        let target = routing.state.borrow().targets.iter().next().cloned();
+        let target = target.unwrap_or_else(|| routing.own_target());
+        forward::retarget(&mut request, &target.uri);
+        if !target.path.is_empty() {
+            request.prepend(HeaderName::Route, &target.path);
         }
+        let mut way = BranchWay::of(&target, &request);
         if !routing.max_forwards_done.get() {
             forward::count_hop(&mut request, super::routing::DEFAULT_MAX_FORWARDS)?;
         }
@@ -84,8 +86,10 @@ impl Context {
         };
         // §16.11: the same branch for each repetition of the request, another one for every other.
         let branch = BranchToken { worker: worker.index(), sender: Sender::Stateless(self.digest()), loop_hash };
-        let flow = routing.state.borrow().targets.iter().next().and_then(|target| target.flow);
-        worker.send_stateless(request, hop, flow, branch, routing.clone());
+        if uri.is_some() {
+            way.flow = None;
+        }
+        worker.send_stateless(request, hop, way, branch, routing.clone());
         Ok(())
     }
 

@@ -1,6 +1,5 @@
-//! Max-Forwards, Record-Route, loose routing, `is_myself`.
+//! Max-Forwards, Record-Route, `is_myself`.
 
-use signalbox_sip::header::HeaderName;
 use signalbox_sip::message::Message;
 use signalbox_sip::uri::{Host, HostPort, NameAddr, Uri};
 
@@ -28,60 +27,20 @@ impl Context {
     }
 
     /// Has the server stay on the way of the dialog that this request makes (§16.6 step 4): each branch gets a
-    /// Record-Route with the address and transport that it uses. `parameters` such as `;nat=yes` are added to it.
-    pub fn record_route(&self, parameters: &str) {
+    /// Record-Route with the address and transport that it uses, and with the token that [`Context::loose_route`] wants
+    /// to see. `parameters` such as `;nat=yes` are added to it. `caller_is_ours` says that the sender has proved to
+    /// be a user of ours: what follows reaches it by the way that this request came.
+    pub fn record_route(&self, parameters: &str, caller_is_ours: bool) {
         let mut state = self.routing().state.borrow_mut();
-        state.record_route.get_or_insert_default().push_str(parameters);
-    }
-
-    /// Routes by the Route header, as §16.4 says: takes Routes that name this server off the top, also a maddr that does, and
-    /// undoes strict routing. True when the request is to be relayed as it is: it has a Route to follow, or had one that led here and
-    /// carries a To tag.
-    ///
-    /// # Errors
-    /// A Route or Request-URI that cannot be read.
-    pub fn loose_route(&self) -> Result<bool, Error> {
-        let result = self.try_loose_route();
-        self.note(result)
-    }
-
-    fn try_loose_route(&self) -> Result<bool, Error> {
-        let mut request = self.request_mut();
-        self.strip_own_maddr(&mut request);
-        // §16.4: "The proxy MUST inspect the Request-URI of the request. If the Request-URI of the request contains
-        // a value this proxy previously placed into a Record-Route header field […]", a strict router sent it: the
-        // last Route is the real Request-URI.
-        let strict = Uri::parse(request.request_uri())
-            .is_ok_and(|uri| uri.user.is_none() && uri.params.flag("lr") && self.names_us(&uri));
-        if strict {
-            let last = request.items(HeaderName::Route).last().map(str::to_owned);
-            if let Some(last) = last {
-                let uri = route_uri(&last)?.to_owned();
-                request.set_request_uri(&uri);
-                let routes: Vec<String> = request.items(HeaderName::Route).map(str::to_owned).collect();
-                request.remove(HeaderName::Route);
-                for route in &routes[..routes.len() - 1] {
-                    request.push(HeaderName::Route, route);
-                }
-            }
-        }
-        let mut taken = 0;
-        while let Some(route) = request.items(HeaderName::Route).next() {
-            let uri = route_uri(route)?;
-            let ours = Uri::parse(uri).is_ok_and(|uri| self.names_us(&uri));
-            if !ours {
-                return Ok(true);
-            }
-            request.remove_first_item(HeaderName::Route);
-            taken += 1;
-        }
-        Ok((taken > 0 || strict) && request.to_tag().is_some())
+        let wanted = state.record_route.get_or_insert_default();
+        wanted.parameters.push_str(parameters);
+        wanted.caller_is_ours |= caller_is_ours;
     }
 
     /// §16.4: "If the Request-URI has a maddr parameter with a value the proxy is responsible for, and the request was
     /// received using the port and transport indicated […] in the Request-URI, the proxy MUST strip the maddr and any
     /// non-default port or transport parameter".
-    fn strip_own_maddr(&self, request: &mut Message) {
+    pub(super) fn strip_own_maddr(&self, request: &mut Message) {
         let Ok(uri) = Uri::parse(request.request_uri()) else { return };
         let (Some(maddr), Some(host)) = (uri.params.value("maddr"), &uri.host) else { return };
         let protocol = uri.transport().map_or(Some(Protocol::Udp), Protocol::parse);
@@ -95,13 +54,15 @@ impl Context {
 
     /// Whether a URI, a `host` or a `host:port` names this server: one of its addresses or aliases.
     pub fn is_myself(&self, text: &str) -> bool {
-        match NameAddr::parse(text).ok().and_then(|address| address.uri().ok()) {
+        // A bare URI is read as such first: in a header value semicolons, which a user may hold, would end it.
+        let uri = Uri::parse(text).ok().filter(|uri| uri.host.is_some());
+        match uri.or_else(|| NameAddr::parse(text).ok().and_then(|address| address.uri().ok())) {
             Some(uri) if uri.host.is_some() => self.names_us(&uri),
             _ => HostPort::parse(text).is_ok_and(|host| self.is_own_host(&host)),
         }
     }
 
-    fn names_us(&self, uri: &Uri<'_>) -> bool {
+    pub(super) fn names_us(&self, uri: &Uri<'_>) -> bool {
         uri.host.as_ref().is_some_and(|host| self.is_own_host(host))
     }
 
@@ -139,8 +100,4 @@ impl Context {
         reply_to.remote = self.source().remote;
         self.routing().reply_to.set(reply_to);
     }
-}
-
-fn route_uri(route: &str) -> Result<&str, Error> {
-    NameAddr::parse(route).map(|address| address.uri).map_err(|_| Error::BadUri { uri: route.to_owned() })
 }

@@ -21,12 +21,16 @@ pub struct Target {
     /// Route values to put before all others, topmost first, as one comma-separated list: the Path of a registration
     /// (RFC 3327 §5.4). Empty without.
     pub path: String,
+    /// The target is a user of ours, as the location service says: what follows in a dialog with it takes the same way.
+    pub is_ours: bool,
+    /// The flow is taken even if the request has a Route. Otherwise the Route decides (§16.6 step 7).
+    pub flow_first: bool,
 }
 
 impl Target {
     /// A target of the highest preference, reached by its URI.
     pub fn new(uri: impl Into<String>) -> Self {
-        Self { uri: uri.into(), q: 1000, flow: None, path: String::new() }
+        Self { uri: uri.into(), q: 1000, flow: None, path: String::new(), is_ours: false, flow_first: false }
     }
 
     /// Whether both lead to one place: their URIs are equal (RFC 3261 §16.5, §19.1.4), and so are the ways there.

@@ -1,6 +1,7 @@
 //! Where a request is to go by its own headers.
 
 use super::Core;
+use crate::context::Routed;
 use crate::module::{Function, Kind, Refusal, Routes};
 
 pub(super) fn rows() -> Vec<Function<Core>> {
@@ -17,22 +18,38 @@ pub(super) fn rows() -> Vec<Function<Core>> {
                 Ok(true.into())
             }),
         Function::new("record_route")
-            .doc("Stays on the way of the dialog that the request makes: relayed requests get a Record-Route.")
+            .doc("Stays on the way of the dialog that the request makes: relayed requests get a Record-Route, whose token `loose_route` knows again.")
             .optional("parameters", Kind::String, "URI parameters to add: `;nat=yes`.")
+            .optional(
+                "caller_is_ours",
+                Kind::Boolean,
+                "The sender is a user of ours, as its password has shown: what follows in the dialog reaches it by the way that this request came.",
+            )
             .routes(Routes::REQUEST | Routes::FAILURE | Routes::BRANCH)
             .plain(|_: &Core, context, arguments| {
                 let parameters = arguments.string(0).unwrap_or_default();
                 if !parameters.is_empty() && !parameters.starts_with(';') {
                     return Err(Refusal::misuse("parameters begin with a semicolon: \";name=value\""));
                 }
-                context.record_route(parameters);
+                context.record_route(parameters, arguments.boolean(1).unwrap_or(false));
                 Ok(true.into())
             }),
         Function::new("loose_route")
             .doc("Routes by the Route header: takes off what names this server, and undoes strict routing. \
-                  True says that the request belongs to a dialog that passes here: relay it as it is.")
-            .result("boolean: true if the request is to be relayed by its Route")
-            .plain(|_: &Core, context, _| Ok(context.loose_route()?.into())),
+                  True says that the request belongs to a dialog that passes here, as the token of `record_route` shows: relay it as it is. \
+                  A request to a user of ours then goes the way that the dialog was made by. Of other requests all Routes come off.")
+            .optional(
+                "sender_is_ours",
+                Kind::Boolean,
+                "The sender is a user of ours, as its password has shown. Without it a request in a dialog must go to a user of ours, or come from one by the way that the dialog was made by.",
+            )
+            .result("boolean: true if the request is to be relayed within its dialog; else why not: `no dialog`, `preloaded route`, `not ours`")
+            .plain(|_: &Core, context, arguments| match context.loose_route(arguments.boolean(0).unwrap_or(false)) {
+                Routed::Dialog => Ok(true.into()),
+                Routed::Outside => Err(Refusal::no("no dialog")),
+                Routed::Preloaded => Err(Refusal::no("preloaded route")),
+                Routed::Foreign => Err(Refusal::no("not ours")),
+            }),
         Function::new("is_myself")
             .doc("Tells whether a URI names this server: an address that it listens on, or an alias. `nil`, such as the host of a `tel:` URI, doesn't.")
             .optional("uri", Kind::String, "A URI or a host; without it, the Request-URI.")

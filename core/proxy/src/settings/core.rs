@@ -6,8 +6,10 @@ use std::time::Duration;
 
 use signalbox_sip::transaction::Timers;
 
+use super::RouteKeySettings;
 use crate::logging::Format;
 use crate::module::Configured;
+use crate::route_token::RouteKeys;
 use crate::script::Limits;
 use crate::transport::tcp::TcpLimits;
 use crate::transport::{Listener, interfaces};
@@ -35,6 +37,8 @@ pub struct CoreSettings {
     pub log: LogSettings,
     pub admin_socket: PathBuf,
     pub route_script: PathBuf,
+    /// What signs the Record-Route of dialogs.
+    pub route_key: RouteKeySettings,
     pub limits: ServerLimits,
     /// The timers of transactions (RFC 3261 table 4).
     pub timers: Timers,
@@ -82,6 +86,7 @@ impl Default for CoreSettings {
             log: LogSettings::default(),
             admin_socket: "var/signalbox.sock".into(),
             route_script: PathBuf::new(),
+            route_key: RouteKeySettings::default(),
             limits: ServerLimits::default(),
             timers: Timers::default(),
             server_header: String::new(),
@@ -118,6 +123,8 @@ impl CoreSettings {
             workers: self.workers.unwrap_or_else(processors) as u16,
             listeners: interfaces::expand(&self.listen, &interfaces::interfaces()),
             aliases: self.aliases.clone(),
+            // Read only when a server starts: see `RouteKeySettings::load`.
+            route_keys: RouteKeys::default(),
             timers: self.timers,
             tcp: self.limits.tcp.clone(),
             server_header: self.server_header.clone(),

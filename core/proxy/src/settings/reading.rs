@@ -6,7 +6,7 @@ use signalbox_sip::transaction::Timers;
 
 use super::core::{MAX_PREALLOCATED, MAX_WORKERS};
 use super::nearest::nearest;
-use super::{CoreSettings, LogSettings, ServerLimits, Settings, parse};
+use super::{CoreSettings, LogSettings, RouteKeySettings, ServerLimits, Settings, parse};
 use crate::functions;
 use crate::logging::{Format, OTHER_TARGETS};
 use crate::module::{self, Configured, Loader, ModuleError, Parameter, Value};
@@ -23,7 +23,7 @@ pub(crate) struct SettingFunction {
 }
 
 /// All functions of a settings file.
-pub(crate) const FUNCTIONS: [SettingFunction; 14] = [
+pub(crate) const FUNCTIONS: [SettingFunction; 15] = [
     SettingFunction {
         name: "listen",
         usage: "listen { \"udp:0.0.0.0:5060\", \"tcp:0.0.0.0:5060\" }",
@@ -64,6 +64,7 @@ pub(crate) const FUNCTIONS: [SettingFunction; 14] = [
     },
     SettingFunction { name: "log", usage: "log { level = \"info\" }", apply: log },
     SettingFunction { name: "limits", usage: "limits { connections = 10000 }", apply: limits },
+    SettingFunction { name: "route_key", usage: "route_key { file = \"var/route.key\" }", apply: route_key },
     SettingFunction { name: "timers", usage: "timers { t1 = \"500ms\", t2 = \"4s\" }", apply: timers },
     SettingFunction {
         name: "server_header",
@@ -287,6 +288,21 @@ fn limits(reading: &mut Reading, values: &[Value]) -> Result<(), String> {
         drain_timeout: settings.duration("drain_timeout"),
         overload_delay: settings.duration("overload_delay"),
         wakeups: u32::try_from(settings.integer("wakeups")).unwrap_or(u32::MAX),
+    };
+    Ok(())
+}
+
+fn route_key(reading: &mut Reading, values: &[Value]) -> Result<(), String> {
+    let rows =
+        [Parameter::string("file", "var/route.key"), Parameter::list("accept"), Parameter::boolean("unsigned", false)];
+    let settings = checked(&rows, record(values)?)?;
+    if settings.string("file").is_empty() {
+        return Err("the path of the file is empty".into());
+    }
+    reading.core.route_key = RouteKeySettings {
+        file: settings.string("file").into(),
+        accept: settings.list("accept").iter().map(Into::into).collect(),
+        unsigned: settings.boolean("unsigned"),
     };
     Ok(())
 }

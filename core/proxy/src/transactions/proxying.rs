@@ -19,7 +19,7 @@ use crate::context::{Context, Routing, Target};
 use crate::error::Error;
 use crate::forward;
 use crate::module::Routes;
-use crate::worker::transmit::Origin;
+use crate::worker::transmit::{BranchWay, Origin};
 use crate::worker::{Route, Worker};
 
 /// The response context of one relayed request.
@@ -79,7 +79,7 @@ impl Worker {
         let id = self.new_server(routing)?;
         let mut targets = routing.state.borrow_mut().targets.take();
         if targets.is_empty() {
-            targets.push(Target::new(routing.request.borrow().request_uri()));
+            targets.push(routing.own_target());
         }
         let steps = {
             let mut table = self.table();
@@ -320,7 +320,7 @@ impl Worker {
 
     /// Sends the request to one target (§16.6).
     fn launch(&self, id: ServerId, branch: BranchId) {
-        let (routing, request, flow) = {
+        let (routing, request, way) = {
             let mut table = self.table();
             let Some(proxying) = table.server(id).and_then(|server| server.proxying.as_ref()) else { return };
             let Some(Branch { target, .. }) = proxying.branches.get(usize::from(branch.0)) else { return };
@@ -330,7 +330,8 @@ impl Worker {
             if !target.path.is_empty() {
                 request.prepend(HeaderName::Route, &target.path);
             }
-            (proxying.routing.clone(), request, target.flow)
+            let way = BranchWay::of(target, &request);
+            (proxying.routing.clone(), request, way)
         };
         let branch_route = routing.state.borrow().on_branch.clone();
         if let Some(name) = branch_route {
@@ -339,19 +340,18 @@ impl Worker {
             let worker = self.clone();
             return self.run_route(Route::Branch(name), context, move |_, _| {
                 let request = Rc::try_unwrap(shared).map_or_else(|shared| shared.borrow().clone(), RefCell::into_inner);
-                worker.send_branch(id, branch, &routing, request, flow);
+                worker.send_branch((id, branch), &routing, request, way);
             });
         }
-        self.send_branch(id, branch, &routing, request, flow);
+        self.send_branch((id, branch), &routing, request, way);
     }
 
     fn send_branch(
         &self,
-        id: ServerId,
-        branch: BranchId,
+        (id, branch): (ServerId, BranchId),
         routing: &Rc<Routing>,
         mut request: Message,
-        flow: Option<crate::transport::Flow>,
+        way: BranchWay,
     ) {
         let hop = if routing.max_forwards_done.get() {
             Ok(())
@@ -369,12 +369,9 @@ impl Worker {
             Err(error) => return self.branch_refused(id, branch, &routing.request.borrow(), &error),
         };
         let owner = Owner::Branch(id, branch);
-        self.send_along(
-            request,
-            flow,
-            owner,
-            Origin { routing: Some(routing.clone()), allowance: None, loop_hash, strict },
-        );
+        let BranchWay { flow, callee } = way;
+        let origin = Origin { routing: Some(routing.clone()), allowance: None, loop_hash, strict, callee };
+        self.send_along(request, flow, owner, origin);
     }
 
     /// A branch that fails before anything is sent counts as answered with the status of the error.

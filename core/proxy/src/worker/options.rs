@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use signalbox_sip::transaction::Timers;
 
+use crate::route_token::RouteKeys;
 use crate::transport::Listener;
 use crate::transport::tcp::TcpLimits;
 
@@ -16,6 +17,8 @@ pub struct Options {
     pub listeners: Vec<Listener>,
     /// Domains and hosts that the server is responsible for, as `host` or `host:port`.
     pub aliases: Vec<String>,
+    /// What signs the Record-Route of dialogs, and whose signatures are taken.
+    pub route_keys: RouteKeys,
     /// T1, T2, T4 and timer C.
     pub timers: Timers,
     pub tcp: TcpLimits,
@@ -35,6 +38,7 @@ impl Default for Options {
             workers: 1,
             listeners: Vec::new(),
             aliases: Vec::new(),
+            route_keys: RouteKeys::default(),
             timers: Timers::default(),
             tcp: TcpLimits::default(),
             server_header: String::new(),

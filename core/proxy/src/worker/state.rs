@@ -16,6 +16,7 @@ use super::{Counters, Options, Workers};
 use crate::clock::Clock;
 use crate::forward;
 use crate::module::Host;
+use crate::route_token::RouteKeys;
 use crate::script::ScriptEngine;
 use crate::timers::Deadlines;
 use crate::transactions::conclusions::Conclusions;
@@ -48,6 +49,8 @@ pub struct Secrets {
     pub transaction: (u64, u64),
     pub branch: (u64, u64),
     pub tag: (u64, u64),
+    /// Of Record-Route, unless the settings name another key.
+    pub route: (u64, u64),
 }
 
 struct Inner {
@@ -60,6 +63,7 @@ struct Inner {
     secrets: Secrets,
     counters: Counters,
     keys: TransactionKeys,
+    route_keys: RouteKeys,
     tokens: Cell<u64>,
     table: RefCell<Table>,
     conclusions: Conclusions,
@@ -88,6 +92,8 @@ impl Worker {
         let counters = Counters::of(&host);
         let sent_by = options.listeners.iter().map(Listener::sent_by).collect();
         let deadlines = RefCell::new(Deadlines::new(clock.now()));
+        let route_keys =
+            RouteKeys { own: options.route_keys.own.or(Some(secrets.route)), ..options.route_keys.clone() };
         Self(Rc::new(Inner {
             index,
             options,
@@ -97,6 +103,7 @@ impl Worker {
             secrets,
             counters,
             keys: TransactionKeys::new(secrets.transaction),
+            route_keys,
             tokens: Cell::new(u64::from(index) << 48),
             table: RefCell::default(),
             conclusions: Conclusions::default(),
@@ -166,6 +173,15 @@ impl Worker {
 
     pub(crate) fn transaction_keys(&self) -> &TransactionKeys {
         &self.0.keys
+    }
+
+    pub(crate) fn route_keys(&self) -> &RouteKeys {
+        &self.0.route_keys
+    }
+
+    /// A number for this run of the server, by which connections of an earlier one are told from those of now.
+    pub(crate) fn life(&self) -> u32 {
+        (self.0.secrets.tag.0 >> 32) as u32 ^ self.0.secrets.tag.1 as u32
     }
 
     pub(crate) fn conclusions(&self) -> &Conclusions {
@@ -342,13 +358,13 @@ impl Secrets {
     /// New ones from the operating system.
     pub fn random() -> Result<Self, getrandom::Error> {
         let pair = || Ok((getrandom::u64()?, getrandom::u64()?));
-        Ok(Self { transaction: pair()?, branch: pair()?, tag: pair()? })
+        Ok(Self { transaction: pair()?, branch: pair()?, tag: pair()?, route: pair()? })
     }
 
     /// The same ones for the same seed: for tests that replay a run.
     pub fn seeded(seed: u64) -> Self {
         let pair = |n: u64| (seed ^ n, seed.rotate_left(17).wrapping_add(n));
-        Self { transaction: pair(1), branch: pair(2), tag: pair(3) }
+        Self { transaction: pair(1), branch: pair(2), tag: pair(3), route: pair(4) }
     }
 }
 

@@ -9,9 +9,10 @@ use std::net::SocketAddr;
 
 use super::Worker;
 use super::mailbox::Mail;
-use crate::context::Routing;
+use crate::context::{Routing, Target};
 use crate::error::Error;
 use crate::forward::{self, NextHop, NextHost, Strict};
+use crate::route_token::{Party, RouteToken, Way};
 use crate::transactions::branch::BranchToken;
 use crate::transactions::client::Outgoing;
 use crate::transactions::table::Owner;
@@ -28,6 +29,38 @@ pub(crate) struct Origin {
     pub(crate) allowance: Option<Arc<Allowance>>,
     pub(crate) loop_hash: u32,
     pub(crate) strict: Strict,
+    pub(crate) callee: Callee,
+}
+
+/// Whose the target of a branch is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Callee {
+    Foreign,
+    /// A user of ours, maybe behind a proxy that its registration named in Path.
+    Ours {
+        has_proxy: bool,
+    },
+}
+
+/// How a branch reaches its target.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct BranchWay {
+    /// `None` for the next hop that the request names.
+    pub(crate) flow: Option<Flow>,
+    pub(crate) callee: Callee,
+}
+
+impl BranchWay {
+    /// The way of `request` to a target, whose Path it has already.
+    pub(crate) fn of(target: &Target, request: &Message) -> Self {
+        let callee = match target.is_ours {
+            true => Callee::Ours { has_proxy: !target.path.is_empty() },
+            false => Callee::Foreign,
+        };
+        // §16.6 step 7: a Route that is left leads the way, to contacts on a connection as well.
+        let flow = target.flow.filter(|_| target.flow_first || !request.has(HeaderName::Route));
+        Self { flow, callee }
+    }
 }
 
 impl Worker {
@@ -55,12 +88,13 @@ impl Worker {
         &self,
         mut request: Message,
         hop: NextHop,
-        flow: Option<Flow>,
+        way: BranchWay,
         branch: BranchToken,
         routing: Rc<Routing>,
     ) {
+        let BranchWay { flow, callee } = way;
         let mut send = move |worker: &Self, flow: Flow| {
-            worker.add_record_route(&mut request, &routing, &flow);
+            worker.add_record_route(&mut request, &routing, (&flow, callee));
             request.prepend(HeaderName::Via, &worker.via(&flow, &branch));
             worker.print(&request);
             worker.counters().requests_sent.increment();
@@ -111,7 +145,8 @@ impl Worker {
         owner: Owner,
     ) {
         let loop_hash = self.loop_hash(&request);
-        self.send_along(request, flow, owner, Origin { routing: None, allowance, loop_hash, strict: Strict::No });
+        let origin = Origin { routing: None, allowance, loop_hash, strict: Strict::No, callee: Callee::Foreign };
+        self.send_along(request, flow, owner, origin);
     }
 
     /// Sends a request on `flow`, or to its next hop (§16.6 step 7).
@@ -163,9 +198,9 @@ impl Worker {
     }
 
     fn dispatch(&self, mut request: Message, (flow, dictated): (Flow, bool), owner: Owner, origin: Origin) {
-        let Origin { routing, allowance, loop_hash, .. } = origin;
+        let Origin { routing, allowance, loop_hash, callee, .. } = origin;
         if let Some(routing) = &routing {
-            self.add_record_route(&mut request, routing, &flow);
+            self.add_record_route(&mut request, routing, (&flow, callee));
         }
         let branch = match &owner {
             Owner::Branch(server, branch) => Some((*server, *branch)),
@@ -196,9 +231,24 @@ impl Worker {
     }
 
     /// §16.6 step 4: the Record-Route that the script asked for, as it must read for this branch.
-    fn add_record_route(&self, request: &mut Message, routing: &Routing, outgoing: &Flow) {
+    fn add_record_route(&self, request: &mut Message, routing: &Routing, (outgoing, callee): (&Flow, Callee)) {
         let state = routing.state.borrow();
-        let Some(parameters) = &state.record_route else { return };
+        let Some(wanted) = &state.record_route else { return };
+        let caller = wanted.caller_is_ours.then(|| {
+            let has_proxy = routing.request.borrow().items(HeaderName::Via).nth(1).is_some();
+            Way { flow: routing.source, has_proxy }
+        });
+        let callee = match callee {
+            Callee::Foreign => None,
+            Callee::Ours { has_proxy } => Some(Way { flow: *outgoing, has_proxy }),
+        };
+        let token = RouteToken {
+            life: self.life(),
+            caller: Party::new(request, HeaderName::From, caller),
+            callee: Party::new(request, HeaderName::To, callee),
+        };
+        let token = token.sign(request, self.route_keys().own.unwrap_or_default());
+        let parameters = (&*token, &*wanted.parameters);
         let sent_by = |flow: &Flow| {
             let listener = listener_for(self.listeners(), flow.protocol, flow.remote, Some(flow.local));
             listener.map_or("localhost", |listener| self.sent_by(listener))
