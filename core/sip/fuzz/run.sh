@@ -25,7 +25,7 @@ for target in $targets; do
   case $target in
     message | dialog) seeds="../../../tests/conformance/torture/rfc4475 ../../../tests/conformance/torture/rfc5118" ;;
   esac
-  case $target in pidf | xml | watcherinfo | forms | data_model) dictionary=xml.dict ;; *) dictionary=sip.dict ;; esac
+  case $target in pidf | xml | watcherinfo | dialog_info | forms | data_model) dictionary=xml.dict ;; *) dictionary=sip.dict ;; esac
   mkdir -p "$work/corpus/$target" "$work/findings"
   log=$work/$target.log
   # shellcheck disable=SC2086 # several folders of seeds

@@ -99,9 +99,11 @@ impl Dialogs {
             names.push(before);
         }
         let name = |(claim, name): (Claim, Option<Box<str>>)| {
-            let own = || Some(claim.dialog().id.as_str()).filter(|id| !taken.contains(*id)).map(Box::from);
-            let name =
-                name.or_else(own).unwrap_or_else(|| format!("p{:x}-{}", claim.publication, claim.dialog().id).into());
+            let (own, publication) = (&claim.dialog().id, claim.publication);
+            let further = (2..).map(|n| format!("p{publication:x}.{n}-{own}"));
+            let names = [own.clone(), format!("p{publication:x}-{own}")].into_iter().chain(further);
+            let free = || names.map(Box::from).find(|name: &Box<str>| !taken.contains(name));
+            let name = name.or_else(free).unwrap_or_default();
             taken.insert(name.clone());
             (name, claim)
         };

@@ -46,9 +46,44 @@ impl Story {
             let publication = Publication { id: publisher, entity_tag, expires_at, modified, content: content.into() };
             self.publications.push(publication);
         }
+        self.look()
+    }
+
+    fn look(&mut self) -> bool {
         let mut publications = Publications::default();
         self.publications.iter().for_each(|publication| publications.restore(publication.clone()));
         self.dialogs.published(&publications, self.now)
+    }
+
+    /// The process is gone and another one has read what was published; versions go on above those that were used.
+    fn crash(&mut self) {
+        (self.dialogs, self.seen) = (Dialogs::default(), None);
+        self.version += 200;
+        self.look();
+    }
+
+    /// Of each dialog that is not over, what was published last: its Call-ID and state.
+    fn truth(&self) -> Vec<(String, DialogState)> {
+        let mut truth: BTreeMap<String, (Instant, DialogState)> = BTreeMap::new();
+        for publication in &self.publications {
+            for dialog in &publication.content.dialogs {
+                let known =
+                    truth.entry(dialog.call_id.clone().unwrap()).or_insert((publication.modified, dialog.state));
+                if known.0 <= publication.modified {
+                    *known = (publication.modified, dialog.state);
+                }
+            }
+        }
+        let going_on = truth.into_iter().filter(|(_, (_, state))| *state != DialogState::Terminated);
+        going_on.map(|(call_id, (_, state))| (call_id, state)).collect()
+    }
+
+    /// The same as the watcher knows it.
+    fn known(&self) -> Vec<(String, DialogState)> {
+        let dialogs = self.table.dialogs().iter();
+        let mut known: Vec<_> = dialogs.map(|dialog| (dialog.call_id.clone().unwrap(), dialog.state)).collect();
+        known.sort_by(|one, other| one.0.cmp(&other.0));
+        known
     }
 
     fn told(&mut self) -> DialogInfo {
@@ -198,4 +233,50 @@ fn session_descriptions_are_told_to_nobody() {
     let local = "<local><session-description type='application/sdp'>v=0</session-description></local></dialog>";
     story.publish(1, &[dialog("a", "1", "confirmed").replace("</dialog>", local)]);
     assert_eq!(story.told().dialogs[0].local.as_ref().unwrap().session_description, None);
+}
+
+#[test]
+fn whatever_is_lost_and_whenever_the_server_crashes_a_watcher_that_is_told_knows_the_dialogs_there_are() {
+    for seed in 1..=500_u64 {
+        let mut random = seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1;
+        let mut dice = |sides: u64| {
+            random ^= random << 13;
+            random ^= random >> 7;
+            random ^= random << 17;
+            (random >> 33) % sides
+        };
+        let mut story = Story::new();
+        for _ in 0..80 {
+            match dice(10) {
+                0..=4 => {
+                    let publisher = 1 + dice(3);
+                    let mut dialogs = Vec::new();
+                    for id in 1..=2 {
+                        // Each publisher may speak of the call that is its own, or of the one that all have.
+                        let call = [0, publisher][dice(2) as usize];
+                        let state = ["early", "confirmed", "terminated"][dice(3) as usize];
+                        if dice(3) > 0 {
+                            dialogs.push(dialog(&id.to_string(), &format!("{id}-{call}"), state));
+                        }
+                    }
+                    story.publish(publisher, &dialogs);
+                }
+                // A NOTIFY that is lost.
+                5 => {
+                    let told = Told { aor: "sip:alice@example.com", version: story.version, seen: &mut story.seen };
+                    story.dialogs.body(told, story.now);
+                    (story.version, story.seen) = (story.version + 1, None);
+                }
+                6 => story.crash(),
+                7 => {
+                    story.now += TOLD_FOR;
+                    story.dialogs.tick(story.now);
+                }
+                _ => {
+                    story.told();
+                    assert_eq!(story.known(), story.truth(), "seed {seed}");
+                }
+            }
+        }
+    }
 }
