@@ -2,18 +2,20 @@
 
 use signalbox::context::Context;
 use signalbox::module::{
-    Declaration, Function, Host, Kind, Module, ModuleError, Outcome, Parameter, Refusal, Routes, Settings,
+    Declaration, Function, Host, Kind, Module, ModuleError, Outcome, Parameter, Refusal, Routes, Settings, Value,
 };
+use signalbox_sip::header::HeaderName;
+use signalbox_sip::message::Message;
 
 mod senders;
 
-use senders::Senders;
+use senders::{Allowed, Blocked, Sender};
 
 /// The module.
 pub struct ImAuth {
-    /// Empty where everybody may send who is not blocked.
-    allow: Senders,
-    block: Senders,
+    /// Empty if everybody may send who is not blocked.
+    allow: Allowed,
+    block: Blocked,
 }
 
 impl Module for ImAuth {
@@ -25,7 +27,7 @@ impl Module for ImAuth {
                 "Senders whose messages are let through, each an address such as `sip:alice@example.com` or a domain such as `example.com`. \
                  When empty, all are that are not blocked.",
             ))
-            .parameter(Parameter::list("block").doc("Senders whose messages are refused, written as in `allow`. It goes first."))
+            .parameter(Parameter::list("block").doc("Senders whose messages are refused, written as in `allow`. It goes first, and matches whatever port, scheme or case the sender writes, the identities in P-Asserted-Identity and P-Preferred-Identity, and the user whose password came along."))
             .function(
                 Function::new("authorize_message")
                     .doc("Tells whether the sender of the request, the user in From, may send messages.")
@@ -47,28 +49,38 @@ impl Module for ImAuth {
 
 impl ImAuth {
     fn read(settings: &Settings) -> Result<Self, ModuleError> {
-        let senders = |parameter| {
-            Senders::parse(settings.list(parameter)).map_err(|entry| ModuleError::Parameter {
-                parameter,
-                problem: format!("\"{entry}\" is no address or domain"),
-            })
+        let wrong = |parameter, entry: &str| ModuleError::Parameter {
+            parameter,
+            problem: format!("\"{entry}\" is no address or domain"),
         };
-        Ok(Self { allow: senders("allow")?, block: senders("block")? })
+        Ok(Self {
+            allow: Allowed::parse(settings.list("allow")).map_err(|entry| wrong("allow", entry))?,
+            block: Blocked::parse(settings.list("block")).map_err(|entry| wrong("block", entry))?,
+        })
     }
 
     fn authorize_message(&self, context: &Context) -> Outcome {
         let request = context.request();
-        let from = request.value(signalbox_sip::header::HeaderName::From);
-        let Some(sender) = from.and_then(senders::of) else {
+        let Some(sender) = request.value(HeaderName::From).and_then(Sender::parse) else {
             return Err(Refusal::no("From names no user"));
         };
-        if self.block.contains(&sender) {
+        if !self.block.is_empty() && self.blocks(context, &request, &sender) {
             return Err(Refusal::no("the sender is blocked"));
         }
         if !self.allow.is_empty() && !self.allow.contains(&sender) {
             return Err(Refusal::no("the sender is not among those allowed"));
         }
         Ok(true.into())
+    }
+
+    fn blocks(&self, context: &Context, request: &Message, sender: &Sender) -> bool {
+        if self.block.contains(sender) || Sender::others(request).any(|other| self.block.contains(&other)) {
+            return true;
+        }
+        // Set by www_authorize and proxy_authorize.
+        let avp = context.avp();
+        let proved = |name| avp.get(name).and_then(Value::as_str);
+        matches!((proved("auth_user"), proved("auth_realm")), (Some(user), Some(realm)) if self.block.contains_user(user, realm))
     }
 }
 

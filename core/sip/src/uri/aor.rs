@@ -4,8 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use super::escape::{escape_user, octets};
-use super::host::without_root;
-use super::{Host, Scheme, Uri};
+use super::{Scheme, Uri};
 
 /// An address of record in canonical form (RFC 3261 §10.3 step 5): `sip:user@host`, or `tel:number`.
 ///
@@ -24,9 +23,7 @@ impl Aor {
         let mut text = String::with_capacity(uri.raw.len() + 4);
         if uri.scheme == Scheme::Tel {
             text.push_str("tel:");
-            // RFC 3966 §5: visual separators don't count.
-            let digits = uri.user?.chars().filter(|c| !matches!(c, '-' | '.' | '(' | ')'));
-            text.extend(digits.map(|c| c.to_ascii_lowercase()));
+            push_number(uri.user?, &mut text);
             return (text != "tel:").then(|| Self(text.into()));
         }
         let host = uri.host?;
@@ -40,12 +37,33 @@ impl Aor {
             }
             text.push('@');
         }
-        push_host(&host.host, &mut text);
+        host.host.push_canonical(&mut text);
         if let Some(port) = host.port.filter(|port| !DEFAULT_PORTS.contains(port)) {
             text.push(':');
             text.push_str(&port.to_string());
         }
         Some(Self(text.into()))
+    }
+
+    /// The same without its port: a domain's users are the same whatever port a sender writes.
+    pub fn without_port(&self) -> Self {
+        let at = self.0.rfind('@').map_or(0, |at| at + 1);
+        // An address in brackets has colons of its own.
+        let port = self.0[at..].rfind(':').filter(|_| self.0.starts_with("sip:")).map(|colon| at + colon);
+        match port.filter(|&port| port > "sip".len() && !self.0.ends_with(']')) {
+            Some(port) => Self(self.0[..port].into()),
+            None => self.clone(),
+        }
+    }
+
+    /// The number that a `sip:` URI of a telephone stands for (`user=phone`, §19.1.6), as `tel:`; `None` for all others.
+    pub fn of_telephone(uri: &Uri<'_>) -> Option<Self> {
+        let is_phone = uri.is_sip() && uri.params.value("user").is_some_and(|user| user.eq_ignore_ascii_case("phone"));
+        let subscriber = uri.user.filter(|_| is_phone)?;
+        let number = subscriber.split(';').next().unwrap_or_default();
+        let mut text = String::from("tel:");
+        push_number(number, &mut text);
+        (text != "tel:").then(|| Self(text.into()))
     }
 
     /// Reads a URI in text form; `None` where it is none or has no address of record.
@@ -75,15 +93,12 @@ impl Aor {
     }
 }
 
-fn push_host(host: &Host<'_>, text: &mut String) {
-    match host {
-        Host::Name(name) => {
-            let start = text.len();
-            text.push_str(without_root(name));
-            text[start..].make_ascii_lowercase();
-        }
-        address => address.push_to(text),
-    }
+/// Appends a number without its visual separators, which don't count (RFC 3966 §5).
+fn push_number(number: &str, text: &mut String) {
+    let mut digits = Vec::with_capacity(number.len());
+    digits.extend(octets(number).map(|octet| octet.byte.to_ascii_lowercase()));
+    digits.retain(|byte| !matches!(byte, b'-' | b'.' | b'(' | b')'));
+    escape_user(&digits, text);
 }
 
 impl fmt::Display for Aor {
@@ -115,10 +130,34 @@ mod tests {
             ("sip:example.com", "sip:example.com"),
             ("sip:j\u{f6}rg@a", "sip:j%C3%B6rg@a"),
             ("tel:+1-(201)-555;x=y", "tel:+1201555"),
+            ("tel:%2B1-20%31", "tel:+1201"),
+            ("sip:alice@192.0.2.1.", "sip:alice@192.0.2.1"),
+            ("sip:alice@[::FFFF:192.0.2.1]:5061", "sip:alice@192.0.2.1"),
         ] {
             assert_eq!(Aor::parse(text).unwrap().as_str(), canonical, "{text}");
         }
         assert_eq!(Aor::parse("urn:service:sos"), None);
+    }
+
+    #[test]
+    fn an_address_is_known_without_its_port() {
+        for (text, without) in [
+            ("sip:alice@example.com:5070", "sip:alice@example.com"),
+            ("sip:alice@[2001:db8::1]:5070", "sip:alice@[2001:db8::1]"),
+            ("sip:alice@[2001:db8::1]", "sip:alice@[2001:db8::1]"),
+            ("sip:example.com:5070", "sip:example.com"),
+            ("sip:example.com", "sip:example.com"),
+            ("tel:+12", "tel:+12"),
+        ] {
+            assert_eq!(Aor::parse(text).unwrap().without_port().as_str(), without, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_sip_uri_of_a_telephone_has_its_number() {
+        let number = |text| Aor::of_telephone(&Uri::parse(text).unwrap());
+        assert_eq!(number("sip:+1-201;npdi=yes@example.com;user=phone"), Aor::parse("tel:+1201"));
+        assert_eq!(number("sip:+1201@example.com"), None);
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! `hostport` (RFC 3261 §25.1), with IPv6 literals as RFC 5118 reads them.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
@@ -28,8 +29,29 @@ impl<'a> Host<'a> {
     fn of_host_octets(text: &'a str) -> Result<Self, UriError> {
         match text.as_bytes() {
             [] | [b'.', ..] | [.., b'.', b'.'] => Err(UriError::Host),
-            bytes @ [b'0'..=b'9', ..] => Ok(parse_v4(bytes).map_or(Self::Name(text), Self::V4)),
+            bytes @ [b'0'..=b'9', ..] => {
+                // A trailing dot makes an address no other one.
+                let address = bytes.strip_suffix(b".").unwrap_or(bytes);
+                Ok(parse_v4(address).map_or(Self::Name(text), Self::V4))
+            }
             _ => Ok(Self::Name(text)),
+        }
+    }
+
+    /// Appends the one form of all spellings of this host: names in lower case without the final dot, addresses as
+    /// numbers, an IPv4 address even where it is written as an IPv6 one (RFC 4291 §2.5.5.2).
+    pub fn push_canonical(&self, out: &mut String) {
+        match self {
+            Self::Name(name) => {
+                let start = out.len();
+                out.push_str(without_root(name));
+                out[start..].make_ascii_lowercase();
+            }
+            Self::V6(address) => match address.to_ipv4_mapped() {
+                Some(address) => Self::V4(address).push_to(out),
+                None => self.push_to(out),
+            },
+            Self::V4(_) => self.push_to(out),
         }
     }
 
@@ -91,6 +113,21 @@ impl PartialEq for Host<'_> {
 }
 
 impl Eq for Host<'_> {}
+
+/// The one form of all spellings of a domain; see [`Host::push_canonical`]. A text that is no domain, as a realm may be, is
+/// returned as it is.
+pub fn canonical_domain(text: &str) -> Cow<'_, str> {
+    // Most are in that form already.
+    let is_plain = |byte: u8| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.');
+    if text.starts_with(|first: char| first.is_ascii_lowercase()) && text.bytes().all(is_plain) && !text.ends_with('.')
+    {
+        return Cow::Borrowed(text);
+    }
+    let Ok(host) = Host::parse(text) else { return Cow::Borrowed(text) };
+    let mut canonical = String::with_capacity(text.len());
+    host.push_canonical(&mut canonical);
+    Cow::Owned(canonical)
+}
 
 pub(super) fn without_root(name: &str) -> &str {
     name.strip_suffix('.').unwrap_or(name)
@@ -221,6 +258,22 @@ mod tests {
         for bad in ["", "[::1", "[]", "2001:db8::10", "a b", "[::1]x", "ex@mple", "\u{e9}.com", "[1.2.3.4]", ".", "a.."]
         {
             assert_eq!(Host::parse(bad), Err(UriError::Host), "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_domain_has_one_form_and_other_texts_are_left_alone() {
+        for (text, canonical) in [
+            ("example.com", "example.com"),
+            ("EXAMPLE.com.", "example.com"),
+            ("192.0.2.4.", "192.0.2.4"),
+            ("[2001:DB8:0::1]", "[2001:db8::1]"),
+            ("[::ffff:192.0.2.4]", "192.0.2.4"),
+            ("The Realm", "The Realm"),
+            ("", ""),
+            ("a..", "a.."),
+        ] {
+            assert_eq!(canonical_domain(text), canonical, "{text}");
         }
     }
 

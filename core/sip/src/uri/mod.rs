@@ -13,6 +13,6 @@ mod request_uri;
 
 pub use aor::Aor;
 pub use escape::{escape_user, unescape};
-pub use host::{Host, HostPort};
+pub use host::{Host, HostPort, canonical_domain};
 pub use name_addr::{NameAddr, NameAddrError};
 pub use parse::{Scheme, Uri, UriError};
