@@ -8,6 +8,7 @@ use signalbox::services::accounts::{AccountStore, Accounts, CacheLimits};
 
 use crate::authenticator::Authenticator;
 use crate::failure::Failure;
+use crate::guesses::{GuessLimits, Guesses};
 use crate::policy::Policy;
 
 /// The module.
@@ -17,6 +18,7 @@ pub struct Auth {
     accepted: Counter,
     rejected: Counter,
     stale: Counter,
+    delayed: Counter,
 }
 
 impl Auth {
@@ -26,7 +28,6 @@ impl Auth {
         let limits = CacheLimits {
             accounts: settings.integer("cache_size").unsigned_abs(),
             lifetime: settings.duration("cache_expire"),
-            ..CacheLimits::default()
         };
         let store = Arc::new(AccountStore::open(database, limits).await.map_err(ModuleError::failed)?);
         if policy.userhash {
@@ -35,12 +36,14 @@ impl Auth {
         }
         let accounts: Arc<dyn Accounts> = store.clone();
         host.provide(accounts.clone());
+        let guesses = Guesses::new(guess_limits(settings), policy.key());
         Ok(Self {
             store,
-            authenticator: Authenticator::new(policy, accounts),
+            authenticator: Authenticator::new(policy, accounts, guesses),
             accepted: host.counter("auth_accepted"),
             rejected: host.counter("auth_rejected"),
             stale: host.counter("auth_stale"),
+            delayed: host.counter("auth_delayed"),
         })
     }
 
@@ -50,7 +53,18 @@ impl Auth {
             Err(failure) if failure.is_stale() => self.stale.increment(),
             // The first request of a client has none: that is no rejection.
             Err(Failure::NoCredentials) => {}
+            Err(Failure::TooMany(_)) => self.delayed.increment(),
             Err(_) => self.rejected.increment(),
         }
+    }
+}
+
+fn guess_limits(settings: &Settings) -> GuessLimits {
+    let limit = |name| u32::try_from(settings.integer(name)).unwrap_or(0);
+    GuessLimits {
+        pair: limit("max_failures"),
+        source: limit("max_source_failures"),
+        account: limit("max_account_failures"),
+        longest_wait: settings.duration("max_wait"),
     }
 }

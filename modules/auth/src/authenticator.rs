@@ -1,19 +1,31 @@
-//! Judging the credentials of a request. Pure but for the cache of accounts and the nonce counts.
+//! Judging the credentials of a request. Pure but for the cache of accounts, the nonce counts and the counters of guesses.
+//!
+//! A password is right by the cached account, or the account is read again: an unknown user costs the same as a known one with
+//! a wrong password, so that neither time nor answer tells who exists.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use signalbox::services::accounts::{Account, Accounts, Cached};
-use signalbox_sip::digest::{Algorithm, CheckError, Credentials, Ha1, Judgement};
+use signalbox_sip::digest::{Algorithm, Credentials, Ha1, Judgement, Qop, ValidNonce};
 use signalbox_sip::header::HeaderName;
 use signalbox_sip::message::Message;
+use signalbox_sip::uri::canonical_domain;
 
 use crate::failure::Failure;
-use crate::policy::Policy;
+use crate::guesses::{Attempt, Guesses};
+use crate::policy::{Policy, QopPolicy};
+use crate::resource;
+
+/// Credentials for one realm that are tried in one request. Each costs as much as a request of its own.
+pub(crate) const MAX_CREDENTIALS: usize = 4;
+/// Values of one header that are looked at for them.
+const MAX_VALUES: usize = 32;
 
 pub(crate) struct Authenticator {
     pub(crate) policy: Policy,
     pub(crate) accounts: Arc<dyn Accounts>,
+    pub(crate) guesses: Guesses,
     /// Checked in place of an account that is not there, so that its absence cannot be told by the time it takes.
     decoys: [Ha1; 3],
 }
@@ -25,8 +37,12 @@ pub(crate) struct Claim<'a> {
     /// Authorization or Proxy-Authorization.
     pub(crate) header: HeaderName,
     pub(crate) realm: &'a str,
+    /// Which of several credentials for the realm, from 0.
+    pub(crate) index: usize,
     /// Since 1970.
     pub(crate) now: Duration,
+    /// Whether a URI has a host of this server.
+    pub(crate) is_ours: &'a dyn Fn(&str) -> bool,
 }
 
 /// How far the judgement got.
@@ -40,70 +56,131 @@ pub(crate) enum Step {
     NeedsAccountOfHash(Box<str>),
 }
 
+/// Credentials of which all is right but perhaps the password.
+struct Candidate<'a> {
+    credentials: Credentials<'a>,
+    algorithm: Algorithm,
+    nonce: ValidNonce,
+    attempt: Attempt,
+}
+
 impl Authenticator {
-    pub(crate) fn new(policy: Policy, accounts: Arc<dyn Accounts>) -> Self {
+    pub(crate) fn new(policy: Policy, accounts: Arc<dyn Accounts>, guesses: Guesses) -> Self {
         let decoy = |algorithm| Ha1::of(algorithm, "", "", "");
         let decoys = [decoy(Algorithm::Md5), decoy(Algorithm::Sha256), decoy(Algorithm::Sha512_256)];
-        Self { policy, accounts, decoys }
+        Self { policy, accounts, guesses, decoys }
     }
 
     /// Judges with what is in the cache.
     pub(crate) fn judge(&self, claim: Claim<'_>) -> Step {
-        let credentials = match find(&claim) {
-            Ok(credentials) => credentials,
+        let candidate = match self.candidate(&claim) {
+            Ok(candidate) => candidate,
             Err(failure) => return Step::Done(Err(failure)),
         };
-        let (user, realm) = (&*credentials.username, claim.realm);
-        let cached = match (credentials.userhash, self.policy.userhash) {
-            (false, _) => self.accounts.cached(user, realm),
-            (true, true) => self.accounts.cached_by_hash(user, realm),
-            // A hash in place of the name was not asked for.
-            (true, false) => Cached::Absent,
+        let (login, hashed) = (&*candidate.credentials.username, candidate.credentials.userhash);
+        let cached = if hashed {
+            self.accounts.cached_by_hash(login, claim.realm)
+        } else {
+            self.accounts.cached(login, claim.realm)
         };
-        let account = match cached {
-            Cached::Known(account) => Some(account),
-            Cached::Absent => None,
-            Cached::Unknown if credentials.userhash => return Step::NeedsAccountOfHash(user.into()),
-            Cached::Unknown => return Step::NeedsAccount(user.into()),
+        let account = match &cached {
+            Cached::Known(account) => Some(&**account),
+            Cached::Absent | Cached::Unknown => None,
         };
-        let account = account.filter(|account| is_of(account, &credentials));
-        Step::Done(self.decide(&claim, &credentials, account.as_deref()))
+        if let Some(account) = self.proved(&claim, &candidate, account) {
+            return Step::Done(self.accept(&claim, &candidate, account));
+        }
+        match (cached, hashed) {
+            // No account can have such a name.
+            (Cached::Absent, _) => Step::Done(Err(self.refuse(&claim, &candidate, None))),
+            // What is cached may be old: it is read again, as that of a user is who is not cached or does not exist.
+            (_, false) => Step::NeedsAccount(login.into()),
+            (_, true) => Step::NeedsAccountOfHash(login.into()),
+        }
     }
 
     /// Judges with the account that was read.
     pub(crate) fn judge_with(&self, claim: Claim<'_>, account: Option<&Account>) -> Result<Box<str>, Failure> {
-        let credentials = find(&claim)?;
-        // The request may have been changed while the database was asked.
-        let account = account.filter(|account| is_of(account, &credentials));
-        self.decide(&claim, &credentials, account)
+        // The request may have been changed, and others may have guessed, while the database was asked.
+        let candidate = self.candidate(&claim)?;
+        let account = account.filter(|account| is_of(account, &candidate.credentials));
+        match self.proved(&claim, &candidate, account) {
+            Some(account) => self.accept(&claim, &candidate, account),
+            None => Err(self.refuse(&claim, &candidate, account)),
+        }
     }
 
-    fn decide(
+    /// Everything but the password. Nothing here depends on whether the user exists.
+    fn candidate<'a>(&self, claim: &Claim<'a>) -> Result<Candidate<'a>, Failure> {
+        let credentials = find(claim)?;
+        let algorithm =
+            credentials.algorithm.filter(|algorithm| self.policy.offers(*algorithm)).ok_or(Failure::Algorithm)?;
+        self.check_qop(&credentials)?;
+        if credentials.userhash && !self.policy.userhash {
+            // A hash in place of the name was not asked for.
+            return Err(Failure::UnknownUser);
+        }
+        if !resource::is_of(credentials.uri, claim.request, claim.is_ours) {
+            return Err(Failure::OtherResource);
+        }
+        // The realm is hashed as it was written: in another spelling the password cannot be checked.
+        let judgement = self.policy.nonces.judge(credentials.nonce, &credentials.realm, claim.now);
+        let Judgement::Valid(nonce) = judgement else { return Err(Failure::StaleNonce) };
+        if credentials.realm != claim.realm {
+            return Err(Failure::StaleNonce);
+        }
+        let attempt = self.guesses.attempt(&credentials.username, claim.realm, nonce.origin);
+        if let Some(wait) = self.guesses.wait(&attempt, claim.now) {
+            return Err(Failure::TooMany(wait));
+        }
+        Ok(Candidate { credentials, algorithm, nonce, attempt })
+    }
+
+    fn check_qop(&self, credentials: &Credentials<'_>) -> Result<(), Failure> {
+        match (credentials.qop, self.policy.qop) {
+            (None, QopPolicy::Required) | (Some(Qop::Auth), QopPolicy::Absent) | (Some(Qop::Other), _) => {
+                Err(Failure::Qop)
+            }
+            (Some(Qop::Auth), _) if credentials.count().is_none() || credentials.cnonce.is_none() => {
+                Err(Failure::Malformed)
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// The account, if it is the one named and its password is right.
+    fn proved<'b>(
         &self,
         claim: &Claim<'_>,
-        credentials: &Credentials<'_>,
-        account: Option<&Account>,
-    ) -> Result<Box<str>, Failure> {
-        let algorithm =
-            credentials.algorithm.filter(|algorithm| self.policy.accepts(*algorithm)).ok_or(Failure::Algorithm)?;
-        let secret = match account {
-            Some(account) => account.ha1(algorithm).ok_or(Failure::Algorithm)?,
-            None => self.decoys.iter().find(|decoy| decoy.algorithm() == algorithm.base()).ok_or(Failure::Algorithm)?,
-        };
-        let judgement = self.policy.nonces.judge(credentials.nonce, claim.realm, claim.now);
-        let checked = credentials.check(secret, claim.request.method().as_str(), self.policy.qop.without());
-        let Some(account) = account else { return Err(Failure::UnknownUser) };
-        checked.map_err(|error| match error {
-            CheckError::WrongResponse => Failure::BadPassword,
-            CheckError::Algorithm => Failure::Algorithm,
-            CheckError::Qop => Failure::Qop,
-            CheckError::Count => Failure::Malformed,
-        })?;
-        let Judgement::Valid(nonce) = judgement else { return Err(Failure::StaleNonce) };
+        candidate: &Candidate<'_>,
+        account: Option<&'b Account>,
+    ) -> Option<&'b Account> {
+        let account = account.filter(|account| is_of(account, &candidate.credentials));
+        let secret = account.and_then(|account| account.ha1(candidate.algorithm));
+        let decoy = || self.decoys.iter().find(|decoy| decoy.algorithm() == candidate.algorithm.base());
+        let checked = candidate.credentials.check(
+            secret.or_else(decoy)?,
+            claim.request.method().as_str(),
+            self.policy.qop.without(),
+        );
+        account.filter(|_| secret.is_some() && checked.is_ok())
+    }
+
+    fn accept(&self, claim: &Claim<'_>, candidate: &Candidate<'_>, account: &Account) -> Result<Box<str>, Failure> {
         // Without a count, a nonce can be used once only.
-        let count = credentials.count().unwrap_or(1);
-        self.policy.nonces.count(nonce, count, claim.now).map_err(|_| Failure::Replayed)?;
+        let count = candidate.credentials.count().unwrap_or(1);
+        self.policy.nonces.count(candidate.nonce, count, claim.now).map_err(|_| Failure::Replayed)?;
+        self.guesses.succeeded(&candidate.attempt);
         Ok(account.user.clone())
+    }
+
+    fn refuse(&self, claim: &Claim<'_>, candidate: &Candidate<'_>, account: Option<&Account>) -> Failure {
+        self.guesses.failed(&candidate.attempt, claim.now);
+        match account {
+            None => Failure::UnknownUser,
+            Some(account) if account.ha1(candidate.algorithm).is_none() => Failure::Algorithm,
+            Some(_) => Failure::BadPassword,
+        }
     }
 }
 
@@ -112,52 +189,62 @@ fn is_of(account: &Account, credentials: &Credentials<'_>) -> bool {
     match (credentials.userhash, credentials.algorithm) {
         (true, Some(algorithm)) => account.has_hash(algorithm, &credentials.username),
         (true, None) => false,
-        (false, _) => *account.user == *credentials.username,
+        (false, _) => account.is_called(&credentials.username),
     }
 }
 
-/// The first credentials for the realm: a request may carry some for others as well (RFC 3261 §22.3).
+/// The credentials for the realm at the place that `claim` names: a request may carry some for others as well (RFC 3261 §22.3).
 fn find<'a>(claim: &Claim<'a>) -> Result<Credentials<'a>, Failure> {
     let mut failure = Failure::NoCredentials;
-    for value in claim.request.values(claim.header) {
+    let mut before = claim.index;
+    for value in claim.request.values(claim.header).take(MAX_VALUES) {
         match Credentials::parse(value) {
             // RFC 8760 §2.7: a client may announce itself with an empty response.
-            Ok(credentials) if credentials.realm == claim.realm && !credentials.response.is_empty() => {
-                return Ok(credentials);
-            }
-            Ok(_) => {}
+            Ok(credentials) if credentials.response.is_empty() || !is_realm(&credentials.realm, claim.realm) => {}
+            Ok(credentials) if before == 0 => return Ok(credentials),
+            Ok(_) => before -= 1,
             Err(_) => failure = Failure::Malformed,
         }
     }
     Err(failure)
 }
 
+/// Domains are one whatever their case and final dot.
+pub(crate) fn is_realm(theirs: &str, ours: &str) -> bool {
+    theirs == ours || canonical_domain(theirs) == canonical_domain(ours)
+}
+
 #[cfg(test)]
 mod tests {
     use signalbox::module::{Parameter, Settings};
     use signalbox::storage::StorageError;
-    use signalbox_sip::digest::{Answer, Challenge, QopOffer, user_hash};
+    use signalbox_sip::digest::{Answer, Challenge, Origin, QopOffer, user_hash};
     use signalbox_sip::method::Method;
 
     use super::*;
+    use crate::guesses::GuessLimits;
 
     const REALM: &str = "example.com";
     const NOW: Duration = Duration::from_secs(1_700_000_000);
 
-    /// Knows ann, knows that bob is nobody, and would have to ask for the rest.
+    /// Knows ann, and would have to ask for the rest.
     struct Known(Arc<Account>);
 
     impl Accounts for Known {
         fn cached(&self, user: &str, realm: &str) -> Cached {
             match user {
                 "ann" if realm == REALM => Cached::Known(self.0.clone()),
-                "bob" => Cached::Absent,
+                "a\0b" => Cached::Absent,
                 _ => Cached::Unknown,
             }
         }
 
         fn lookup<'a>(&'a self, _: &'a str, _: &'a str) -> Lookup<'a> {
             Box::pin(async { Ok(None) })
+        }
+
+        fn realm<'a>(&'a self, named: &'a str) -> std::borrow::Cow<'a, str> {
+            named.into()
         }
 
         fn cached_by_hash(&self, hash: &str, realm: &str) -> Cached {
@@ -181,7 +268,9 @@ mod tests {
             Parameter::duration("nonce_expire", Duration::from_secs(300)),
         ];
         let policy = Policy::new(&Settings::defaults(&parameters)).unwrap();
-        Authenticator::new(policy, Arc::new(Known(Arc::new(Account::new("ann", REALM, "secret")))))
+        let limits = GuessLimits { pair: 3, source: 9, account: 20, longest_wait: Duration::from_secs(60) };
+        let accounts = Arc::new(Known(Arc::new(Account::new("ann", REALM, "secret"))));
+        Authenticator::new(policy, accounts, Guesses::new(limits, [7; 16]))
     }
 
     struct Attempt {
@@ -205,7 +294,7 @@ mod tests {
     };
 
     fn request(authenticator: &Authenticator, attempt: &Attempt) -> Message {
-        let fresh = authenticator.policy.nonce(REALM, NOW);
+        let fresh = authenticator.policy.nonce(REALM, NOW, Origin::default());
         let nonce = attempt.nonce.as_deref().unwrap_or(fresh.as_str());
         let challenge = Challenge {
             qop: attempt.qop,
@@ -225,8 +314,29 @@ mod tests {
         request
     }
 
+    fn claim(request: &Message, index: usize) -> Claim<'_> {
+        Claim { request, header: HeaderName::Authorization, realm: REALM, index, now: NOW, is_ours: &|_| false }
+    }
+
     fn judge(authenticator: &Authenticator, request: &Message, now: Duration) -> Step {
-        authenticator.judge(Claim { request, header: HeaderName::Authorization, realm: REALM, now })
+        judge_as_read(authenticator, Claim { now, ..claim(request, 0) })
+    }
+
+    /// Reads ann from the database if it is asked for.
+    fn judge_as_read(authenticator: &Authenticator, claim: Claim<'_>) -> Step {
+        match authenticator.judge(claim) {
+            Step::NeedsAccount(user) if &*user == "zoe" => Step::NeedsAccount(user),
+            Step::NeedsAccount(user) => {
+                let ann = Account::new("ann", REALM, "secret");
+                Step::Done(authenticator.judge_with(claim, Some(&ann).filter(|ann| ann.is_called(&user))))
+            }
+            Step::NeedsAccountOfHash(hash) if user_hash(Algorithm::Sha256, "zoe", REALM).as_str() != &*hash => {
+                let ann = Account::new("ann", REALM, "secret");
+                let is_ann = ann.has_hash(Algorithm::Sha256, &hash);
+                Step::Done(authenticator.judge_with(claim, Some(&ann).filter(|_| is_ann)))
+            }
+            step => step,
+        }
     }
 
     fn attempt(authenticator: &Authenticator, attempt: &Attempt) -> Step {
@@ -240,7 +350,7 @@ mod tests {
     #[test]
     fn the_right_password_is_accepted_with_every_algorithm_offered() {
         let authenticator = authenticator("SHA-512-256, SHA-256, MD5", "auth");
-        for algorithm in Algorithm::STRONGEST_FIRST {
+        for algorithm in [Algorithm::Sha512_256, Algorithm::Sha256, Algorithm::Md5] {
             assert_eq!(
                 attempt(&authenticator, &Attempt { algorithm, ..RIGHT }),
                 Step::Done(Ok("ann".into())),
@@ -273,7 +383,7 @@ mod tests {
         let authenticator = authenticator("SHA-256", "auth");
         let request = request(&authenticator, &Attempt { user: "zoe", ..RIGHT });
         assert_eq!(judge(&authenticator, &request, NOW), Step::NeedsAccount("zoe".into()));
-        let claim = Claim { request: &request, header: HeaderName::Authorization, realm: REALM, now: NOW };
+        let claim = claim(&request, 0);
         let zoe = Account::new("zoe", REALM, "secret");
         assert_eq!(authenticator.judge_with(claim, Some(&zoe)), Ok("zoe".into()));
         assert_eq!(authenticator.judge_with(claim, None), Err(Failure::UnknownUser));
@@ -309,20 +419,90 @@ mod tests {
     }
 
     #[test]
-    fn a_nonce_is_stale_when_it_is_old_and_only_for_who_knows_the_password() {
+    fn an_old_or_foreign_nonce_is_stale_whatever_the_password() {
         let authenticator = authenticator("SHA-256", "auth");
         let late = NOW + Duration::from_secs(301);
         assert_eq!(judge(&authenticator, &request(&authenticator, &RIGHT), late), refused(Failure::StaleNonce));
+        // RFC 7616 §3.3: that the nonce is invalid says nothing about the password, so nobody guesses without a nonce of ours.
         let wrong = request(&authenticator, &Attempt { password: "x", ..RIGHT });
-        assert_eq!(judge(&authenticator, &wrong, late), refused(Failure::BadPassword));
+        assert_eq!(judge(&authenticator, &wrong, late), refused(Failure::StaleNonce));
         let foreign = Attempt { nonce: Some("dcd98b7102dd2f0e8b11d0f600bfb0c093".to_owned()), ..RIGHT };
         assert_eq!(attempt(&authenticator, &foreign), refused(Failure::StaleNonce));
     }
 
     #[test]
+    fn a_known_user_with_a_wrong_password_costs_what_an_unknown_user_costs() {
+        let authenticator = authenticator("SHA-256", "auth");
+        for user in ["ann", "bob", "ann@example.com"] {
+            let request = request(&authenticator, &Attempt { user, password: "wrong", ..RIGHT });
+            assert_eq!(authenticator.judge(claim(&request, 0)), Step::NeedsAccount(user.into()), "{user} is read");
+        }
+        for user in ["ann", "bob"] {
+            let hash = user_hash(Algorithm::Sha256, user, REALM).as_str().into();
+            let request = request(&authenticator, &Attempt { user, password: "wrong", userhash: true, ..RIGHT });
+            assert_eq!(authenticator.judge(claim(&request, 0)), Step::NeedsAccountOfHash(hash), "{user} is read");
+        }
+    }
+
+    #[test]
+    fn wrong_passwords_end_in_a_wait_whether_the_user_exists_or_not() {
+        for user in ["ann", "bob"] {
+            let authenticator = authenticator("SHA-256", "auth");
+            for _ in 0..3 {
+                let step = attempt(&authenticator, &Attempt { user, password: "wrong", ..RIGHT });
+                assert!(matches!(step, Step::Done(Err(Failure::BadPassword | Failure::UnknownUser))), "{step:?}");
+            }
+            let step = attempt(&authenticator, &Attempt { user, ..RIGHT });
+            assert_eq!(step, refused(Failure::TooMany(Duration::from_secs(1))), "{user}");
+        }
+    }
+
+    #[test]
+    fn of_several_credentials_for_the_realm_each_can_be_tried() {
+        let authenticator = authenticator("SHA-256", "auth");
+        let mut both = request(&authenticator, &Attempt { password: "wrong", ..RIGHT });
+        let other = r#"Digest username="ann", realm="other", nonce="n", uri="sip:x", response="00""#;
+        both.push(HeaderName::Authorization, other);
+        let right = request(&authenticator, &RIGHT);
+        both.push(HeaderName::Authorization, right.value(HeaderName::Authorization).unwrap());
+        assert_eq!(judge_as_read(&authenticator, claim(&both, 0)), refused(Failure::BadPassword));
+        assert_eq!(judge_as_read(&authenticator, claim(&both, 1)), Step::Done(Ok("ann".into())));
+        assert_eq!(judge_as_read(&authenticator, claim(&both, 2)), refused(Failure::NoCredentials));
+    }
+
+    #[test]
+    fn credentials_for_another_resource_are_refused() {
+        let authenticator = authenticator("SHA-256", "auth");
+        let mut moved = Message::request(&Method::Register, "sip:other.example");
+        let right = request(&authenticator, &RIGHT);
+        moved.push(HeaderName::Authorization, right.value(HeaderName::Authorization).unwrap());
+        assert_eq!(judge(&authenticator, &moved, NOW), refused(Failure::OtherResource));
+    }
+
+    #[test]
+    fn credentials_for_the_realm_in_another_spelling_get_a_fresh_challenge() {
+        let authenticator = authenticator("SHA-256", "auth");
+        let request = request(&authenticator, &RIGHT);
+        let value = request.value(HeaderName::Authorization).unwrap().replace("\"example.com\"", "\"EXAMPLE.com.\"");
+        let mut respelled = Message::request(&Method::Register, "sip:example.com");
+        respelled.push(HeaderName::Authorization, &value);
+        assert_eq!(judge(&authenticator, &respelled, NOW), refused(Failure::StaleNonce));
+    }
+
+    #[test]
+    fn a_session_form_and_a_qop_that_were_not_offered_are_refused() {
+        for (algorithm, refused_by) in [(Algorithm::Md5Session, "MD5"), (Algorithm::Sha256Session, "SHA-256, MD5")] {
+            let authenticator = authenticator(refused_by, "auth");
+            assert_eq!(attempt(&authenticator, &Attempt { algorithm, ..RIGHT }), refused(Failure::Algorithm));
+        }
+        let without = authenticator("SHA-256", "none");
+        assert_eq!(attempt(&without, &RIGHT), refused(Failure::Qop));
+    }
+
+    #[test]
     fn a_request_that_is_sent_again_is_refused_and_a_higher_count_is_not() {
         let authenticator = authenticator("SHA-256", "auth");
-        let nonce = Some(authenticator.policy.nonce(REALM, NOW).to_string());
+        let nonce = Some(authenticator.policy.nonce(REALM, NOW, Origin::default()).to_string());
         let first = Attempt { nonce: nonce.clone(), ..RIGHT };
         let second = Attempt { nonce, count: 2, ..RIGHT };
         assert_eq!(attempt(&authenticator, &first), Step::Done(Ok("ann".into())));
@@ -334,7 +514,7 @@ mod tests {
     fn without_qop_a_nonce_can_be_used_once_where_that_is_allowed() {
         let old = |authenticator: &Authenticator| Attempt {
             qop: QopOffer::Absent,
-            nonce: Some(authenticator.policy.nonce(REALM, NOW).to_string()),
+            nonce: Some(authenticator.policy.nonce(REALM, NOW, Origin::default()).to_string()),
             ..RIGHT
         };
         let strict = authenticator("SHA-256", "auth");

@@ -6,7 +6,7 @@ use signalbox_sip::digest::{Challenge, QopOffer};
 use signalbox_sip::header::HeaderName;
 
 use crate::Auth;
-use crate::authorize::{FAILURE, now, realm};
+use crate::authorize::{FAILURE, RETRY_AFTER as WAIT, now, realm};
 use crate::failure::Failure;
 use crate::policy::QopPolicy;
 
@@ -29,9 +29,13 @@ fn challenge(auth: &Auth, context: &Context, arguments: &Arguments, (status, hea
         context.send_reply(&Reply::new(503).header(HeaderName::RetryAfter, RETRY_AFTER))?;
         return Ok(Value::Boolean(true));
     }
+    if let Some(refusal) = failure.and_then(|failure| refusal(context, failure)) {
+        context.send_reply(&refusal)?;
+        return Ok(Value::Boolean(true));
+    }
     let policy = &auth.authenticator.policy;
-    let realm = realm(context, arguments.required(0))?;
-    let nonce = policy.nonce(&realm, now(context));
+    let realm = realm(auth, context, arguments.required(0))?;
+    let nonce = policy.nonce(&realm, now(context), policy.origin(context.source().remote));
     let stale = failure.is_some_and(Failure::is_stale);
     let mut reply = Reply::new(status);
     for &algorithm in &policy.algorithms {
@@ -41,6 +45,24 @@ fn challenge(auth: &Auth, context: &Context, arguments: &Arguments, (status, hea
     }
     context.send_reply(&reply)?;
     Ok(Value::Boolean(true))
+}
+
+/// The answer to credentials after which others are not asked for.
+fn refusal(context: &Context, failure: Failure) -> Option<Reply<'static>> {
+    match failure {
+        // RFC 7616 §3.4.6: "the server SHOULD return a 400".
+        Failure::OtherResource => Some(Reply::new(400).reason("Credentials For Another Resource")),
+        // Not 503, after which a proxy between would send us nothing of anybody else either (RFC 3261 §21.5.4).
+        Failure::TooMany(_) => {
+            let wait = match context.avp().get(WAIT) {
+                Some(Value::Integer(seconds)) => *seconds,
+                _ => 1,
+            };
+            let reply = Reply::new(403).reason("Too Many Wrong Passwords");
+            Some(reply.header(HeaderName::RetryAfter, wait.to_string()))
+        }
+        _ => None,
+    }
 }
 
 /// Whether quality of protection is offered: as the script says, else as the parameter does.

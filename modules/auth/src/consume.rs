@@ -7,6 +7,7 @@ use signalbox_sip::header::HeaderName;
 use signalbox_sip::message::Message;
 
 use crate::Auth;
+use crate::authenticator::is_realm;
 use crate::authorize::REALM;
 
 pub(crate) fn consume_credentials(_: &Auth, context: &Context, _: &Arguments) -> Outcome {
@@ -20,7 +21,7 @@ pub(crate) fn consume_credentials(_: &Auth, context: &Context, _: &Arguments) ->
 
 /// Removes the credentials for `realm`; those for others go on to whom they are meant for.
 fn take(request: &mut Message, header: HeaderName, realm: &str) -> bool {
-    let is_ours = |value: &str| Credentials::realm_of(value).is_ok_and(|theirs| theirs == realm);
+    let is_ours = |value: &str| Credentials::realm_of(value).is_ok_and(|theirs| is_realm(&theirs, realm));
     let all = request.values(header).count();
     let others: Vec<String> = request.values(header).filter(|value| !is_ours(value)).map(str::to_owned).collect();
     if others.len() == all {

@@ -1,12 +1,14 @@
 //! Why credentials were not accepted.
 
+use std::time::Duration;
+
 /// The reason, as the script gets it. A client learns none of it but that its nonce was too old: not even whether the user exists.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Failure {
     /// None for the realm.
     NoCredentials,
     Malformed,
-    /// The password is right, the nonce too old or not ours.
+    /// The nonce is too old, not ours, or of the realm in another spelling. The password was not looked at.
     StaleNonce,
     /// The password is right, the nonce count was used before.
     Replayed,
@@ -16,12 +18,16 @@ pub(crate) enum Failure {
     Algorithm,
     /// Without quality of protection, or with one that was not offered.
     Qop,
+    /// The `uri` names something else than the request does.
+    OtherResource,
+    /// Too many wrong passwords: nothing is tried for so long.
+    TooMany(Duration),
     /// The database cannot be asked.
     Unavailable,
 }
 
 impl Failure {
-    const ALL: [Self; 9] = [
+    const ALL: [Self; 11] = [
         Self::NoCredentials,
         Self::Malformed,
         Self::StaleNonce,
@@ -30,10 +36,12 @@ impl Failure {
         Self::BadPassword,
         Self::Algorithm,
         Self::Qop,
+        Self::OtherResource,
+        Self::TooMany(Duration::ZERO),
         Self::Unavailable,
     ];
 
-    /// The failure with this text.
+    /// The failure with this text, without its time.
     pub(crate) fn parse(text: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|failure| failure.text() == text)
     }
@@ -48,6 +56,8 @@ impl Failure {
             Self::BadPassword => "bad password",
             Self::Algorithm => "algorithm not accepted",
             Self::Qop => "quality of protection not accepted",
+            Self::OtherResource => "credentials for another resource",
+            Self::TooMany(_) => "too many wrong passwords",
             Self::Unavailable => "accounts not available",
         }
     }
@@ -59,6 +69,17 @@ impl Failure {
 
     /// Whether somebody tried a password, or a user, that is not right.
     pub(crate) fn is_suspicious(self) -> bool {
-        matches!(self, Self::UnknownUser | Self::BadPassword)
+        matches!(self, Self::UnknownUser | Self::BadPassword | Self::OtherResource | Self::TooMany(_))
+    }
+
+    /// What is said of a request that has several credentials for the realm, of which none was accepted: that a fresh
+    /// nonce is lacking, else that there were too many wrong ones, else what was wrong with the first.
+    pub(crate) fn or(self, other: Self) -> Self {
+        let weight = |failure: Self| match failure {
+            _ if failure.is_stale() => 2,
+            Self::TooMany(_) | Self::Unavailable => 1,
+            _ => 0,
+        };
+        if weight(other) > weight(self) { other } else { self }
     }
 }

@@ -3,6 +3,8 @@
 //! | file | what |
 //! |---|---|
 //! | [`authenticator`] | credentials of a request, judged |
+//! | [`resource`] | whether credentials are for what the request is for |
+//! | [`guesses`] | wrong passwords, and the wait after too many |
 //! | [`failure`] | why they were not accepted |
 //! | [`policy`] | algorithms, quality of protection and nonces, as the parameters say |
 //! | [`authorize`], [`challenge`], [`consume`] | the functions |
@@ -20,7 +22,9 @@ mod challenge;
 mod commands;
 mod consume;
 mod failure;
+mod guesses;
 mod policy;
+mod resource;
 
 pub use auth::Auth;
 
@@ -78,7 +82,21 @@ fn parameters(declaration: Declaration<Auth>) -> Declaration<Auth> {
         .parameter(
             Parameter::duration("cache_expire", Duration::from_secs(300))
                 .range(1..=86_400)
-                .doc("How long an account is kept: the time until a change made by another program is seen."),
+                .doc("How long an account is kept: the time that an old password is still taken after another program has changed it."),
+        )
+        .parameter(Parameter::integer("max_failures", 5).range(0..=1_000_000).doc(
+            "Wrong passwords that one address (of IPv6, one network of 64 bits) may send for one account before it has to wait, 1 second at first and twice as long after each further one. It is answered 403 with Retry-After. 0 for no limit.",
+        ))
+        .parameter(Parameter::integer("max_source_failures", 30).range(0..=1_000_000).doc(
+            "The same for all accounts together. Users who have proved their password from there do not wait. Set 0 if all requests come through one proxy.",
+        ))
+        .parameter(Parameter::integer("max_account_failures", 100).range(0..=1_000_000).doc(
+            "Wrong passwords for one account from all addresses. After that each address may send one, unless it has proved the password before. 0 for no limit.",
+        ))
+        .parameter(
+            Parameter::duration("max_wait", Duration::from_secs(300))
+                .range(1..=3600)
+                .doc("The longest wait after wrong passwords. They are forgotten one to two hours after the last one."),
         )
 }
 
@@ -104,7 +122,7 @@ fn functions(declaration: Declaration<Auth>) -> Declaration<Auth> {
         )
         .function(
             Function::new("www_challenge")
-                .doc("Answers 401 and asks for credentials, with `stale=true` where only the nonce was too old. When `www_authorize` failed because the database is gone, it answers 503 with Retry-After instead.")
+                .doc("Answers 401 and asks for credentials, with `stale=true` if the nonce was too old. Credentials for another resource are answered 400, and too many wrong passwords 403 with Retry-After. When `www_authorize` failed because the database is gone, it answers 503 with Retry-After instead.")
                 .argument("realm", Kind::String, REALM)
                 .optional("qop", Kind::Any, QOP)
                 .result("boolean: whether the answer was sent")
@@ -162,6 +180,10 @@ mod tests {
     use signalbox::module::{doc, export};
 
     use super::*;
+
+    pub(crate) fn parameters() -> Vec<Parameter> {
+        export::entry::<Auth>().tables().parameters
+    }
 
     #[test]
     fn the_readme_has_the_tables_of_the_code() {

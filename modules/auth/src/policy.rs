@@ -1,12 +1,13 @@
 //! What is asked of clients: algorithms, quality of protection, and the nonces.
 
 use std::hash::Hasher;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use sha2::{Digest, Sha256};
 use signalbox::module::{ModuleError, Settings};
-use signalbox_sip::digest::{Algorithm, Nonce, Nonces, WithoutQop};
+use signalbox_sip::digest::{Algorithm, Nonce, Nonces, Origin, WithoutQop};
 use siphasher::sip::SipHasher13;
 
 /// What the parameters say.
@@ -21,6 +22,9 @@ pub(crate) struct Policy {
     /// Random parts of nonces: a counter, ciphered.
     serial: AtomicU64,
     cipher: SipHasher13,
+    /// Hashes addresses. Servers that share a secret agree on these.
+    places: SipHasher13,
+    key: [u8; 16],
 }
 
 /// The parameter `qop`.
@@ -50,19 +54,41 @@ impl Policy {
             // Servers that share a secret must not share their nonces' random parts.
             serial: AtomicU64::new(random()?),
             cipher: SipHasher13::new_with_keys(random()?, random()?),
+            places: SipHasher13::new_with_key(&key),
+            key,
         })
     }
 
-    /// A nonce that was never given out before. `now` is the time since 1970.
-    pub(crate) fn nonce(&self, realm: &str, now: Duration) -> Nonce {
+    /// A nonce that was never given out before. `now` is the time since 1970, `origin` where it is sent.
+    pub(crate) fn nonce(&self, realm: &str, now: Duration, origin: Origin) -> Nonce {
         let mut cipher = self.cipher;
         cipher.write_u64(self.serial.fetch_add(1, Ordering::Relaxed));
-        self.nonces.make(realm, now, cipher.finish())
+        self.nonces.make(realm, now, cipher.finish(), origin)
     }
 
-    /// The algorithm of credentials may be a `-sess` form of one that is offered.
-    pub(crate) fn accepts(&self, algorithm: Algorithm) -> bool {
-        self.algorithms.contains(&algorithm.base())
+    /// Whether a challenge asks for this algorithm. It never does for a `-sess` form.
+    pub(crate) fn offers(&self, algorithm: Algorithm) -> bool {
+        self.algorithms.contains(&algorithm)
+    }
+
+    /// What a nonce says of the address that it is sent to. An IPv6 network of 64 bits is one address: a host has all of it.
+    pub(crate) fn origin(&self, peer: SocketAddr) -> Origin {
+        let mut hasher = self.places;
+        match peer.ip().to_canonical() {
+            IpAddr::V4(address) => hasher.write(&address.octets()),
+            IpAddr::V6(address) => hasher.write(&address.octets()[..8]),
+        }
+        let network = hasher.finish();
+        if let IpAddr::V6(address) = peer.ip().to_canonical() {
+            hasher.write(&address.octets()[8..]);
+        }
+        hasher.write_u16(peer.port());
+        Origin { network, peer: (hasher.finish() >> 32) as u32 }
+    }
+
+    /// For the counters of wrong passwords.
+    pub(crate) fn key(&self) -> [u8; 16] {
+        self.key
     }
 }
 
@@ -104,6 +130,20 @@ mod tests {
         for text in ["", " , ", "SHA-1", "MD5-sess"] {
             assert!(algorithms(text).is_err(), "{text:?}");
         }
+    }
+
+    #[test]
+    fn a_network_of_64_bits_is_one_source() {
+        let parameters = crate::tests::parameters();
+        let policy = Policy::new(&Settings::defaults(&parameters)).unwrap();
+        let origin = |peer: &str| policy.origin(peer.parse().unwrap());
+        assert_eq!(origin("[2001:db8::1]:5060").network, origin("[2001:db8::ffff:1]:7").network);
+        assert_ne!(origin("[2001:db8::1]:5060").peer, origin("[2001:db8::2]:5060").peer);
+        assert_ne!(origin("[2001:db8::1]:5060").network, origin("[2001:db8:0:1::1]:5060").network);
+        assert_eq!(origin("192.0.2.1:5060"), origin("[::ffff:192.0.2.1]:5060"));
+        assert_eq!(origin("192.0.2.1:5060").network, origin("192.0.2.1:5061").network);
+        assert_ne!(origin("192.0.2.1:5060").network, origin("192.0.2.2:5060").network);
+        assert_ne!(origin("192.0.2.1:5060").peer, origin("192.0.2.1:5061").peer);
     }
 
     #[test]

@@ -3,14 +3,17 @@
 //! The accounts lie in the table `subscriber`, with Kamailio's columns and one more per hash function. [`AccountStore`] reads it through a
 //! cache, so that a known user costs no query; the `auth` module provides it to others as [`Accounts`].
 
+use std::borrow::Cow;
 use std::fmt;
 use std::sync::Arc;
 
 use futures_util::future::BoxFuture;
 use signalbox_sip::digest::{Algorithm, Ha1, Hex, user_hash};
+use signalbox_sip::uri::canonical_domain;
 
 use crate::storage::{Column, Row, StorageError, Table, Value};
 
+mod realms;
 mod store;
 
 pub use store::{AccountStore, CacheLimits};
@@ -20,10 +23,15 @@ pub const MAX_NAME: usize = 255;
 
 /// Accounts by user and realm.
 pub trait Accounts: Send + Sync {
-    /// What is known without waiting.
+    /// The spelling of a realm that accounts are stored and challenged under: a domain's in lower case without final dot, or
+    /// the one that accounts were stored under before.
+    fn realm<'a>(&'a self, named: &'a str) -> Cow<'a, str>;
+
+    /// What is known without waiting. It may be older than the database by the lifetime of the cache.
     fn cached(&self, user: &str, realm: &str) -> Cached;
 
-    /// The account, from the database if need be; `None` when there is none.
+    /// The account as the database has it now; `None` when there is none. A user may be named with the realm, as
+    /// `alice@example.com`, as some phones do.
     fn lookup<'a>(&'a self, user: &'a str, realm: &'a str)
     -> BoxFuture<'a, Result<Option<Arc<Account>>, StorageError>>;
 
@@ -42,7 +50,7 @@ pub trait Accounts: Send + Sync {
 #[derive(Debug, Clone)]
 pub enum Cached {
     Known(Arc<Account>),
-    /// There is no such account, or there was none a moment ago.
+    /// There can be no account of such a name.
     Absent,
     /// Only the database knows.
     Unknown,
@@ -60,6 +68,9 @@ pub struct Account {
 const HASHES: [(&str, Algorithm); 3] =
     [("ha1", Algorithm::Md5), ("ha1_sha256", Algorithm::Sha256), ("ha1_sha512_256", Algorithm::Sha512_256)];
 
+/// The columns of the same hashes with `user@realm` in place of the user's name, as some phones make them.
+const HASHES_WITH_REALM: [&str; 3] = ["ha1b", "ha1b_sha256", "ha1b_sha512_256"];
+
 /// `password` is empty unless it was asked to be kept in clear.
 static SUBSCRIBER: Table = Table {
     name: "subscriber",
@@ -70,6 +81,9 @@ static SUBSCRIBER: Table = Table {
         Column::text("ha1"),
         Column::text("ha1_sha256"),
         Column::text("ha1_sha512_256"),
+        Column::text("ha1b"),
+        Column::text("ha1b_sha256"),
+        Column::text("ha1b_sha512_256"),
     ],
     key: 2,
 };
@@ -109,26 +123,55 @@ impl Account {
         user_hash(algorithm, &self.user, &self.realm).as_str().eq_ignore_ascii_case(hash)
     }
 
-    /// A row as it was stored. Where only the password is there, as in tables filled by hand, the hashes are made from it.
+    /// Whether credentials with this user's name mean this account: `alice`, or `alice@example.com`.
+    pub fn is_called(&self, login: &str) -> bool {
+        *self.user == *login || without_realm(login, &self.realm) == Some(&self.user)
+    }
+
+    /// A row as it was stored. If only the password is there, as in tables filled by hand, the hashes are made from it.
     fn from_row(row: &Row) -> Result<Self, StorageError> {
+        Self::from_columns(row, HASHES.map(|(column, _)| column), None)
+    }
+
+    /// The same account for credentials that name the user as `login`, with the realm. Rows from before this was stored
+    /// have the hashes of the name alone.
+    fn from_row_with_realm(row: &Row, login: &str) -> Result<Self, StorageError> {
+        let mut account = Self::from_columns(row, HASHES_WITH_REALM, Some(login))?;
+        for (slot, other) in account.ha1.iter_mut().zip(Self::from_row(row)?.ha1) {
+            *slot = slot.or(other);
+        }
+        Ok(account)
+    }
+
+    fn from_columns(row: &Row, columns: [&str; 3], login: Option<&str>) -> Result<Self, StorageError> {
         let (user, realm) = (row.text("username")?, row.text("domain")?);
         let password = row.optional_text("password")?.filter(|password| !password.is_empty());
+        let name = login.unwrap_or(user);
         let mut ha1 = [None; 3];
-        for (slot, (column, algorithm)) in ha1.iter_mut().zip(HASHES) {
+        for (slot, (column, (_, algorithm))) in ha1.iter_mut().zip(columns.into_iter().zip(HASHES)) {
             let stored = row.optional_text(column)?.and_then(|digits| Ha1::from_hex(algorithm, digits));
-            *slot = stored.or_else(|| password.map(|password| Ha1::of(algorithm, user, realm, password)));
+            *slot = stored.or_else(|| password.map(|password| Ha1::of(algorithm, name, realm, password)));
         }
         Ok(Self { user: user.into(), realm: realm.into(), ha1 })
     }
 
-    /// The row to store, with the password only where one is given.
-    fn row(&self, password: Option<&str>) -> Vec<Value> {
-        let mut row = vec![Value::from(&*self.user), Value::from(&*self.realm), password.unwrap_or_default().into()];
-        row.extend(
-            self.ha1.iter().map(|ha1| Value::from(ha1.map(|ha1| ha1.hex()).as_ref().map_or("", |hex| hex.as_str()))),
-        );
+    /// The row of an account with this password. The password itself is in it only with `keep_password`.
+    fn row(user: &str, realm: &str, password: &str, keep_password: bool) -> Vec<Value> {
+        let with_realm = [user, "@", realm].concat();
+        let kept = if keep_password { password } else { "" };
+        let mut row = vec![Value::from(user), Value::from(realm), kept.into()];
+        for name in [user, &with_realm] {
+            let hashes = HASHES.map(|(_, algorithm)| Ha1::of(algorithm, name, realm, password).hex());
+            row.extend(hashes.iter().map(|hash| Value::from(hash.as_str())));
+        }
         row
     }
+}
+
+/// The user of `user@realm`, if `login` has that form.
+fn without_realm<'a>(login: &'a str, realm: &str) -> Option<&'a str> {
+    let (user, domain) = login.rsplit_once('@')?;
+    (!user.is_empty() && canonical_domain(domain) == canonical_domain(realm)).then_some(user)
 }
 
 impl fmt::Debug for Account {

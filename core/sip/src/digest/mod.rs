@@ -32,7 +32,7 @@ pub use challenge::{Challenge, QopOffer};
 pub use credentials::{CheckError, Credentials, Qop, WithoutQop};
 pub use ha1::Ha1;
 pub use info::AuthenticationInfo;
-pub use nonce::{Judgement, Nonce, Nonces, ValidNonce};
+pub use nonce::{Judgement, Nonce, Nonces, Origin, ValidNonce};
 pub use user_hash::user_hash;
 
 /// Why a challenge, credentials or authentication information could not be read.

@@ -1,6 +1,6 @@
 //! Nonces that prove their own age: RFC 7616 §3.3 leaves their making to the server.
 //!
-//! A nonce holds the time it was made, eight random bytes, and a keyed digest of both and of the realm. Nothing is
+//! A nonce holds the time it was made, eight random bytes, where it was sent, and a keyed digest of these and of the realm. Nothing is
 //! remembered when one is given out, so asking for many costs a server nothing.
 
 use std::fmt;
@@ -17,10 +17,13 @@ use super::replay::Counts;
 /// Bytes of the time, in milliseconds: enough for 8,900 years.
 const TIME_LEN: usize = 6;
 const RANDOM_LEN: usize = 8;
+const NETWORK_LEN: usize = 8;
+const PEER_LEN: usize = 4;
+const SIGNED_LEN: usize = TIME_LEN + RANDOM_LEN + NETWORK_LEN + PEER_LEN;
 const SIGNATURE_LEN: usize = 16;
-const LEN: usize = TIME_LEN + RANDOM_LEN + SIGNATURE_LEN;
-/// 30 bytes are 40 characters of base64, without padding.
-const TEXT_LEN: usize = 40;
+const LEN: usize = SIGNED_LEN + SIGNATURE_LEN;
+/// 42 bytes are 56 characters of base64, without padding.
+const TEXT_LEN: usize = 56;
 
 /// How far the clocks of two threads may differ. A nonce from further in the future was made before a clock was set back.
 const CLOCK_SKEW: Duration = Duration::from_millis(100);
@@ -35,6 +38,16 @@ pub struct Nonces {
 /// A fresh nonce, kept inline.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct Nonce([u8; TEXT_LEN]);
+
+/// Where a challenge was sent, as keyed hashes: only who receives there has the nonce. What is done with a nonce can so be
+/// told to its receiver, even if the source address of the request that uses it is forged.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Origin {
+    /// Of the address, without its port.
+    pub network: u64,
+    /// Of the address and the port.
+    pub peer: u32,
+}
 
 /// What became of a nonce.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -53,6 +66,8 @@ pub struct ValidNonce {
     pub(crate) random: u64,
     /// When it was made.
     pub(crate) made: Duration,
+    /// Where it was sent.
+    pub origin: Origin,
 }
 
 /// The same nonce count twice, or so late that it cannot be told: challenge again with `stale=true`.
@@ -72,13 +87,22 @@ impl Nonces {
     }
 
     /// A nonce for `realm`. `now` is the time since any point that stays the same while the key does (such as 1970);
-    /// `random` differs for each call.
-    pub fn make(&self, realm: &str, now: Duration, random: u64) -> Nonce {
+    /// `random` differs for each call. `origin` is where the nonce is sent.
+    pub fn make(&self, realm: &str, now: Duration, random: u64, origin: Origin) -> Nonce {
         let mut bytes = [0; LEN];
-        bytes[..TIME_LEN].copy_from_slice(&milliseconds(now).to_be_bytes()[8 - TIME_LEN..]);
-        bytes[TIME_LEN..TIME_LEN + RANDOM_LEN].copy_from_slice(&random.to_be_bytes());
-        let signature = self.signature(realm, &bytes[..TIME_LEN + RANDOM_LEN]);
-        bytes[TIME_LEN + RANDOM_LEN..].copy_from_slice(&signature);
+        let parts: [&[u8]; 4] = [
+            &milliseconds(now).to_be_bytes()[8 - TIME_LEN..],
+            &random.to_be_bytes(),
+            &origin.network.to_be_bytes(),
+            &origin.peer.to_be_bytes(),
+        ];
+        let mut at = 0;
+        for part in parts {
+            bytes[at..at + part.len()].copy_from_slice(part);
+            at += part.len();
+        }
+        let signature = self.signature(realm, &bytes[..SIGNED_LEN]);
+        bytes[SIGNED_LEN..].copy_from_slice(&signature);
         let mut text = [0; TEXT_LEN];
         // Invariant: TEXT_LEN is the base64 length of LEN bytes.
         URL_SAFE_NO_PAD.encode_slice(bytes, &mut text).expect("the text has room for the bytes");
@@ -91,7 +115,7 @@ impl Nonces {
         if URL_SAFE_NO_PAD.decode_slice(nonce, &mut bytes) != Ok(LEN) {
             return Judgement::Unknown;
         }
-        let (signed, signature) = bytes.split_at(TIME_LEN + RANDOM_LEN);
+        let (signed, signature) = bytes.split_at(SIGNED_LEN);
         if !bool::from(self.signature(realm, signed).ct_eq(signature)) {
             return Judgement::Unknown;
         }
@@ -99,7 +123,10 @@ impl Nonces {
         if made > now + CLOCK_SKEW || now.saturating_sub(made) > self.lifetime {
             return Judgement::Stale;
         }
-        Judgement::Valid(ValidNonce { random: number(&signed[TIME_LEN..]), made })
+        let (random, origin) = signed[TIME_LEN..].split_at(RANDOM_LEN);
+        let (network, peer) = origin.split_at(NETWORK_LEN);
+        let origin = Origin { network: number(network), peer: number(peer) as u32 };
+        Judgement::Valid(ValidNonce { random: number(random), made, origin })
     }
 
     /// Notes that `count` was used with `nonce`, or says that it was used before. Call this last, when the response has
@@ -157,6 +184,8 @@ mod tests {
     const LIFETIME: Duration = Duration::from_secs(300);
     const NOW: Duration = Duration::from_millis(1_700_000_000_123);
 
+    const ORIGIN: Origin = Origin { network: 0x0123_4567_89ab_cdef, peer: 0xfedc_ba98 };
+
     fn nonces() -> Nonces {
         Nonces::new([7; 16], LIFETIME)
     }
@@ -164,8 +193,9 @@ mod tests {
     #[test]
     fn a_nonce_is_valid_until_it_is_too_old() {
         let nonces = nonces();
-        let nonce = nonces.make("example.com", NOW, 42);
-        assert!(matches!(nonces.judge(nonce.as_str(), "example.com", NOW), Judgement::Valid(_)));
+        let nonce = nonces.make("example.com", NOW, 42, ORIGIN);
+        let Judgement::Valid(valid) = nonces.judge(nonce.as_str(), "example.com", NOW) else { panic!("a fresh nonce") };
+        assert_eq!(valid.origin, ORIGIN);
         assert!(matches!(nonces.judge(nonce.as_str(), "example.com", NOW + LIFETIME), Judgement::Valid(_)));
         let late = NOW + LIFETIME + Duration::from_millis(1);
         assert_eq!(nonces.judge(nonce.as_str(), "example.com", late), Judgement::Stale);
@@ -174,18 +204,18 @@ mod tests {
     #[test]
     fn a_nonce_with_a_fraction_of_a_millisecond_is_valid_at_once() {
         let now = NOW + Duration::from_micros(999);
-        let nonce = nonces().make("r", now, 1);
+        let nonce = nonces().make("r", now, 1, ORIGIN);
         assert!(matches!(nonces().judge(nonce.as_str(), "r", now), Judgement::Valid(_)));
     }
 
     #[test]
     fn a_nonce_of_another_key_realm_or_text_is_unknown() {
-        let nonce = nonces().make("example.com", NOW, 42);
+        let nonce = nonces().make("example.com", NOW, 42, ORIGIN);
         let other = Nonces::new([8; 16], LIFETIME);
         assert_eq!(other.judge(nonce.as_str(), "example.com", NOW), Judgement::Unknown);
         assert_eq!(nonces().judge(nonce.as_str(), "example.org", NOW), Judgement::Unknown);
         let long = format!("{nonce}AAAA");
-        for text in ["", "dcd98b7102dd2f0e8b11d0f600bfb0c093", "\u{e4}", &nonce.as_str()[..39], &long] {
+        for text in ["", "dcd98b7102dd2f0e8b11d0f600bfb0c093", "\u{e4}", &nonce.as_str()[..55], &long] {
             assert_eq!(nonces().judge(text, "example.com", NOW), Judgement::Unknown, "{text}");
         }
     }
@@ -193,7 +223,7 @@ mod tests {
     #[test]
     fn no_character_of_a_nonce_can_be_changed() {
         let nonces = nonces();
-        let nonce = nonces.make("example.com", NOW, 42);
+        let nonce = nonces.make("example.com", NOW, 42, ORIGIN);
         for index in 0..TEXT_LEN {
             let mut changed = nonce.0;
             changed[index] = if changed[index] == b'A' { b'B' } else { b'A' };
@@ -204,7 +234,7 @@ mod tests {
 
     #[test]
     fn a_nonce_from_the_future_is_stale() {
-        let nonce = nonces().make("r", NOW, 1);
+        let nonce = nonces().make("r", NOW, 1, ORIGIN);
         let before = NOW - Duration::from_secs(1);
         assert_eq!(nonces().judge(nonce.as_str(), "r", before), Judgement::Stale);
     }

@@ -142,6 +142,7 @@ impl Hasher for AlreadyRandom {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::digest::nonce::Origin;
 
     const LIFETIME: Duration = Duration::from_secs(100);
 
@@ -150,7 +151,7 @@ mod tests {
     }
 
     fn nonce(random: u64, made: u64) -> ValidNonce {
-        ValidNonce { random, made: at(made) }
+        ValidNonce { random, made: at(made), origin: Origin::default() }
     }
 
     #[test]

@@ -1,18 +1,21 @@
 //! The accounts of one database, with a cache in front.
 
+use std::borrow::Cow;
 use std::collections::HashSet;
-use std::hash::Hash;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
-use moka::Expiry;
 use moka::sync::Cache;
+use signalbox_sip::uri::canonical_domain;
 use smallvec::SmallVec;
 
-use super::{Account, AccountError, Accounts, Cached, SUBSCRIBER, USERHASH, is_hash, is_name, user_hashes};
+use super::realms::Realms;
+use super::{
+    Account, AccountError, Accounts, Cached, SUBSCRIBER, USERHASH, is_hash, is_name, user_hashes, without_realm,
+};
 use crate::storage::{Change, Database, Migration, Sql, StorageError, Value};
 use crate::under_way::Counted;
 
@@ -22,7 +25,7 @@ const MAX_LOOKUPS: usize = 4096;
 /// Accounts whose hashes are made and stored together.
 const HASHED_AT_ONCE: usize = 256;
 
-static MIGRATIONS: [Migration; 2] = [
+static MIGRATIONS: [Migration; 5] = [
     Migration {
         version: 1,
         name: "table subscriber: accounts",
@@ -39,29 +42,43 @@ static MIGRATIONS: [Migration; 2] = [
             "CREATE TABLE IF NOT EXISTS userhash (hash {key} NOT NULL PRIMARY KEY, username {key} NOT NULL, domain {key} NOT NULL)",
         ),
     },
+    Migration {
+        version: 3,
+        name: "column ha1b: secrets of user@realm",
+        sql: Sql::All("ALTER TABLE subscriber ADD COLUMN ha1b {text}"),
+    },
+    Migration {
+        version: 4,
+        name: "column ha1b_sha256",
+        sql: Sql::All("ALTER TABLE subscriber ADD COLUMN ha1b_sha256 {text}"),
+    },
+    Migration {
+        version: 5,
+        name: "column ha1b_sha512_256",
+        sql: Sql::All("ALTER TABLE subscriber ADD COLUMN ha1b_sha512_256 {text}"),
+    },
 ];
 
 /// How much the cache holds and for how long.
 #[derive(Debug, Clone, Copy)]
 pub struct CacheLimits {
-    /// Accounts, present or absent ones; about 400 bytes each.
+    /// Accounts; about 400 bytes each. That there is none is not kept: nobody can fill the cache with names.
     pub accounts: u64,
-    /// After so long an account is read again: the time that a change by another program takes to be seen.
+    /// After so long an account is read again: the time that another program's change takes to be seen.
     pub lifetime: Duration,
-    /// The same for the answer that there is no such account.
-    pub absent_lifetime: Duration,
 }
 
 impl Default for CacheLimits {
     fn default() -> Self {
-        Self { accounts: 200_000, lifetime: Duration::from_secs(300), absent_lifetime: Duration::from_secs(5) }
+        Self { accounts: 200_000, lifetime: Duration::from_secs(300) }
     }
 }
 
 /// The accounts of a database.
 pub struct AccountStore {
     database: Database,
-    cache: Cache<Key, Option<Arc<Account>>>,
+    cache: Cache<Key, Arc<Account>>,
+    realms: Realms,
     /// Counts changes made through this store: what was read before one is not cached after it.
     changes: AtomicU64,
     lookups: AtomicUsize,
@@ -71,12 +88,14 @@ impl AccountStore {
     /// Creates the table if need be.
     pub async fn open(database: Database, limits: CacheLimits) -> Result<Self, StorageError> {
         database.migrate("accounts", &MIGRATIONS).await?;
-        let cache = Cache::builder().max_capacity(limits.accounts).expire_after(Lifetimes(limits)).build();
-        Ok(Self { database, cache, changes: AtomicU64::new(0), lookups: AtomicUsize::new(0) })
+        let realms = Realms::load(&database).await?;
+        let cache = Cache::builder().max_capacity(limits.accounts).time_to_live(limits.lifetime).build();
+        Ok(Self { database, cache, realms, changes: AtomicU64::new(0), lookups: AtomicUsize::new(0) })
     }
 
     /// Adds an account; returns when it is committed. The password itself is stored only with `keep_password`.
     pub async fn add(&self, user: &str, realm: &str, password: &str, keep_password: bool) -> Result<(), AccountError> {
+        let realm = &*self.realms.spelling(realm);
         if self.read(user, realm).await?.is_some() {
             return Err(AccountError::Exists { user: user.into(), realm: realm.into() });
         }
@@ -91,6 +110,7 @@ impl AccountStore {
         password: &str,
         keep_password: bool,
     ) -> Result<(), AccountError> {
+        let realm = &*self.realms.spelling(realm);
         if self.read(user, realm).await?.is_none() {
             return Err(AccountError::Missing { user: user.into(), realm: realm.into() });
         }
@@ -98,6 +118,9 @@ impl AccountStore {
     }
 
     pub async fn remove(&self, user: &str, realm: &str) -> Result<(), AccountError> {
+        let spelling = self.realms.spelling(realm);
+        // An account under another spelling than the others of its realm can be removed as well.
+        let realm = if self.read(user, &spelling).await?.is_some() { &*spelling } else { realm };
         if self.read(user, realm).await?.is_none() {
             return Err(AccountError::Missing { user: user.into(), realm: realm.into() });
         }
@@ -112,10 +135,11 @@ impl AccountStore {
     /// User and realm of all accounts, or of those of one realm, sorted by realm and user.
     pub async fn list(&self, realm: Option<&str>) -> Result<Vec<(String, String)>, StorageError> {
         let mut accounts = Vec::new();
+        let realm = realm.map(canonical_domain);
         self.database
             .load(&SUBSCRIBER, |row| {
                 let domain = row.text("domain")?;
-                if realm.is_none_or(|realm| realm == domain) {
+                if realm.as_deref().is_none_or(|realm| realm == canonical_domain(domain)) {
                     accounts.push((row.text("username")?.to_owned(), domain.to_owned()));
                 }
                 Ok(())
@@ -132,7 +156,7 @@ impl AccountStore {
         if password.is_empty() {
             return Err(AccountError::NoPassword);
         }
-        let row = Account::new(user, realm, password).row(keep_password.then_some(password));
+        let row = Account::row(user, realm, password, keep_password);
         let changes = hash_rows(user, realm).chain([Change::put(&SUBSCRIBER, row)]);
         self.database.journal().write(changes).await?;
         self.forget(user, realm);
@@ -142,6 +166,7 @@ impl AccountStore {
     fn forget(&self, user: &str, realm: &str) {
         self.changes.fetch_add(1, Ordering::AcqRel);
         self.cache.invalidate(&*key(user, realm));
+        self.cache.invalidate(&*key(&[user, "@", realm].concat(), realm));
         for hash in user_hashes(user, realm) {
             self.cache.invalidate(&*hash_key(hash.as_str(), realm));
         }
@@ -180,6 +205,22 @@ impl AccountStore {
         Ok(None)
     }
 
+    /// As [`read`](Self::read), also by `user@realm`. Both are looked for whether the first is there or not, so that the time
+    /// tells nothing.
+    async fn read_login(&self, login: &str, realm: &str) -> Result<Option<Arc<Account>>, StorageError> {
+        let named = self.read(login, realm).await?;
+        let Some(user) = without_realm(login, realm) else { return Ok(named) };
+        let rows = self.database.find(&SUBSCRIBER, &[("username", user.into()), ("domain", realm.into())]).await?;
+        let mut with_realm = None;
+        for row in rows {
+            let account = Account::from_row_with_realm(&row, login)?;
+            if *account.user == *user && *account.realm == *realm {
+                with_realm = Some(Arc::new(account));
+            }
+        }
+        Ok(named.or(with_realm))
+    }
+
     async fn read_by_hash(&self, hash: &str, realm: &str) -> Result<Option<Arc<Account>>, StorageError> {
         let rows = self.database.find(&USERHASH, &[("hash", hash.to_ascii_lowercase().into())]).await?;
         for row in rows {
@@ -187,6 +228,8 @@ impl AccountStore {
                 return self.read(row.text("username")?, realm).await;
             }
         }
+        // An unknown hash takes as many reads as a known one.
+        self.read(hash, realm).await?;
         Ok(None)
     }
 
@@ -197,21 +240,28 @@ impl AccountStore {
         }
         let changes = self.changes.load(Ordering::Acquire);
         let (account, key) = match login {
-            Login::Name(user) => (self.read(user, realm).await?, key(user, realm)),
+            Login::Name(user) => (self.read_login(user, realm).await?, key(user, realm)),
             Login::Hash(hash) => (self.read_by_hash(hash, realm).await?, hash_key(hash, realm)),
         };
-        if changes == self.changes.load(Ordering::Acquire) {
-            self.cache.insert(key.into_vec().into(), account.clone());
+        match &account {
+            Some(account) if changes == self.changes.load(Ordering::Acquire) => {
+                self.cache.insert(key.into_vec().into(), account.clone());
+            }
+            // It was removed, or is being changed: what is cached may be old.
+            _ => self.cache.invalidate(&*key),
         }
         Ok(account)
     }
 }
 
 impl Accounts for AccountStore {
+    fn realm<'a>(&'a self, named: &'a str) -> Cow<'a, str> {
+        self.realms.spelling(named)
+    }
+
     fn cached(&self, user: &str, realm: &str) -> Cached {
         match self.cache.get(&*key(user, realm)) {
-            Some(Some(account)) => Cached::Known(account),
-            Some(None) => Cached::Absent,
+            Some(account) => Cached::Known(account),
             None if is_name(user) && is_name(realm) => Cached::Unknown,
             None => Cached::Absent,
         }
@@ -222,20 +272,12 @@ impl Accounts for AccountStore {
         user: &'a str,
         realm: &'a str,
     ) -> BoxFuture<'a, Result<Option<Arc<Account>>, StorageError>> {
-        async move {
-            match self.cached(user, realm) {
-                Cached::Known(account) => Ok(Some(account)),
-                Cached::Absent => Ok(None),
-                Cached::Unknown => self.read_and_cache(Login::Name(user), realm).await,
-            }
-        }
-        .boxed()
+        self.read_and_cache(Login::Name(user), realm).boxed()
     }
 
     fn cached_by_hash(&self, hash: &str, realm: &str) -> Cached {
         match self.cache.get(&*hash_key(hash, realm)) {
-            Some(Some(account)) => Cached::Known(account),
-            Some(None) => Cached::Absent,
+            Some(account) => Cached::Known(account),
             None if is_hash(hash) && is_name(realm) => Cached::Unknown,
             None => Cached::Absent,
         }
@@ -246,14 +288,7 @@ impl Accounts for AccountStore {
         hash: &'a str,
         realm: &'a str,
     ) -> BoxFuture<'a, Result<Option<Arc<Account>>, StorageError>> {
-        async move {
-            match self.cached_by_hash(hash, realm) {
-                Cached::Known(account) => Ok(Some(account)),
-                Cached::Absent => Ok(None),
-                Cached::Unknown => self.read_and_cache(Login::Hash(hash), realm).await,
-            }
-        }
-        .boxed()
+        self.read_and_cache(Login::Hash(hash), realm).boxed()
     }
 }
 
@@ -287,25 +322,6 @@ fn key(user: &str, realm: &str) -> SmallVec<[u8; 96]> {
     key
 }
 
-/// Present accounts live longer in the cache than absent ones.
-struct Lifetimes(CacheLimits);
-
-impl<K: Hash + Eq> Expiry<K, Option<Arc<Account>>> for Lifetimes {
-    fn expire_after_create(&self, _: &K, account: &Option<Arc<Account>>, _: Instant) -> Option<Duration> {
-        Some(if account.is_some() { self.0.lifetime } else { self.0.absent_lifetime })
-    }
-
-    fn expire_after_update(
-        &self,
-        key: &K,
-        account: &Option<Arc<Account>>,
-        at: Instant,
-        _: Option<Duration>,
-    ) -> Option<Duration> {
-        self.expire_after_create(key, account, at)
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use signalbox_sip::digest::{Algorithm, Ha1};
@@ -336,7 +352,7 @@ mod tests {
         assert_eq!(secret(&account), Some(&Ha1::of(Algorithm::Sha256, "ann", REALM, "one")));
         assert!(matches!(store.cached("ann", REALM), Cached::Known(_)));
         assert!(store.lookup("ann", "example.org").await.unwrap().is_none(), "another realm is another account");
-        assert!(matches!(store.cached("ann", "example.org"), Cached::Absent));
+        assert!(matches!(store.cached("ann", "example.org"), Cached::Unknown), "that there is none is not kept");
     }
 
     #[tokio::test]
@@ -372,7 +388,7 @@ mod tests {
     async fn a_row_with_only_a_password_has_all_secrets() {
         let folder = tempfile::tempdir().unwrap();
         let store = store(&folder).await;
-        let row = ["ann", REALM, "pw", "", "", ""].map(Value::from);
+        let row = ["ann", REALM, "pw", "", "", "", "", "", ""].map(Value::from);
         store.database.journal().put(&SUBSCRIBER, row).await.unwrap();
         let account = store.lookup("ann", REALM).await.unwrap().unwrap();
         assert_eq!(secret(&account), Some(&Ha1::of(Algorithm::Sha256, "ann", REALM, "pw")));
@@ -404,7 +420,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let store = store(&folder).await;
         store.add("bob", REALM, "one", false).await.unwrap();
-        let row = ["ann", REALM, "pw", "", "", ""].map(Value::from);
+        let row = ["ann", REALM, "pw", "", "", "", "", "", ""].map(Value::from);
         store.database.journal().put(&SUBSCRIBER, row).await.unwrap();
         let hash = signalbox_sip::digest::user_hash(Algorithm::Sha256, "ann", REALM);
         assert_eq!(store.hash_users().await.unwrap(), 1);
@@ -439,9 +455,78 @@ mod tests {
         store.add("ann", REALM, "one", false).await.unwrap();
         store.lookup("ann", REALM).await.unwrap().unwrap();
         fault.set_outage(true);
-        assert!(store.lookup("ann", REALM).await.unwrap().is_some());
+        assert!(matches!(store.cached("ann", REALM), Cached::Known(_)));
         let error = store.lookup("bob", REALM).await.unwrap_err();
         assert!(error.retry_after().is_some(), "{error}");
         assert!(matches!(store.cached("bob", REALM), Cached::Unknown), "an error is not cached");
+    }
+
+    #[tokio::test]
+    async fn a_user_may_be_named_with_the_realm() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = store(&folder).await;
+        store.add("ann", REALM, "one", false).await.unwrap();
+        let account = store.lookup("ann@example.com", REALM).await.unwrap().unwrap();
+        assert_eq!(&*account.user, "ann");
+        assert_eq!(secret(&account), Some(&Ha1::of(Algorithm::Sha256, "ann@example.com", REALM, "one")));
+        assert!(store.lookup("ann@example.org", REALM).await.unwrap().is_none());
+        assert!(store.lookup("@example.com", REALM).await.unwrap().is_none());
+        store.set_password("ann", REALM, "two", false).await.unwrap();
+        assert!(matches!(store.cached("ann@example.com", REALM), Cached::Unknown), "a change is seen at once");
+        // An account that has such a name goes first.
+        store.add("ann@example.com", REALM, "other", false).await.unwrap();
+        assert_eq!(&*store.lookup("ann@example.com", REALM).await.unwrap().unwrap().user, "ann@example.com");
+    }
+
+    #[tokio::test]
+    async fn rows_from_before_names_with_the_realm_were_hashed_are_still_found() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = store(&folder).await;
+        let ha1 = Ha1::of(Algorithm::Sha256, "ann", REALM, "one").hex();
+        let row = ["ann", REALM, "", "", ha1.as_str(), ""].map(Value::from);
+        let row = row.into_iter().chain([Value::Null, Value::Null, Value::Null]);
+        store.database.journal().put(&SUBSCRIBER, row.collect::<Vec<_>>()).await.unwrap();
+        assert!(secret(&store.lookup("ann", REALM).await.unwrap().unwrap()).is_some());
+        assert!(secret(&store.lookup("ann@example.com", REALM).await.unwrap().unwrap()).is_some());
+    }
+
+    #[tokio::test]
+    async fn a_realm_is_one_whatever_its_case_and_final_dot() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = store(&folder).await;
+        store.add("ann", "EXAMPLE.com.", "one", false).await.unwrap();
+        assert!(store.lookup("ann", REALM).await.unwrap().is_some());
+        assert!(matches!(store.add("ann", "Example.COM", "one", false).await, Err(AccountError::Exists { .. })));
+        assert_eq!(store.list(Some("EXAMPLE.COM")).await.unwrap().len(), 1);
+        store.set_password("ann", "example.COM", "two", false).await.unwrap();
+        store.remove("ann", "Example.com.").await.unwrap();
+        assert!(store.lookup("ann", REALM).await.unwrap().is_none());
+    }
+
+    #[tokio::test]
+    async fn accounts_that_were_stored_under_another_spelling_are_still_found() {
+        let folder = tempfile::tempdir().unwrap();
+        let row = Account::row("ann", "Example.COM", "one", false);
+        store(&folder).await.database.journal().put(&SUBSCRIBER, row).await.unwrap();
+        let store = store(&folder).await;
+        let realm = store.realm("example.com.").into_owned();
+        assert_eq!(realm, "Example.COM");
+        assert!(store.lookup("ann", &realm).await.unwrap().is_some());
+        store.add("bob", "example.com", "one", false).await.unwrap();
+        assert!(store.lookup("bob", &realm).await.unwrap().is_some(), "new accounts join them");
+    }
+
+    #[tokio::test]
+    async fn a_change_by_another_program_is_seen_when_the_account_is_read_again() {
+        let folder = tempfile::tempdir().unwrap();
+        let (store, other) = (store(&folder).await, store(&folder).await);
+        store.add("ann", REALM, "one", false).await.unwrap();
+        store.lookup("ann", REALM).await.unwrap().unwrap();
+        other.set_password("ann", REALM, "two", false).await.unwrap();
+        let account = store.lookup("ann", REALM).await.unwrap().unwrap();
+        assert_eq!(secret(&account), Some(&Ha1::of(Algorithm::Sha256, "ann", REALM, "two")));
+        other.remove("ann", REALM).await.unwrap();
+        assert!(store.lookup("ann", REALM).await.unwrap().is_none());
+        assert!(matches!(store.cached("ann", REALM), Cached::Unknown));
     }
 }
