@@ -37,7 +37,10 @@ pub(crate) fn events() -> [Event; 4] {
         ("added", "An address of record has a contact that it did not have."),
         ("refreshed", "A contact was registered again: its expiry or anything else of it may differ."),
         ("expired", "The time of a contact ran out."),
-        ("removed", "A contact was taken away by its user agent, the script or an administrator."),
+        (
+            "removed",
+            "A contact was taken away by its user agent, the script or an administrator, or replaced by another one.",
+        ),
     ]
     .map(|(name, doc)| FIELDS.iter().fold(Event::new(name, doc), |row, (name, kind, doc)| row.field(name, kind, doc)))
 }

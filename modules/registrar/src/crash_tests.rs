@@ -54,7 +54,10 @@ struct Write {
 }
 
 fn location() -> Location {
-    Location::new(Limits { contacts: 10, aors: 10 }, Arc::new(AtomicU64::new(1)))
+    Location::new(
+        Limits { contacts: 2, aors: 10, replaces_oldest: true, replaces_instance: true },
+        Arc::new(AtomicU64::new(1)),
+    )
 }
 
 fn told(record: &Record) -> Told {
@@ -186,7 +189,8 @@ impl World {
         let now = self.now;
         self.rows.retain(|_, (_, record)| record.expires_at > now);
         for (aor, record) in self.rows.values() {
-            let texts = Texts { contact: record.contact(), call_id: record.call_id(), ..Texts::default() };
+            let (contact, call_id, instance) = (record.contact(), record.call_id(), record.instance());
+            let texts = Texts { contact, call_id, instance, ..Texts::default() };
             let Record { id, expires_at, cseq, reg_id, q, .. } = **record;
             let numbers = Numbers { id, expires_at, cseq, reg_id, q, flow: None };
             self.location.restore(AORS[*aor], numbers, &texts).expect("room");
@@ -225,7 +229,20 @@ impl World {
 }
 
 fn contact(uri: &str, lifetime: Duration) -> ContactUpdate<'_> {
-    ContactUpdate { uri, q: 1000, lifetime, instance: "".into(), reg_id: None, methods: "".into(), flow: None }
+    ContactUpdate {
+        uri,
+        q: 1000,
+        lifetime,
+        instance: instance_of(uri).into(),
+        reg_id: None,
+        methods: "".into(),
+        flow: None,
+    }
+}
+
+/// Two of the contacts are one device, which moves between them.
+fn instance_of(uri: &str) -> &'static str {
+    if matches!(uri, "sip:b@one" | "sip:a@two") { "urn:uuid:1" } else { "" }
 }
 
 #[test]

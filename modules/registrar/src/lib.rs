@@ -80,7 +80,13 @@ fn with_parameters(declaration: Declaration<Registrar>) -> Declaration<Registrar
                 .doc("A longer time is cut to this."),
         )
         .parameter(Parameter::integer("max_contacts", 10).range(0..=1000).doc(
-            "Contacts of one address of record; over it a REGISTER is refused with 503, as SER does. 0 for no limit.",
+            "Contacts of one address of record; `when_full` says what happens over it. 0 for no limit.",
+        ))
+        .parameter(Parameter::choice("when_full", "refuse", &["refuse", "replace"]).doc(
+            "What becomes of a contact over `max_contacts`: `refuse` answers 503, as SER does; with `replace` it takes the place of the one that was refreshed least recently.",
+        ))
+        .parameter(Parameter::boolean("replace_instance", true).doc(
+            "Whether a contact takes the place of another one of the same device, that is with the same `+sip.instance` and `reg-id` (RFC 5626 §6). Contacts of one request stand side by side.",
         ))
         .parameter(Parameter::integer("max_aors", 5_000_000).range(0..=1_000_000_000).doc(
             "Addresses of record in one location service; over it a REGISTER for another one is refused with 503. 0 for no limit.",

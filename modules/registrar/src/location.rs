@@ -22,6 +22,10 @@ const SHARDS: usize = 64;
 pub(crate) struct Limits {
     /// Bindings of one address of record.
     pub(crate) contacts: usize,
+    /// A contact over that limit takes the place of the one that was refreshed least recently.
+    pub(crate) replaces_oldest: bool,
+    /// A contact takes the place of another of the same device: same `+sip.instance` and `reg-id` (RFC 5626 §6).
+    pub(crate) replaces_instance: bool,
     /// Addresses of record.
     pub(crate) aors: usize,
 }
@@ -78,9 +82,7 @@ impl Location {
                 }
             }
         }
-        if tentative.len() > self.limits.contacts {
-            return Err(Rejection::TooManyContacts(self.limits.contacts));
-        }
+        self.make_room(&mut tentative, &mut changes)?;
         self.commit(&mut shard, hash, aor, tentative.clone())?;
         submit(&changes);
         Ok((changes, tentative))
@@ -164,12 +166,20 @@ impl Location {
             Some(entry) => entry.records.clone(),
             None => Records::new(),
         };
+        if !texts.fit() {
+            return Err(Rejection::TooLong);
+        }
         // A removal that failed while the contact was registered anew leaves two rows: the newer one counts.
-        match records.iter_mut().find(|record| same_contact(record.contact(), texts.contact)) {
-            Some(record) if record.id > numbers.id => return Ok(()),
-            Some(record) => *record = Record::new(numbers, texts),
+        match records.iter().position(|record| same_contact(record.contact(), texts.contact)) {
+            Some(index) if records[index].id > numbers.id => return Ok(()),
+            Some(index) => records[index] = Record::new(numbers, texts),
+            None if records.len() >= self.limits.contacts => {
+                return Err(Rejection::TooManyContacts(self.limits.contacts));
+            }
             None => records.push(Record::new(numbers, texts)),
         }
+        // When they were refreshed is not stored. Most last equally long.
+        records.sort_by_key(|record| (record.expires_at, record.id));
         self.commit(&mut shard, hash, aor, records)
     }
 
@@ -227,15 +237,64 @@ impl Location {
             None => self.ids.fetch_add(1, Ordering::Relaxed),
         };
         let record = pack(id, registration, contact, now)?;
-        let before = match index {
-            Some(index) => Some(std::mem::replace(&mut tentative[index], record.clone())),
-            None => {
-                tentative.push(record.clone());
-                None
-            }
-        };
+        // What was refreshed last stands last.
+        let before = index.map(|index| tentative.remove(index));
+        let replaced = self.replaced(tentative, registration, contact)?;
+        tentative.push(record.clone());
         let kind = if before.is_some() { BindingChange::Refreshed } else { BindingChange::Added };
         changes.push(Change { kind, before, after: Some(record) });
+        // After the new contact, so that nobody hears in between that the user has none.
+        changes.extend(replaced.into_iter().map(|record| Change::removed(BindingChange::Removed, record)));
+        Ok(())
+    }
+
+    /// Takes out the bindings that `contact` replaces: those of the same device that this request did not name itself.
+    fn replaced(
+        &self,
+        tentative: &mut Records,
+        registration: &Registration<'_>,
+        contact: &ContactUpdate<'_>,
+    ) -> Result<Records, Rejection> {
+        let mut replaced = Records::new();
+        if !self.limits.replaces_instance || contact.instance.is_empty() {
+            return Ok(replaced);
+        }
+        let mut late = None;
+        tentative.retain(|record| {
+            let same_device =
+                record.instance().eq_ignore_ascii_case(&contact.instance) && record.reg_id == contact.reg_id;
+            let same_client = record.call_id() == registration.call_id;
+            if !same_device || same_client && record.cseq == registration.cseq {
+                return true;
+            }
+            // §10.3 step 7: an old REGISTER that was overtaken must not bring the old contact back.
+            if same_client && record.cseq > registration.cseq {
+                late = Some(record.cseq);
+                return true;
+            }
+            replaced.push(record.clone());
+            false
+        });
+        match late {
+            Some(stored) => Err(Rejection::OutOfOrder { cseq: registration.cseq, stored }),
+            None => Ok(replaced),
+        }
+    }
+
+    /// Removes the oldest contacts over the limit, or refuses. What the request itself named stays.
+    fn make_room(&self, tentative: &mut Records, changes: &mut Changes) -> Result<(), Rejection> {
+        let over = tentative.len().saturating_sub(self.limits.contacts);
+        if over == 0 {
+            return Ok(());
+        }
+        let is_new = |record: &Arc<Record>| {
+            let mut named = changes.iter().filter_map(|change| change.after.as_ref());
+            named.any(|after| Arc::ptr_eq(after, record))
+        };
+        if !self.limits.replaces_oldest || tentative.iter().take(over).any(is_new) {
+            return Err(Rejection::TooManyContacts(self.limits.contacts));
+        }
+        changes.extend(tentative.drain(..over).map(|record| Change::removed(BindingChange::Removed, record)));
         Ok(())
     }
 
@@ -338,11 +397,12 @@ mod tests {
         start: Instant,
     }
 
+    fn limits() -> Limits {
+        Limits { contacts: 3, aors: 2, replaces_oldest: false, replaces_instance: true }
+    }
+
     fn phone() -> Phone {
-        Phone {
-            location: Location::new(Limits { contacts: 3, aors: 2 }, Arc::new(AtomicU64::new(1))),
-            start: Instant::now(),
-        }
+        Phone { location: Location::new(limits(), Arc::new(AtomicU64::new(1))), start: Instant::now() }
     }
 
     impl Phone {
@@ -554,5 +614,79 @@ mod tests {
         let mut ids: Vec<_> = phone.location.records(AOR, phone.at(2)).iter().map(|record| record.id).collect();
         ids.sort_unstable();
         assert_eq!(ids, [41, 42]);
+    }
+
+    fn replacing_phone() -> Phone {
+        let limits = Limits { replaces_oldest: true, ..limits() };
+        Phone { location: Location::new(limits, Arc::new(AtomicU64::new(1))), start: Instant::now() }
+    }
+
+    #[test]
+    fn the_newest_contact_replaces_the_one_that_was_refreshed_least_recently() {
+        use BindingChange::{Added, Removed};
+        let phone = replacing_phone();
+        for (cseq, uri) in ["sip:a@h", "sip:b@h", "sip:c@h", "sip:a@h"].into_iter().enumerate() {
+            phone.register(cseq as u64, ("c", cseq as u32), &[(uri, 600)]).unwrap();
+        }
+        assert_eq!(phone.register(5, ("d", 1), &[("sip:d@h", 60)]), Ok(vec![Added, Removed]));
+        assert_eq!(phone.contacts(6), ["sip:c@h", "sip:a@h", "sip:d@h"]);
+        // More in one request than there is room for at all.
+        let many = [("sip:1@h", 60), ("sip:2@h", 60), ("sip:3@h", 60), ("sip:4@h", 60)];
+        assert_eq!(phone.register(7, ("e", 1), &many), Err(Rejection::TooManyContacts(3)));
+        assert_eq!(phone.contacts(8), ["sip:c@h", "sip:a@h", "sip:d@h"], "and nothing was changed");
+    }
+
+    #[test]
+    fn a_device_that_comes_from_elsewhere_replaces_its_old_contact() {
+        use BindingChange::{Added, Removed};
+        let phone = phone();
+        let device = |uri, instance: &'static str, reg_id| {
+            let contact = ContactUpdate { instance: instance.into(), reg_id, ..contact(uri, 600) };
+            Contacts::Each(vec![contact])
+        };
+        phone.send(0, AOR, ("c", 1), device("sip:a@one", "urn:uuid:1A", None)).unwrap();
+        phone.send(0, AOR, ("o", 1), device("sip:o@other", "urn:uuid:2", None)).unwrap();
+        let moved = phone.send(1, AOR, ("c", 2), device("sip:a@two", "URN:UUID:1a", None));
+        assert_eq!(moved, Ok(vec![Added, Removed]));
+        assert_eq!(phone.contacts(2), ["sip:o@other", "sip:a@two"]);
+        let late = phone.send(3, AOR, ("c", 1), device("sip:a@one", "urn:uuid:1A", None));
+        assert_eq!(late, Err(Rejection::OutOfOrder { cseq: 1, stored: 2 }), "an overtaken REGISTER");
+        let rebooted = phone.send(4, AOR, ("r", 1), device("sip:a@three", "urn:uuid:1A", None));
+        assert_eq!(rebooted, Ok(vec![Added, Removed]));
+        // Another flow of the same device stands beside it (RFC 5626 §4.2).
+        assert_eq!(phone.send(5, AOR, ("r", 2), device("sip:a@four", "urn:uuid:1A", Some(2))), Ok(vec![Added]));
+    }
+
+    #[test]
+    fn two_contacts_of_one_device_in_one_request_stand_side_by_side() {
+        let phone = phone();
+        let both = || {
+            let of = |uri| ContactUpdate { instance: "urn:uuid:1".into(), ..contact(uri, 600) };
+            Contacts::Each(vec![of("sip:a@h"), of("sips:a@h")])
+        };
+        phone.send(0, AOR, ("c", 1), both()).unwrap();
+        phone.send(1, AOR, ("c", 1), both()).unwrap();
+        phone.send(2, AOR, ("c", 2), both()).unwrap();
+        assert_eq!(phone.contacts(3), ["sip:a@h", "sips:a@h"]);
+    }
+
+    #[test]
+    fn rows_that_break_the_limits_are_left_out() {
+        let phone = phone();
+        let restore = |id, texts: &Texts<'_>| {
+            let numbers = Numbers { id, expires_at: phone.at(60), cseq: 1, reg_id: None, q: 1000, flow: None };
+            phone.location.restore(AOR, numbers, texts)
+        };
+        let long = "x".repeat(crate::binding::MAX_TEXT);
+        assert_eq!(
+            restore(1, &Texts { contact: "sip:a@h", user_agent: &long, ..Texts::default() }),
+            Err(Rejection::TooLong)
+        );
+        for (id, contact) in [(2, "sip:a@h"), (3, "sip:b@h"), (4, "sip:c@h")] {
+            assert_eq!(restore(id, &Texts { contact, ..Texts::default() }), Ok(()));
+        }
+        let more = restore(5, &Texts { contact: "sip:d@h", ..Texts::default() });
+        assert_eq!(more, Err(Rejection::TooManyContacts(3)));
+        assert_eq!(phone.contacts(1).len(), 3);
     }
 }

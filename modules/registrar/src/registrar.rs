@@ -71,7 +71,12 @@ impl State {
             minimum: settings.duration("min_expires"),
             maximum: settings.duration("max_expires"),
         };
-        let limits = Limits { contacts: limit(settings, "max_contacts"), aors: limit(settings, "max_aors") };
+        let limits = Limits {
+            contacts: limit(settings, "max_contacts"),
+            aors: limit(settings, "max_aors"),
+            replaces_oldest: settings.string("when_full") == "replace",
+            replaces_instance: settings.boolean("replace_instance"),
+        };
         let tables = Tables::new(limits);
         let url = settings.string("db_url");
         let database = if settings.boolean("use_db") && !url.is_empty() {
@@ -244,7 +249,8 @@ mod tests {
                 uri: contact,
                 q: 700,
                 lifetime,
-                instance: "urn:uuid:1".into(),
+                // One device for each user of a contact.
+                instance: contact.split('@').next().unwrap_or_default().into(),
                 reg_id: Some(1),
                 methods: "".into(),
                 flow: None,
@@ -306,7 +312,7 @@ mod tests {
         assert_eq!(second.contacts(), ["sip:long@h"]);
         let record = second.table.location.records(AOR, second.state.clock.now())[0].clone();
         assert_eq!((record.cseq, record.q, record.reg_id), (2, 700, Some(1)));
-        assert_eq!((record.call_id(), record.instance(), record.user_agent()), ("c", "urn:uuid:1", "Phone"));
+        assert_eq!((record.call_id(), record.instance(), record.user_agent()), ("c", "sip:long", "Phone"));
         assert_eq!(record.path(), "<sip:edge.example.com;lr>");
         assert_eq!(record.expires_at, second.state.clock.now() + HOUR);
         let late = second.register(1, "sip:long@h", HOUR).await;
@@ -343,6 +349,22 @@ mod tests {
         life.register_and_leave(2, "sip:b@h").await;
         until(|| life.contacts() == ["sip:a@h"]).await;
         life.end().await;
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_replaced_contact_is_announced_and_stays_away_after_a_restart() {
+        let folder = tempfile::tempdir().unwrap();
+        let life = live(folder.path(), NOON, None).await;
+        life.register(1, "sip:a@old", HOUR).await.unwrap();
+        life.seen();
+        life.register(2, "sip:a@new", HOUR).await.unwrap();
+        let changes = [event(BindingChange::Added, "sip:a@new"), event(BindingChange::Removed, "sip:a@old")];
+        assert_eq!(life.seen(), changes);
+        assert_eq!(life.contacts(), ["sip:a@new"]);
+        life.end().await;
+        let again = live(folder.path(), NOON, None).await;
+        assert_eq!(again.contacts(), ["sip:a@new"]);
+        again.end().await;
     }
 
     #[tokio::test(flavor = "multi_thread")]

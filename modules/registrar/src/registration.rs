@@ -280,6 +280,11 @@ mod tests {
         ] {
             assert_eq!(contacts(lines), Err(Rejection::Star), "{lines}");
         }
+        // None of these is a star.
+        for contact in ["<*>", "<*>;expires=0", "* ;expires=0", "*;q=1", "\"all\" <*>", "**"] {
+            let lines = format!("Contact: {contact}\r\nExpires: 0\r\n");
+            assert_eq!(contacts(&lines), Err(Rejection::Malformed("Contact")), "{contact}");
+        }
     }
 
     #[test]

@@ -8,6 +8,7 @@ use signalbox::clock::Clock;
 use signalbox::services::bindings::BindingChange;
 use signalbox::storage::{self, Column, Database, Journal, Migration, Row, Sql, StorageError, Table, Value, Write};
 use signalbox::transport::{Flow, Protocol};
+use signalbox_sip::uri::Aor;
 
 use crate::binding::{Numbers, Record, Texts};
 use crate::rejection::Rejection;
@@ -109,7 +110,10 @@ fn optional(text: &str) -> Value {
 
 /// Whether the row made sense and was taken.
 fn restore(row: &Row, tables: &Tables, clock: &Clock) -> Result<bool, StorageError> {
-    let aor = row.text("aor")?;
+    let stored = row.text("aor")?;
+    // It may have been stored when another form was canonical.
+    let canonical = Aor::parse(stored);
+    let aor = canonical.as_ref().map_or(stored, Aor::as_str);
     let numbers = Numbers {
         id: row.integer("id")?.cast_unsigned(),
         expires_at: clock.instant(SystemTime::UNIX_EPOCH + Duration::from_secs(positive(row.integer("expires")?))),

@@ -85,7 +85,9 @@ impl<'a> Header<'a> for Contact<'a> {
                 Err(HeaderError::new(Self::NAME, "something follows the *"))
             };
         }
-        name_addr(Self::NAME, value).map(Self)
+        let address = name_addr(Self::NAME, value)?;
+        // §25.1: `*` stands bare. In angle brackets it would be a URI, and is none.
+        if address.uri == "*" { Err(HeaderError::new(Self::NAME, "a * in angle brackets")) } else { Ok(Self(address)) }
     }
 }
 
@@ -130,6 +132,9 @@ mod tests {
         assert!(contact.is_wildcard());
         assert_eq!(contact.to_string(), "*");
         assert!(Contact::parse("*;expires=0").is_err());
+        for text in ["<*>", "< * >", "<*>;expires=0", "\"all\" <*>", "* ;q=1", "**", "*x"] {
+            assert!(Contact::parse(text).is_err(), "{text}");
+        }
         assert!(!Contact::parse("<sip:*@example.com>").unwrap().is_wildcard());
     }
 
