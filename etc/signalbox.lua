@@ -75,6 +75,14 @@ modparam("pa", "db_url", "sqlite:var/signalbox.db")
 -- know better, take this line away: the default is "SHA-256, MD5". Accounts are good for both.
 modparam("auth", "algorithms", "MD5")
 
+-- Wrong passwords from one address for one account, and for all accounts, before it has to wait: 1 second, then twice as long after
+-- each further one. If all requests come through one proxy, set the second one to 0.
+-- modparam("auth", "max_failures", 5)
+-- modparam("auth", "max_source_failures", 30)
+
+-- What becomes of a contact over max_contacts: "refuse" it, or let it "replace" the one that was refreshed least recently.
+-- modparam("registrar", "when_full", "refuse")
+
 -- Who may see presence: "none" asks nobody, so every user sees every other; "implicit" leaves all subscriptions pending.
 modparam("pa", "auth", "none")
 -- Further event packages: "dialog" tells of the calls of a user; documents of others are delivered as they were published.
