@@ -18,7 +18,7 @@ function www_authorize(realm, table) end
 ---@return string? reason why not
 function proxy_authorize(realm, table) end
 
----Answers 401 and asks for credentials, with `stale=true` where only the nonce was too old. When `www_authorize` failed because the database is gone, it answers 503 with Retry-After instead.
+---Answers 401 and asks for credentials, with `stale=true` if the nonce was too old. Credentials for another resource are answered 400, and too many wrong passwords 403 with Retry-After. When `www_authorize` failed because the database is gone, it answers 503 with Retry-After instead.
 ---Callable in: request, failure.
 ---@param realm string The realm, by custom the domain. When empty, that of the To address for REGISTER and of the From address for the rest.
 ---@param qop? any `"1"` or `"auth"` offers quality of protection, `"0"` does not; the parameter `qop` when left out.

@@ -80,6 +80,6 @@ function event_route.registrar.expired(event) end
 ---@field q number The contact's preference, 0 to 1.
 ---@field call_id string Call-ID of the REGISTER that last wrote the binding.
 ---@field user_agent string User-Agent of that REGISTER; empty without.
----A contact was taken away by its user agent, the script or an administrator.
+---A contact was taken away by its user agent, the script or an administrator, or replaced by another one.
 ---@param event registrar.removed
 function event_route.registrar.removed(event) end
