@@ -87,13 +87,21 @@ impl Database {
         .await
     }
 
-    /// Reads a whole table, row by row; the first error of `each` ends it.
+    /// Reads a whole table, row by row. A row that cannot be read, here or by `each`, is left out with a line in the log: one bad row must not
+    /// stop a start. The first other error of `each` ends it.
     pub async fn load(
         &self,
         table: &'static Table,
-        each: impl FnMut(Row) -> Result<(), StorageError>,
+        mut each: impl FnMut(Row) -> Result<(), StorageError>,
     ) -> Result<(), StorageError> {
-        self.select(table, &[], each).await
+        let tolerant = |row| match each(row) {
+            Err(error) if error.is_of_row() => {
+                tracing::warn!(%error, "a row in the database was left out");
+                Ok(())
+            }
+            done => done,
+        };
+        self.select(table, &[], tolerant).await
     }
 
     /// The rows of which each of the given columns holds the given value.
@@ -293,6 +301,33 @@ mod tests {
         assert!(matches!(error, StorageError::Numbering { expected: 1, found: 3, .. }), "{error}");
     }
 
+    static SPOILT: [Migration; 2] = [
+        Migration { version: 1, name: "table notes", sql: Sql::All("not run again") },
+        Migration {
+            version: 2,
+            name: "rows that another program left",
+            sql: Sql::All(
+                "INSERT INTO notes VALUES ('number', 'none', x'00'), (CAST(x'ff' AS TEXT), 1, x'00'), ('null', NULL, x'00'), ('good', 2, x'00')",
+            ),
+        },
+    ];
+
+    #[tokio::test]
+    async fn a_row_that_cannot_be_read_is_left_out_and_the_others_are_loaded() {
+        let folder = tempfile::tempdir().unwrap();
+        let database = open(&folder).await;
+        database.migrate("spoilt", &FIRST).await.unwrap();
+        database.migrate("spoilt", &SPOILT).await.unwrap();
+        let mut sizes = Vec::new();
+        let each = |row: Row| {
+            sizes.push((row.text("id")?.to_owned(), row.integer("size")?));
+            Ok(())
+        };
+        database.load(&NOTES, each).await.unwrap();
+        assert_eq!(sizes, [("good".to_owned(), 2)]);
+        assert!(database.load(&NOTES, |row| row.text("nonsense").map(drop)).await.is_err(), "a mistake of the program");
+    }
+
     #[tokio::test]
     async fn a_table_is_loaded_row_by_row() {
         let folder = tempfile::tempdir().unwrap();
@@ -330,7 +365,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn loading_ends_at_the_first_error() {
+    async fn loading_ends_at_the_first_error_that_is_not_of_a_row() {
         let folder = tempfile::tempdir().unwrap();
         let database = open(&folder).await;
         database.migrate("notes", &FIRST).await.unwrap();
@@ -339,9 +374,9 @@ mod tests {
         let mut seen = 0;
         let error = database.load(&NOTES, |row| {
             seen += 1;
-            row.blob("body").map(drop)
+            row.blob("nonsense").map(drop)
         });
-        assert!(matches!(error.await, Err(StorageError::Null { .. })));
+        assert!(matches!(error.await, Err(StorageError::NoColumn { .. })));
         assert_eq!(seen, 1);
         assert_eq!(
             database.find(&NOTES, &[("size", 5i64.into())]).await.unwrap().len(),

@@ -111,11 +111,15 @@ macro_rules! driver {
                     let mut stream = sqlx::query_with(AssertSqlSafe(sql), arguments).fetch(self);
                     let mut chunk = Vec::new();
                     while let Some(row) = stream.try_next().await? {
-                        let mut values = Vec::with_capacity(table.columns.len());
-                        for (position, column) in table.columns.iter().enumerate() {
-                            values.push(read!(row, position, column.kind));
+                        let values = table.columns.iter().enumerate();
+                        let values = values.map(|(position, column)| Ok(read!(row, position, column.kind)));
+                        match values.collect::<sqlx::Result<_>>() {
+                            Ok(values) => chunk.push(Row { table, values }),
+                            Err(error @ sqlx::Error::ColumnDecode { .. }) => {
+                                tracing::warn!(table = table.name, %error, "a row in the database was left out");
+                            }
+                            Err(error) => return Err(error),
                         }
-                        chunk.push(Row { table, values });
                         if chunk.len() == CHUNK && rows.send(std::mem::take(&mut chunk)).await.is_err() {
                             return Ok(());
                         }

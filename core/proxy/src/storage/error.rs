@@ -57,6 +57,11 @@ pub enum StorageError {
 }
 
 impl StorageError {
+    /// Whether a row has other values than its reader expects.
+    pub(super) fn is_of_row(&self) -> bool {
+        matches!(self, Self::Null { .. } | Self::Kind { .. })
+    }
+
     /// For a 503: how long to wait before asking again. `None` when asking again would not help.
     pub fn retry_after(&self) -> Option<Duration> {
         matches!(self, Self::Unavailable { .. } | Self::Overloaded { .. } | Self::Closed { .. }).then_some(RETRY_AFTER)
