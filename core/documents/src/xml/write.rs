@@ -3,7 +3,13 @@
 
 /// Appends character data.
 pub fn push_text(out: &mut String, text: &str) {
-    push_escaped(out, text, |b| matches!(b, b'<' | b'>' | b'&' | ..=0x1f | 0xef) && !matches!(b, b'\n' | b'\t'));
+    // XML 1.0 §2.4: a ">" has to be escaped only here, where it would end a CDATA section.
+    for (i, part) in text.split("]]>").enumerate() {
+        if i > 0 {
+            out.push_str("]]&gt;");
+        }
+        push_escaped(out, part, |b| matches!(b, b'<' | b'&' | ..=0x1f | 0xef) && !matches!(b, b'\n' | b'\t'));
+    }
 }
 
 /// Appends `<name>`; a prefix is part of the name.
@@ -34,7 +40,7 @@ pub fn push_attribute(out: &mut String, name: &str, value: &str) {
 
 /// Appends what stands between the double quotes of an attribute.
 pub fn push_value(out: &mut String, value: &str) {
-    push_escaped(out, value, |b| matches!(b, b'<' | b'&' | b'"' | ..=0x1f | 0xef));
+    push_escaped(out, value, |b| matches!(b, b'<' | b'>' | b'&' | b'"' | ..=0x1f | 0xef));
 }
 
 fn push_escaped(out: &mut String, text: &str, is_special: impl Fn(u8) -> bool) {
@@ -45,8 +51,7 @@ fn push_escaped(out: &mut String, text: &str, is_special: impl Fn(u8) -> bool) {
         let mut chars = special.chars();
         match chars.next() {
             Some('<') => out.push_str("&lt;"),
-            // XML 1.0 §2.4: it has to be escaped after "]]" only, which would end a CDATA section.
-            Some('>') if out.ends_with("]]") => out.push_str("&gt;"),
+            Some('>') => out.push_str("&gt;"),
             Some('&') => out.push_str("&amp;"),
             Some('"') => out.push_str("&quot;"),
             Some('\r') => out.push_str("&#13;"),
