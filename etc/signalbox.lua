@@ -39,6 +39,10 @@ alias { "localhost", "example.com" }
 --   connect_timeout = "5s",         -- for making a TCP connection
 --   idle_timeout = "1h",            -- for a TCP connection without traffic
 --   first_message_timeout = "32s",  -- for the first whole message of a new TCP connection
+--   message_timeout = "32s",        -- for each whole message over TCP, and a second more for each 4000 octets of it
+--   write_timeout = "2m",           -- a TCP peer may take nothing of what is sent to it for so long
+--   octets_per_peer = 33554432,     -- of unfinished messages over TCP, of one address (of IPv6, of one /64), of all workers
+--   octets = 268435456,             -- the same, of all addresses
 --   drain_timeout = "5s",           -- a stop waits so long for transactions under way
 --   overload_delay = "50ms",        -- new requests that would wait longer for their turn are refused with 503
 --   wakeups = 2000,                 -- a second, of one worker, while there is little to do each time: it rests in between

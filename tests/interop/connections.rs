@@ -4,6 +4,7 @@ use std::io::{ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream, UdpSocket};
 use std::time::{Duration, Instant};
 
+use signalbox_sip::framing::{Frame, Framer};
 use signalbox_sip::message::Message;
 use socket2::{Domain, Socket, Type};
 
@@ -15,8 +16,13 @@ use crate::support::wait::{PATIENCE, wait_for};
 const ANSWER: &str = "function route(msg) sl_send_reply(200, 'OK') end";
 
 fn start<'a>(place: &'a Place, limits: &str, script: &str) -> Server<'a> {
+    start_with_workers(place, 1, limits, script)
+}
+
+fn start_with_workers<'a>(place: &'a Place, workers: u32, limits: &str, script: &str) -> Server<'a> {
     let address = place.server();
-    let listen = format!("listen {{ \"udp:{address}\", \"tcp:{address}\" }}\nalias {{ \"{DOMAIN}\" }}\nworkers(1)\n");
+    let listen =
+        format!("listen {{ \"udp:{address}\", \"tcp:{address}\" }}\nalias {{ \"{DOMAIN}\" }}\nworkers({workers})\n");
     server::write_settings(place, &format!("{listen}limits {{ {limits} }}\nroute_script \"route.lua\"\n"));
     place.write("route.lua", script);
     Server::start_again(place)
@@ -138,12 +144,12 @@ fn full_listener(place: &Place) -> (TcpListener, Vec<Socket>) {
     (socket.into(), waiting)
 }
 
-/// Each answer is as long as its request. Who sends and doesn't read is given up when the kernel's buffers and ours are full;
+/// Each answer is as long as its request. A peer that sends and doesn't read is given up after the time in which it has to take something;
 /// everybody else is served on.
 #[test]
 fn a_peer_that_reads_nothing_is_given_up() {
     let place = Place::on_loopback();
-    let server = start(&place, "", ANSWER);
+    let server = start(&place, "write_timeout = '1s'", ANSWER);
     let socket = Socket::new(Domain::IPV4, Type::STREAM, None).expect("a socket");
     // Else the kernel would hold 32 MB for it.
     socket.set_recv_buffer_size(4096).expect("a small buffer");
@@ -156,6 +162,189 @@ fn a_peer_that_reads_nothing_is_given_up() {
     wait_for("it is given up", || (connections(&place) == 0).then_some(()));
     assert_eq!(server.reason_of_options().as_deref(), Some("OK"));
     assert!(is_answered(&mut connect(&place), 1));
+}
+
+/// What is sent to a reader that is slow: 12 MESSAGEs of 500 kB, of which only some have room.
+#[test]
+fn a_slow_reader_gets_what_had_room_and_stays_connected() {
+    let place = Place::on_loopback();
+    let script = "function route(msg) if msg.method == 'OPTIONS' then sl_send_reply(200, 'OK') else t_relay() end end";
+    let _server = start(&place, "", script);
+    let socket = Socket::new(Domain::IPV4, Type::STREAM, None).expect("a socket");
+    socket.set_recv_buffer_size(4096).expect("a small buffer");
+    socket.connect(&place.server().parse::<SocketAddr>().expect("an address").into()).expect("a connection");
+    let mut slow = TcpStream::from(socket);
+    slow.set_read_timeout(Some(PATIENCE)).expect("a time-out");
+    assert!(is_answered(&mut slow, 1));
+    let mut rest = [0; 4096];
+    let _ = slow.read(&mut rest).expect("the rest of the answer");
+    let target = format!("sip:b@{};transport=tcp", slow.local_addr().expect("its address"));
+
+    let mut sender = connect(&place);
+    let body = "x".repeat(500_000);
+    for number in 0..12 {
+        let message = request("TCP", &target, 100 + number, 1).replace("OPTIONS", "MESSAGE");
+        let message = message.replace("Content-Length: 0\r\n\r\n", &format!("Content-Length: 500000\r\n\r\n{body}"));
+        sender.write_all(message.as_bytes()).expect("sent");
+    }
+    // Those that have no room fail at once, each by itself.
+    let refused = read_responses(&mut sender, 8);
+    assert!(refused.iter().all(|response| response.status() == 500), "{refused:?}");
+    let got = read_messages(&mut slow, 2);
+    assert!(got.iter().all(|message| message.body().len() == 500_000));
+    // Some are still being sent; the connection goes on.
+    assert_eq!(connections(&place), 2);
+}
+
+/// Reads until this many final responses have come.
+fn read_responses(stream: &mut TcpStream, count: usize) -> Vec<Message> {
+    read_until(stream, count, |message| !message.is_request() && message.status() >= 200)
+}
+
+fn read_messages(stream: &mut TcpStream, count: usize) -> Vec<Message> {
+    read_until(stream, count, Message::is_request)
+}
+
+fn read_until(stream: &mut TcpStream, count: usize, is_wanted: impl Fn(&Message) -> bool) -> Vec<Message> {
+    let (mut framer, mut found, mut buffer) = (Framer::new(), Vec::new(), vec![0; 65_536]);
+    while found.len() < count {
+        let length = stream.read(&mut buffer).expect("a message");
+        assert!(length > 0, "closed after {} messages", found.len());
+        framer.push(&buffer[..length]);
+        while let Some(frame) = framer.next() {
+            let Ok(Frame::Message(message)) = frame else { continue };
+            found.extend(Some(message).filter(&is_wanted));
+        }
+    }
+    found
+}
+
+/// A phone's Contact is its own end of a connection that it made, and any worker may have accepted that. ACK and BYE go without a transaction
+/// or with one; NOTIFY, OPTIONS and INVITE the same way.
+#[test]
+fn requests_to_a_phone_on_tcp_go_over_its_connection_whichever_worker_accepted_it() {
+    let place = Place::on_loopback();
+    let script = format!(
+        "function route(msg)
+           if not msg.ruri.user then sl_send_reply(200, 'OK') else t_relay() end
+         end"
+    );
+    let _server = start_with_workers(&place, 3, "", &script);
+    let mut phones: Vec<TcpStream> = (0..4).map(|_| connect(&place)).collect();
+    for (phone, number) in phones.iter_mut().zip(0..) {
+        phone.write_all(options(number).as_bytes()).expect("sent");
+        assert_eq!(read_responses(phone, 1)[0].status(), 200);
+    }
+    for sender in 0..6 {
+        let socket = UdpSocket::bind((place.address, 0)).expect("a free port");
+        for (phone, method) in phones.iter_mut().zip(["ACK", "BYE", "NOTIFY", "INVITE"]) {
+            let target = format!("sip:b@{};transport=tcp", phone.local_addr().expect("its address"));
+            let text = request("UDP", &target, 1000 + sender, 1).replace("OPTIONS", method);
+            let text = text.replace(";tag=x\r\nTo", &format!(";tag={method}\r\nTo"));
+            socket.send_to(text.as_bytes(), place.server()).expect("sent");
+            let got = read_messages(phone, 1);
+            assert_eq!((got[0].method().as_str(), got[0].from_tag()), (method, Some(method)));
+        }
+    }
+    assert_eq!(connections(&place), 4, "no connection was made");
+}
+
+/// The workers share the connection that the first of them makes.
+#[test]
+fn workers_that_reach_one_peer_at_once_share_a_connection() {
+    let place = Place::on_loopback();
+    let _server = start_with_workers(&place, 3, "", "function route(msg) t_relay() end");
+    let peer = TcpListener::bind((place.address, 0)).expect("a free port");
+    let target = format!("sip:b@{};transport=tcp", peer.local_addr().expect("its address"));
+    let sockets: Vec<_> = (0..12).map(|_| UdpSocket::bind((place.address, 0)).expect("a free port")).collect();
+    for (socket, number) in sockets.iter().zip(0..) {
+        let text = request("UDP", &target, number, 1).replace("OPTIONS", "MESSAGE");
+        socket.send_to(text.as_bytes(), place.server()).expect("sent");
+    }
+    let (mut stream, _) = peer.accept().expect("a connection");
+    stream.set_read_timeout(Some(PATIENCE)).expect("a time-out");
+    assert_eq!(read_messages(&mut stream, 12).len(), 12);
+    assert_eq!(connections(&place), 1);
+}
+
+#[test]
+fn a_connection_that_cannot_be_made_fails_the_requests_of_all_workers() {
+    let place = Place::on_loopback();
+    let _server = start_with_workers(&place, 3, "connect_timeout = '1s'", "function route(msg) t_relay() end");
+    let (full, _waiting) = full_listener(&place);
+    let target = format!("sip:b@{};transport=tcp", full.local_addr().expect("its address"));
+    let sockets: Vec<_> = (0..8).map(|_| UdpSocket::bind((place.address, 0)).expect("a free port")).collect();
+    for (socket, number) in sockets.iter().zip(0..) {
+        socket.set_read_timeout(Some(PATIENCE)).expect("a time-out");
+        socket.send_to(request("UDP", &target, number, 1).as_bytes(), place.server()).expect("sent");
+    }
+    for socket in &sockets {
+        let mut buffer = [0; 4096];
+        let length = socket.recv(&mut buffer).expect("an answer");
+        assert!(buffer[..length].starts_with(b"SIP/2.0 500 "));
+    }
+}
+
+#[test]
+fn a_bad_message_is_answered_and_its_connection_stays() {
+    let place = Place::on_loopback();
+    let _server = start(&place, "", ANSWER);
+    let mut stream = connect(&place);
+    let bad = |number, from: &str, to: &str| options(number).replacen(from, to, 1);
+    for (text, status) in [
+        (bad(1, "SIP/2.0\r\nVia", "SIP/7.0\r\nVia"), 505),
+        (bad(2, "CSeq: 1 OPTIONS", "CSeq: 1 INVITE"), 400),
+        (bad(3, "Content-Length: 0\r\n\r\n", &format!("Content-Length: 600000\r\n\r\n{}", "z".repeat(600_000))), 413),
+        (options(4), 200),
+    ] {
+        stream.write_all(text.as_bytes()).expect("sent");
+        assert_eq!(read_responses(&mut stream, 1)[0].status(), status);
+    }
+    // Where the next message begins is not known after this one.
+    stream.write_all(bad(5, "Content-Length: 0", "Content-Length: 0\r\nl: 7").as_bytes()).expect("sent");
+    closed_after(stream);
+}
+
+#[test]
+fn each_message_has_a_time_not_only_the_first() {
+    let place = Place::on_loopback();
+    let _server = start(&place, "message_timeout = '1s'", ANSWER);
+    for cut in [40, options(2).len() - 10] {
+        let mut stream = connect(&place);
+        assert!(is_answered(&mut stream, 1));
+        let mut half = options(2);
+        half.truncate(cut);
+        stream.write_all(half.as_bytes()).expect("half a message");
+        closed_after(stream);
+    }
+    let mut stream = connect(&place);
+    assert!(is_answered(&mut stream, 3));
+    let body = request("TCP", &format!("sip:{DOMAIN}"), 4, 1).replace("Content-Length: 0", "Content-Length: 9");
+    stream.write_all(format!("{body}half").as_bytes()).expect("half a body");
+    closed_after(stream);
+    wait_for("they are counted", || (counter(&place, "connections_given_up") == 3).then_some(()));
+}
+
+#[test]
+fn octets_of_unfinished_messages_are_limited_for_one_peer_at_all_workers() {
+    let place = Place::on_loopback();
+    let _server = start_with_workers(&place, 3, "octets_per_peer = 1048576", ANSWER);
+    let head = options(1).replace("Content-Length: 0", "Content-Length: 500000");
+    let half = format!("{head}{}", "z".repeat(300_000));
+    let mut streams: Vec<TcpStream> = (0..8).map(|_| connect(&place)).collect();
+    for stream in &mut streams {
+        // Fails where the server has closed it already.
+        let _ = stream.write_all(half.as_bytes());
+    }
+    wait_for("only three have room", || (connections(&place) <= 3).then_some(()));
+    drop(streams);
+    wait_for("their place is free", || is_answered(&mut connect(&place), 2).then_some(()));
+}
+
+fn counter(place: &Place, name: &str) -> u64 {
+    let output = run_signalbox(place, &["ctl", "--json", "core", "counters"]);
+    let counters: serde_json::Value = serde_json::from_slice(&output.stdout).expect("JSON");
+    counters[name].as_u64().unwrap_or_else(|| panic!("{counters}"))
 }
 
 /// §18.2.2 of RFC 3261: the sender is at another port now, and listens where its Via says.

@@ -2,13 +2,17 @@
 
 use bytes::Bytes;
 
-use crate::message::{MAX_BODY, MAX_HEAD, Message, ParseError, Problem, parse_head};
+use crate::header::HeaderName;
+use crate::lex;
+use crate::message::{MAX_BODY, MAX_HEAD, MAX_HEADERS, Message, ParseError, Problem, parse_head};
 
 /// What a stream carries.
 #[derive(Clone, Debug)]
 #[expect(clippy::large_enum_variant, reason = "nearly every frame is a message, and is handed on at once")]
 pub enum Frame {
     Message(Message),
+    /// A message that cannot be taken. Where it ends is certain, so that the stream goes on after it.
+    Bad(ParseError),
     /// A double CRLF: the peer wants a CRLF back.
     Ping,
     /// A single CRLF: the answer to our double CRLF, the first half of the peer's, or just a line end in front
@@ -28,6 +32,9 @@ impl FrameError {
     }
 }
 
+/// How many octets of the body of a message that is refused are read and dropped. After a longer one the stream is closed.
+pub const MAX_SKIPPED: usize = 16 * 1024 * 1024;
+
 /// How much of an empty buffer is kept for the next reads, in octets.
 const KEPT_BUFFER: usize = 16 * 1024;
 
@@ -41,6 +48,8 @@ pub struct Framer {
     scanned: usize,
     /// A message that waits for the rest of its body, and the body's length.
     waiting: Option<(Message, usize)>,
+    /// Octets of a refused message's body that are still to be dropped.
+    skip: usize,
     /// Whether the last frame was a single CRLF.
     after_crlf: bool,
     failed: bool,
@@ -65,12 +74,24 @@ impl Framer {
         if self.buffer.is_empty() && self.buffer.capacity() > KEPT_BUFFER {
             self.buffer = Vec::new();
         }
-        self.buffer.extend_from_slice(bytes);
+        let skipped = self.skip.min(bytes.len());
+        self.skip -= skipped;
+        self.buffer.extend_from_slice(bytes.get(skipped..).unwrap_or_default());
     }
 
-    /// How many octets wait for the rest of their frame.
+    /// How many octets wait for the rest of their frame, the head of a message that waits for its body not counted.
     pub fn pending(&self) -> usize {
         self.buffer.len() - self.used
+    }
+
+    /// How many octets are held for a message that is not complete.
+    pub fn held(&self) -> usize {
+        self.pending() + self.waiting.as_ref().map_or(0, |(head, _)| head.octets())
+    }
+
+    /// Whether a message has begun and is not complete, or what remains of a refused one is still to come.
+    pub fn is_within_message(&self) -> bool {
+        self.held() > 0 || self.skip > 0
     }
 
     /// The next frame; `None` until more is read. After an error there are no more.
@@ -117,20 +138,34 @@ impl Framer {
         let Some(end) = self.head_end() else {
             return (self.pending() > MAX_HEAD).then(|| Err(self.parse_failure()));
         };
-        let head = match parse_head(&self.buffer[self.used..end]) {
+        let octets = &self.buffer[self.used..end];
+        let head = match parse_head(octets) {
             Ok(head) => head,
-            Err(error) => return Some(Err(FrameError(error))),
+            Err(error) => {
+                let length = certain_length(octets, &error);
+                self.used = end;
+                return Some(self.refuse(error, length));
+            }
         };
         self.used = end;
-        let problem = match head.content_length {
-            None => Problem::NoContentLength,
-            Some(length) if length > MAX_BODY => Problem::BodyTooLarge,
+        let (problem, length) = match head.content_length {
+            None => (Problem::NoContentLength, None),
+            Some(length) if length > MAX_BODY => (Problem::BodyTooLarge, Some(length)),
             Some(length) => {
                 self.waiting = Some((head.message, length));
                 return self.body();
             }
         };
-        Some(Err(FrameError(ParseError { problem, received: Some(Box::new(head.message)) })))
+        Some(self.refuse(ParseError { problem, received: Some(Box::new(head.message)) }, length))
+    }
+
+    /// Drops the body of a message that cannot be taken, if its length is certain.
+    fn refuse(&mut self, error: ParseError, length: Option<usize>) -> Result<Frame, FrameError> {
+        let Some(length) = length.filter(|length| *length <= MAX_SKIPPED) else { return Err(FrameError(error)) };
+        let here = length.min(self.pending());
+        self.used += here;
+        self.skip = length - here;
+        Ok(Frame::Bad(error))
     }
 
     /// What the parser says about a head that exceeds the limit.
@@ -169,6 +204,23 @@ impl Framer {
     }
 }
 
+/// The length of the body that follows a head which cannot be taken. `None` if another reader could find another end: it is not
+/// SIP of any version, a line may be one or two, or Content-Length is missing, unreadable, or said twice with different numbers.
+fn certain_length(head: &[u8], error: &ParseError) -> Option<usize> {
+    let message = error.received.as_deref()?;
+    let start_line = head.split(|byte| *byte == b'\n').next().unwrap_or_default();
+    if message.is_request() && !start_line.windows(5).any(|part| part.eq_ignore_ascii_case(b" SIP/")) {
+        return None;
+    }
+    let is_lone = |at: usize| head.get(at + 1) != Some(&b'\n');
+    if memchr::memchr_iter(b'\r', head).any(is_lone) || message.lines().count() >= MAX_HEADERS {
+        return None;
+    }
+    let mut lengths = message.values(HeaderName::ContentLength).map(|value| lex::decimal(value)?.try_into().ok());
+    let first: Option<usize> = lengths.next()?;
+    first.filter(|_| lengths.all(|length| length == first))
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
@@ -188,6 +240,7 @@ mod tests {
         std::iter::from_fn(|| framer.next())
             .map(|frame| match frame {
                 Ok(Frame::Message(message)) => String::from_utf8(message.body().to_vec()).unwrap(),
+                Ok(Frame::Bad(error)) => format!("refused {:?}", error.problem),
                 Ok(Frame::Ping) => "ping".to_owned(),
                 Ok(Frame::Pong) => "pong".to_owned(),
                 Err(error) => format!("{:?}", error.0.problem),
@@ -227,9 +280,60 @@ mod tests {
         assert_eq!(frames(endless.as_bytes()), ["HeadTooLarge"]);
         assert_eq!(frames("z".repeat(MAX_HEAD + 1).as_bytes()), ["StartLine"]);
         let large = format!("{HEAD}l: {}\r\n\r\n", MAX_BODY + 1);
-        assert_eq!(frames(large.as_bytes()), ["BodyTooLarge"]);
+        assert_eq!(frames(large.as_bytes()), ["refused BodyTooLarge"]);
+        let too_large = format!("{HEAD}l: {}\r\n\r\n", MAX_SKIPPED + 1);
+        assert_eq!(frames(too_large.as_bytes()), ["BodyTooLarge"]);
         let fits = format!("{HEAD}l: {MAX_BODY}\r\n\r\n{}", "z".repeat(MAX_BODY));
         assert_eq!(frames(fits.as_bytes())[0].len(), MAX_BODY);
+    }
+
+    #[test]
+    fn a_bad_message_whose_end_is_certain_does_not_end_the_stream() {
+        let good = message("good");
+        for (from, to, problem) in [
+            ("SIP/2.0\r\nVia", "SIP/7.0\r\nVia", "Version"),
+            ("sip:b@x SIP", "sip:b@x?a=b SIP", "RequestUri(Headers)"),
+            ("MESSAGE sip", "MESSAGE  sip", "StartLine"),
+            ("Call-ID: i\r\n", "", "Missing(CallId)"),
+            ("Call-ID: i", "Call-ID: i\r\nCall-ID: j", "Repeated(CallId)"),
+            ("1 MESSAGE", "1 INVITE", "CSeqMethod"),
+            ("Call-ID: i", "Call-ID: i\r\nno colon", "HeaderLine"),
+        ] {
+            let bad = message("bad\r\n\r\nbody").replacen(from, to, 1);
+            let expected = [format!("refused {problem}"), "good".to_owned()];
+            assert_eq!(frames(format!("{bad}{good}").as_bytes()), expected, "{problem}");
+        }
+        let large = format!("{HEAD}l: {}\r\n\r\n{}{good}", MAX_BODY + 7, "z".repeat(MAX_BODY + 7));
+        assert_eq!(frames(large.as_bytes()), ["refused BodyTooLarge", "good"]);
+    }
+
+    #[test]
+    fn a_bad_message_whose_end_is_not_certain_ends_the_stream() {
+        let bad = message("bad").replace("SIP/2.0\r\nVia", "SIP/7.0\r\nVia");
+        for (from, to) in [
+            ("Content-Length: 3", "Content-Length: 3\r\nl: 5"),
+            ("Content-Length: 3", "Content-Length: x"),
+            ("Content-Length: 3", "Content-Length: 3, 3"),
+            ("Content-Length: 3\r\n", ""),
+            ("Call-ID: i", "Call-ID: i\rContent-Length: 9"),
+        ] {
+            let got = frames(format!("{}{}", bad.replacen(from, to, 1), message("good")).as_bytes());
+            assert_eq!(got, ["Version"], "{to}");
+        }
+        let many = bad.replace("Call-ID", &format!("{}Call-ID", "X: y\r\n".repeat(MAX_HEADERS)));
+        assert_eq!(frames(format!("{many}{}", message("good")).as_bytes()).len(), 1);
+        assert_eq!(frames(format!("GET / HTTP/1.1\r\nl: 0\r\n\r\n{}", message("good")).as_bytes()).len(), 1);
+    }
+
+    #[test]
+    fn a_message_is_held_until_it_is_complete() {
+        let mut framer = Framer::new();
+        framer.push(format!("{HEAD}l: 4\r\n\r\nab").as_bytes());
+        assert!(framer.next().is_none());
+        assert!(framer.is_within_message() && framer.held() > HEAD.len() && framer.pending() == 2);
+        framer.push(b"cd\r\n\r\n");
+        assert_eq!(drain(&mut framer), ["abcd", "pong", "ping"]);
+        assert!(!framer.is_within_message() && framer.held() == 0);
     }
 
     #[test]
@@ -256,6 +360,7 @@ mod tests {
                 Just("\r\n\r\n".to_owned()),
                 Just(message("x").replace("\r\n", "\n")),
                 Just("\r\r\n\n".to_owned()),
+                Just(message("a bad one").replace("SIP/2.0\r\nVia", "SIP/7.0\r\nVia")),
             ], 0..6),
             cuts in prop::collection::vec(any::<prop::sample::Index>(), 0..10),
         ) {

@@ -9,7 +9,7 @@ use std::rc::Rc;
 use socket2::{Domain, Socket, Type};
 
 use super::resolve::{self, Addresses, ResolveError};
-use super::tcp::Connections;
+use super::tcp::{Connections, Waiter};
 use super::udp::UdpSockets;
 use super::{ConnectionId, Flow, Listener, Protocol};
 use crate::transactions::ClientId;
@@ -152,7 +152,15 @@ impl Network {
         }
     }
 
-    /// Whether this worker has a connection with `remote`.
+    /// The same, for a message that another worker has passed on, perhaps of a client transaction there.
+    pub(crate) fn send_for(&self, flow: &Flow, bytes: &[u8], waiter: Option<Waiter>) -> Result<(), SendError> {
+        match self {
+            Self::Sockets(sockets) if flow.protocol == Protocol::Tcp => sockets.tcp.send_for(flow, bytes, waiter),
+            _ => self.send(flow, bytes, None),
+        }
+    }
+
+    /// Whether there is a connection with `remote`.
     pub(crate) fn is_connected(&self, remote: SocketAddr) -> bool {
         match self {
             Self::Sockets(sockets) => sockets.tcp.is_connected(remote),

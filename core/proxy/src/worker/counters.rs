@@ -20,6 +20,8 @@ pub struct Counters {
     pub unproved: Counter,
     pub unparsable: Counter,
     pub connections_refused: Counter,
+    /// Connections closed because their peer was too slow, took nothing, or had too many octets held for it.
+    pub connections_given_up: Counter,
     pub overload_refused: Counter,
     /// Messages dropped because the worker that they are for has no room for more, or no time to refuse them.
     pub overload_dropped: Counter,
@@ -45,6 +47,7 @@ impl Counters {
             unproved: host.counter("unproved"),
             stray_responses: host.counter("stray_responses"),
             connections_refused: host.counter("connections_refused"),
+            connections_given_up: host.counter("connections_given_up"),
             unparsable: host.counter("unparsable"),
             overload_refused: host.counter("overload_refused"),
             overload_dropped: host.counter("overload_dropped"),

@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use signalbox_sip::framing::FrameError;
-use signalbox_sip::message::{Message, Problem};
+use signalbox_sip::message::{Message, ParseError, Problem};
 use signalbox_sip::method::Method;
 use signalbox_sip::transaction::TransactionKey;
 
@@ -20,13 +20,17 @@ impl Worker {
             Ok(message) => self.receive_message(message, flow),
             // Keep-alives of NAT bindings (RFC 5626 §3.5.1) are line ends or zeroes and want no answer.
             Err(error) if error.problem == Problem::Empty || datagram.iter().all(|byte| *byte == 0) => {}
-            Err(error) => {
-                self.counters().unparsable.increment();
-                tracing::info!(%flow, %error, "refused");
-                if let Some(reply) = error.reply() {
-                    self.answer_unparsable(reply, flow);
-                }
-            }
+            Err(error) => self.receive_bad(&error, flow),
+        }
+    }
+
+    /// A message came in that cannot be taken.
+    pub(crate) fn receive_bad(&self, error: &ParseError, flow: Flow) {
+        self.counters().unparsable.increment();
+        let call_id = error.received.as_ref().map_or("", |received| received.call_id());
+        tracing::info!(%flow, %error, call_id, "refused");
+        if let Some(reply) = error.reply() {
+            self.answer_unparsable(reply, flow);
         }
     }
 
@@ -128,7 +132,7 @@ impl Worker {
             Mail::Message(message, flow) => self.receive_message(message, flow),
             Mail::Cancel(cancel) => self.receive_cancel(*cancel),
             Mail::Requests(requests) => self.receive_handed_over(requests),
-            Mail::Send(flow, bytes, client) => match (self.network().send(&flow, &bytes, None), client) {
+            Mail::Send(flow, bytes, client) => match (self.network().send_for(&flow, &bytes, client), client) {
                 (Ok(()), _) => {}
                 (Err(_), Some((worker, client))) => self.workers().post(worker, Mail::SendingFailed(client)),
                 (Err(SendError::ConnectionGone { .. }), None) if bytes.starts_with(b"SIP/2.0 ") => {

@@ -20,7 +20,7 @@ use crate::module::Host;
 use crate::module::export::Exports;
 use crate::script::{Limits, ScriptEngine, ScriptError, ScriptSource};
 use crate::transport::network::{self, Sockets};
-use crate::transport::tcp::{self, Connections};
+use crate::transport::tcp::{self, Connections, SharedConnections};
 use crate::transport::udp::{self, UdpSockets};
 use crate::transport::{Listener, Network, Protocol};
 
@@ -84,6 +84,7 @@ impl Server {
         let (stop, stopped) = watch::channel(false);
         let mut server = Self { setup, workers, stop, threads: Vec::new() };
         server.claim()?;
+        let connections = SharedConnections::default();
         let bound = (0..count).map(|_| server.bind()).collect::<Result<Vec<_>, _>>()?;
         let (ready, started) = mpsc::channel();
         for (index, bound) in (0..count).zip(bound) {
@@ -93,6 +94,7 @@ impl Server {
                 workers: server.workers.clone(),
                 secrets,
                 bound,
+                connections: connections.clone(),
                 stop: stopped.clone(),
                 ready: ready.clone(),
             };
@@ -217,6 +219,7 @@ struct Starting {
     workers: Workers,
     secrets: Secrets,
     bound: Bound,
+    connections: SharedConnections,
     stop: watch::Receiver<bool>,
     ready: mpsc::Sender<Result<(), StartError>>,
 }
@@ -246,7 +249,7 @@ impl Starting {
 
     fn worker(self) -> Result<Worker, StartError> {
         let udp = UdpSockets::register(self.bound.udp).map_err(StartError::Thread)?;
-        let connections = Connections::new(self.index, self.setup.options.tcp.clone());
+        let connections = Connections::new(self.index, self.setup.options.tcp.clone(), self.connections);
         let network = Network::Sockets(Sockets { udp, tcp: connections.clone() });
         let worker = Worker::new(Parts {
             index: self.index,

@@ -21,6 +21,9 @@ fn frames<'a>(reads: impl Iterator<Item = &'a [u8]>) -> Vec<(String, Vec<u8>)> {
         while let Some(frame) = framer.next() {
             frames.push(match frame {
                 Ok(Frame::Message(message)) => ("message".to_owned(), message.to_bytes()),
+                Ok(Frame::Bad(error)) => {
+                    (format!("refused: {error}"), error.reply().map(|reply| reply.to_bytes()).unwrap_or_default())
+                }
                 Ok(Frame::Ping) => ("ping".to_owned(), Vec::new()),
                 Ok(Frame::Pong) => ("pong".to_owned(), Vec::new()),
                 Err(error) => (error.to_string(), error.reply().map(|reply| reply.to_bytes()).unwrap_or_default()),

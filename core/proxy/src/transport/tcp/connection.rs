@@ -1,4 +1,4 @@
-//! One connection: what waits to be written, and when it is to end.
+//! One connection: writing to it, and when it is to end.
 
 use std::cell::{Cell, OnceCell, RefCell};
 use std::io;
@@ -7,10 +7,11 @@ use std::time::Duration;
 
 use tokio::net::TcpStream;
 use tokio::sync::Notify;
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout};
 
 use super::MAX_BACKLOG;
-use crate::transactions::ClientId;
+use super::backlog::{Backlog, GivenUp, Waiter};
+use super::limits::{MIN_RATE, TcpLimits};
 use crate::transport::SendError;
 
 #[derive(Debug)]
@@ -19,18 +20,22 @@ pub(super) struct Connection {
     pub(super) remote: SocketAddr,
     /// Empty while the connection is being made.
     pub(super) stream: OnceCell<TcpStream>,
-    outgoing: RefCell<Vec<u8>>,
-    /// Client transactions to tell when the connection cannot be made.
-    pub(super) waiting: RefCell<Vec<ClientId>>,
-    /// Messages that wait for that, too, and that nobody sends again.
-    pub(super) unclaimed: Cell<u64>,
+    outgoing: RefCell<Backlog>,
+    /// Octets that it holds, as all workers know of them.
+    pub(super) counted: Cell<usize>,
+    /// Octets that came in of a message that is not complete.
+    pub(super) unfinished: Cell<usize>,
     /// Is among those to be flushed.
     pub(super) unflushed: Cell<bool>,
     writable: Notify,
     pub(super) closed: Notify,
+    /// Rings when a message begins that has to end in time.
+    pub(super) message_begins: Notify,
     pub(super) last_used: Cell<Instant>,
     /// By when the first whole message must be in, on a connection that somebody made to us and that has sent none yet.
     pub(super) first_message_by: Cell<Option<Instant>>,
+    /// When the message that is coming in began.
+    pub(super) message_since: Cell<Option<Instant>>,
 }
 
 impl Connection {
@@ -40,41 +45,46 @@ impl Connection {
             remote,
             stream: OnceCell::new(),
             outgoing: RefCell::default(),
-            waiting: RefCell::default(),
-            unclaimed: Cell::new(0),
+            counted: Cell::new(0),
+            unfinished: Cell::new(0),
             unflushed: Cell::new(false),
             writable: Notify::new(),
             closed: Notify::new(),
+            message_begins: Notify::new(),
             last_used: Cell::new(Instant::now()),
             first_message_by: Cell::new(None),
+            message_since: Cell::new(None),
         }
     }
 
     /// When it is to be closed if nothing more happens. Octets that make no message, keep-alives among them, do not put
-    /// off the end of one that has sent no message yet.
-    pub(super) fn end(&self, idle_timeout: Duration) -> Instant {
-        let idle = self.last_used.get() + idle_timeout;
-        self.first_message_by.get().map_or(idle, |first| first.min(idle))
+    /// off the end of one that has sent no message yet; the octets of a message put off its end as long as they come fast enough.
+    pub(super) fn end(&self, limits: &TcpLimits) -> Instant {
+        let idle = self.last_used.get() + limits.idle_timeout;
+        let first = self.first_message_by.get();
+        let came = u32::try_from(self.unfinished.get()).unwrap_or(u32::MAX);
+        let more = Duration::from_secs(1) * came / MIN_RATE;
+        let message = self.message_since.get().map(|since| since + limits.message_timeout + more);
+        first.into_iter().chain(message).fold(idle, Instant::min)
     }
 
-    /// Has `bytes` written later; the client transaction is told if the connection cannot be made.
-    pub(super) fn queue(&self, bytes: &[u8], client: Option<ClientId>) -> Result<(), SendError> {
-        let mut outgoing = self.outgoing.borrow_mut();
-        if outgoing.len() + bytes.len() > MAX_BACKLOG {
-            return Err(SendError::Backlog { remote: self.remote, limit: MAX_BACKLOG });
+    /// Has a message written later; the client transaction is told if that fails. If there is no room the message fails by itself.
+    pub(super) fn queue(&self, message: &[u8], waiter: Option<Waiter>) -> Result<(), SendError> {
+        match self.outgoing.borrow_mut().push(message, waiter) {
+            true => Ok(()),
+            false => Err(SendError::Backlog { remote: self.remote, limit: MAX_BACKLOG }),
         }
-        outgoing.extend_from_slice(bytes);
-        match client {
-            _ if self.stream.get().is_some() => {}
-            Some(client) => self.waiting.borrow_mut().push(client),
-            None => self.unclaimed.set(self.unclaimed.get() + 1),
-        }
-        Ok(())
     }
 
-    /// False for a peer that pings on and doesn't take the answers.
-    pub(super) fn answer_ping(&self) -> bool {
-        self.queue(b"\r\n", None).is_ok()
+    /// A peer that takes no answers gets none.
+    pub(super) fn answer_ping(&self) {
+        // It fails only after a mebibyte that nobody takes, and that ends the connection.
+        let _ = self.queue(b"\r\n", None);
+    }
+
+    /// Octets that wait to be written, and those of a message that lacks its end.
+    pub(super) fn held(&self) -> usize {
+        self.outgoing.borrow().octets().len() + self.unfinished.get()
     }
 
     pub(super) fn write(&self) {
@@ -84,42 +94,71 @@ impl Connection {
             return;
         }
         self.last_used.set(Instant::now());
-        match stream.try_write(&outgoing) {
-            Ok(written) if written == outgoing.len() => outgoing.clear(),
+        match stream.try_write(outgoing.octets()) {
             Ok(written) => {
-                outgoing.drain(..written);
-                self.writable.notify_one();
+                outgoing.take(written);
+                if !outgoing.is_empty() {
+                    self.writable.notify_one();
+                }
             }
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => self.writable.notify_one(),
             Err(_) => self.closed.notify_one(),
         }
     }
 
-    /// Ends when the connection is broken.
-    pub(super) async fn keep_writing(&self) {
+    /// Writes what the peer does not take at once. Ends when the connection is broken, or the peer has taken nothing for too long in the middle of a
+    /// message; messages of which it has not taken anything go to `give_up` then, and the connection stays.
+    /// `progress` is called after each write.
+    pub(super) async fn keep_writing(&self, limits: &TcpLimits, give_up: impl Fn(GivenUp), progress: impl Fn()) {
         let Some(stream) = self.stream.get() else { return };
         loop {
             self.writable.notified().await;
             while !self.outgoing.borrow().is_empty() {
-                if stream.writable().await.is_err() {
-                    return;
+                match timeout(limits.write_timeout, stream.writable()).await {
+                    Ok(Ok(())) => {}
+                    Ok(Err(_)) => return,
+                    Err(_) if self.outgoing.borrow().has_begun() => return,
+                    Err(_) => {
+                        give_up(self.give_up_unbegun());
+                        progress();
+                        break;
+                    }
                 }
-                let mut outgoing = self.outgoing.borrow_mut();
-                match stream.try_write(&outgoing) {
-                    Ok(written) => drop(outgoing.drain(..written)),
+                let written = stream.try_write(self.outgoing.borrow().octets());
+                match written {
+                    Ok(written) => {
+                        self.outgoing.borrow_mut().take(written);
+                        self.last_used.set(Instant::now());
+                        progress();
+                    }
                     Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
                     Err(_) => return,
                 }
             }
         }
     }
+
+    /// Gives up the messages of which nothing is written.
+    pub(super) fn give_up_unbegun(&self) -> GivenUp {
+        self.outgoing.borrow_mut().give_up_unbegun()
+    }
+
+    /// The connection is over: what it did not write is given up.
+    pub(super) fn give_up(&self) -> GivenUp {
+        self.outgoing.borrow_mut().give_up()
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::transactions::ClientId;
 
     const IDLE: Duration = Duration::from_secs(3600);
+
+    fn limits() -> TcpLimits {
+        TcpLimits { idle_timeout: IDLE, ..TcpLimits::default() }
+    }
 
     fn connection() -> Connection {
         Connection::new(1, SocketAddr::from(([192, 0, 2, 1], 5060)))
@@ -132,30 +171,34 @@ mod tests {
         let first = start + Duration::from_secs(32);
         connection.first_message_by.set(Some(first));
         connection.last_used.set(start + Duration::from_secs(31));
-        assert_eq!(connection.end(IDLE), first);
+        assert_eq!(connection.end(&limits()), first);
     }
 
     #[test]
     fn after_the_first_message_only_silence_ends_a_connection() {
         let connection = connection();
-        assert_eq!(connection.end(IDLE), connection.last_used.get() + IDLE);
+        assert_eq!(connection.end(&limits()), connection.last_used.get() + IDLE);
     }
 
     #[test]
-    fn no_more_than_the_limit_waits_for_one_peer() {
+    fn a_message_ends_in_time_and_a_long_one_may_take_longer_while_it_goes_on() {
         let connection = connection();
-        connection.queue(&vec![b'x'; MAX_BACKLOG], None).unwrap();
-        let error = connection.queue(b"x", None).unwrap_err();
-        assert_eq!(error, SendError::Backlog { remote: connection.remote, limit: MAX_BACKLOG });
-        assert!(!connection.answer_ping());
-        assert_eq!(connection.outgoing.borrow().len(), MAX_BACKLOG);
+        let start = connection.last_used.get();
+        connection.message_since.set(Some(start));
+        connection.last_used.set(start + Duration::from_secs(20));
+        assert_eq!(connection.end(&limits()), start + limits().message_timeout);
+        connection.unfinished.set(10 * MIN_RATE as usize);
+        assert_eq!(connection.end(&limits()), start + limits().message_timeout + Duration::from_secs(10));
     }
 
     #[test]
-    fn who_waits_for_a_connection_that_is_being_made_is_remembered() {
-        let (connection, client) = (connection(), ClientId { slot: 1, token: 2 });
-        connection.queue(b"a request", Some(client)).unwrap();
-        connection.queue(b"a response", None).unwrap();
-        assert_eq!((connection.waiting.take(), connection.unclaimed.get()), (vec![client], 1));
+    fn a_message_that_has_no_room_fails_and_the_others_stay() {
+        let (connection, waiter) = (connection(), (3, ClientId { slot: 1, token: 2 }));
+        connection.queue(&vec![b'x'; MAX_BACKLOG - 3], Some(waiter)).unwrap();
+        let error = connection.queue(b"more", None).unwrap_err();
+        assert_eq!(error, SendError::Backlog { remote: connection.remote, limit: MAX_BACKLOG });
+        connection.answer_ping();
+        assert_eq!(connection.held(), MAX_BACKLOG - 1);
+        assert_eq!(connection.give_up(), GivenUp { waiters: vec![waiter], lost: 1 });
     }
 }

@@ -12,15 +12,20 @@ use socket2::{SockRef, TcpKeepalive};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 
-use super::TcpLimits;
+use super::backlog::{GivenUp, Waiter};
 use super::connection::Connection;
-use super::limits::Peers;
+use super::limits::{Peers, UNCOUNTED};
+use super::{SharedConnections, TcpLimits};
 use crate::transactions::ClientId;
 use crate::transport::{ConnectionId, Flow, Protocol, SendError};
+use crate::worker::mailbox::Mail;
 use crate::worker::{WeakWorker, Worker};
 
 /// What one read takes from a connection at the most.
 const READ_SIZE: usize = 64 * 1024;
+/// Octets that the kernel may hold for a peer that takes them slowly (it doubles this for its own needs). A connection is writable again when a third
+/// of that is free, and so the time in which a peer must take something is the time for a third.
+const SEND_BUFFER: usize = 256 * 1024;
 
 /// The connections of one worker.
 #[derive(Clone, Debug)]
@@ -31,6 +36,7 @@ struct Inner {
     worker_index: u16,
     worker: OnceCell<WeakWorker>,
     limits: TcpLimits,
+    shared: SharedConnections,
     serial: Cell<u32>,
     by_serial: RefCell<HashMap<u32, Rc<Connection>>>,
     by_remote: RefCell<HashMap<SocketAddr, u32>>,
@@ -41,11 +47,12 @@ struct Inner {
 }
 
 impl Connections {
-    pub(crate) fn new(worker_index: u16, limits: TcpLimits) -> Self {
+    pub(crate) fn new(worker_index: u16, limits: TcpLimits, shared: SharedConnections) -> Self {
         Self(Rc::new(Inner {
             worker_index,
             worker: OnceCell::new(),
             limits,
+            shared,
             serial: Cell::new(0),
             by_serial: RefCell::default(),
             by_remote: RefCell::default(),
@@ -66,29 +73,46 @@ impl Connections {
         Ok(())
     }
 
-    /// Queues `bytes` for the connection of `flow`, making one where `flow` names none and none is there.
-    pub(crate) fn send(&self, flow: &Flow, bytes: &[u8], client: Option<ClientId>) -> Result<(), SendError> {
-        let connection = match flow.connection {
-            Some(id) => self.0.by_serial.borrow().get(&id.serial).cloned(),
-            None => {
-                let serial = self.0.by_remote.borrow().get(&flow.remote).copied();
-                serial.and_then(|serial| self.0.by_serial.borrow().get(&serial).cloned())
-            }
+    /// Queues a message for the connection of `flow`. If `flow` names none, any connection to its remote address will do: one of this worker, one of another
+    /// worker, or a new one (RFC 3261 §18).
+    pub(crate) fn send(&self, flow: &Flow, message: &[u8], client: Option<ClientId>) -> Result<(), SendError> {
+        self.send_for(flow, message, client.map(|client| (self.0.worker_index, client)))
+    }
+
+    /// The same, for a client transaction of whichever worker.
+    pub(crate) fn send_for(&self, flow: &Flow, message: &[u8], waiter: Option<Waiter>) -> Result<(), SendError> {
+        let known = match flow.connection {
+            Some(id) => Some(self.of_serial(id.serial).ok_or(SendError::ConnectionGone { remote: flow.remote })?),
+            None => self.0.by_remote.borrow().get(&flow.remote).and_then(|serial| self.of_serial(*serial)),
         };
-        let connection = match (connection, flow.connection) {
-            (Some(connection), _) => connection,
-            (None, Some(_)) => return Err(SendError::ConnectionGone { remote: flow.remote }),
-            (None, None) => self.connect(flow.remote)?,
+        let connection = match known {
+            Some(connection) => connection,
+            None => match self.connect(flow.remote)? {
+                Ok(connection) => connection,
+                Err(other) => return self.pass_on(other, flow, message, waiter),
+            },
         };
-        if let Err(error) = connection.queue(bytes, client) {
-            // A stream that lacks a message is none to go on with: those at its other end repeat nothing.
-            connection.closed.notify_one();
-            self.remove(&connection);
-            return Err(error);
-        }
+        connection.queue(message, waiter)?;
         if connection.stream.get().is_some() && !connection.unflushed.replace(true) {
             self.0.unflushed.borrow_mut().push(connection);
         }
+        Ok(())
+    }
+
+    fn of_serial(&self, serial: u32) -> Option<Rc<Connection>> {
+        self.0.by_serial.borrow().get(&serial).cloned()
+    }
+
+    /// Has a message sent by the worker that holds a connection to its remote address. If that connection ends meanwhile, that worker makes another one.
+    fn pass_on(
+        &self,
+        holder: ConnectionId,
+        flow: &Flow,
+        message: &[u8],
+        waiter: Option<Waiter>,
+    ) -> Result<(), SendError> {
+        let Some(worker) = self.worker() else { return Err(SendError::ConnectionGone { remote: flow.remote }) };
+        worker.workers().post(holder.worker, Mail::Send(*flow, message.to_vec(), waiter));
         Ok(())
     }
 
@@ -98,11 +122,16 @@ impl Connections {
             let Some(connection) = self.0.unflushed.borrow_mut().pop() else { return };
             connection.unflushed.set(false);
             connection.write();
+            if !self.count_octets(&connection) {
+                self.given_up(connection.remote, connection.give_up_unbegun());
+                self.count_octets(&connection);
+            }
         }
     }
 
+    /// Whether any worker has a connection with `remote`.
     pub(crate) fn is_connected(&self, remote: SocketAddr) -> bool {
-        self.0.by_remote.borrow().contains_key(&remote)
+        self.0.by_remote.borrow().contains_key(&remote) || self.0.shared.find(remote).is_some()
     }
 
     pub(crate) fn len(&self) -> usize {
@@ -114,6 +143,7 @@ impl Connections {
             match listener.accept().await {
                 Ok((stream, remote)) => match self.add(remote) {
                     Ok(connection) => {
+                        self.0.shared.add(remote, self.id(&connection));
                         let end = Instant::now() + self.0.limits.first_message_timeout;
                         connection.first_message_by.set(Some(end));
                         tokio::task::spawn_local(self.clone().serve(connection, stream));
@@ -150,8 +180,16 @@ impl Connections {
         Ok(connection)
     }
 
-    fn connect(&self, remote: SocketAddr) -> Result<Rc<Connection>, SendError> {
+    /// Makes a connection, or gives the one that another worker has or is making.
+    fn connect(&self, remote: SocketAddr) -> Result<Result<Rc<Connection>, ConnectionId>, SendError> {
+        if let Some(other) = self.0.shared.find(remote) {
+            return Ok(Err(other));
+        }
         let connection = self.add(remote)?;
+        if let Err(other) = self.0.shared.claim(remote, self.id(&connection)) {
+            self.remove(&connection);
+            return Ok(Err(other));
+        }
         let (this, pending) = (self.clone(), connection.clone());
         tokio::task::spawn_local(async move {
             match timeout(this.0.limits.connect_timeout, TcpStream::connect(remote)).await {
@@ -162,20 +200,39 @@ impl Connections {
                         |result| result.map_or_else(|e| e.kind(), |_| io::ErrorKind::Other),
                     );
                     tracing::info!(%remote, %problem, "cannot connect");
-                    this.remove(&pending);
-                    this.not_made(&pending);
+                    this.end(&pending);
                 }
             }
         });
-        Ok(connection)
+        Ok(Ok(connection))
     }
 
-    /// Tells those who wanted to send something over a connection that cannot be made.
-    fn not_made(&self, connection: &Connection) {
-        let waiting = connection.waiting.take();
-        if let Some(worker) = self.worker() {
-            worker.counters().messages_lost.add(connection.unclaimed.get());
-            worker.sending_failed(&waiting);
+    fn id(&self, connection: &Connection) -> ConnectionId {
+        ConnectionId { worker: self.0.worker_index, serial: connection.serial }
+    }
+
+    /// A connection is over, or could not be made.
+    fn end(&self, connection: &Connection) {
+        self.remove(connection);
+        self.given_up(connection.remote, connection.give_up());
+    }
+
+    /// Tells the transactions of messages that are not going to be written.
+    fn given_up(&self, remote: SocketAddr, given_up: GivenUp) {
+        let Some(worker) = self.worker().filter(|_| !given_up.is_empty()) else { return };
+        let GivenUp { waiters, lost } = given_up;
+        if lost > 0 {
+            tracing::info!(%remote, lost, "messages were not written to a connection");
+            worker.counters().messages_lost.add(lost);
+        }
+        let (own, others): (Vec<Waiter>, Vec<Waiter>) =
+            waiters.into_iter().partition(|(index, _)| *index == self.0.worker_index);
+        for (index, client) in others {
+            worker.workers().post(index, Mail::SendingFailed(client));
+        }
+        let own: Vec<ClientId> = own.into_iter().map(|(_, client)| client).collect();
+        if !own.is_empty() {
+            worker.sending_failed(&own);
         }
     }
 
@@ -184,10 +241,34 @@ impl Connections {
             return;
         }
         self.0.peers.borrow_mut().remove(connection.remote.ip());
+        let counted = connection.counted.take();
+        if counted > 0 {
+            self.0.shared.hold(connection.remote, (counted, 0), &self.0.limits);
+        }
+        let other = self.0.shared.remove(connection.remote, self.id(connection));
         let mut by_remote = self.0.by_remote.borrow_mut();
         if by_remote.get(&connection.remote) == Some(&connection.serial) {
-            by_remote.remove(&connection.remote);
+            match other {
+                Some(other) => by_remote.insert(connection.remote, other.serial),
+                None => by_remote.remove(&connection.remote),
+            };
         }
+    }
+
+    /// Counts the octets that a connection holds, if they are many. False if they are more than its peer, or all peers together, may have.
+    fn count_octets(&self, connection: &Connection) -> bool {
+        let held = connection.held();
+        let (old, new) = (connection.counted.get(), if held > UNCOUNTED { held } else { 0 });
+        if old == new || !self.0.by_serial.borrow().contains_key(&connection.serial) {
+            return true;
+        }
+        let fits = self.0.shared.hold(connection.remote, (old, new), &self.0.limits);
+        if fits {
+            connection.counted.set(new);
+        } else {
+            tracing::info!(remote = %connection.remote, octets = held, "too many octets are held for a peer");
+        }
+        fits
     }
 
     fn worker(&self) -> Option<Worker> {
@@ -198,22 +279,40 @@ impl Connections {
     async fn serve(self, connection: Rc<Connection>, stream: TcpStream) {
         let local = stream.local_addr();
         let _ = stream.set_nodelay(true);
+        let _ = SockRef::from(&stream).set_send_buffer_size(SEND_BUFFER);
         let _ = SockRef::from(&stream).set_tcp_keepalive(&TcpKeepalive::new().with_time(Duration::from_secs(120)));
         let (Ok(local), Ok(())) = (local, connection.stream.set(stream)) else {
-            self.remove(&connection);
-            return self.not_made(&connection);
+            return self.end(&connection);
         };
-        connection.waiting.borrow_mut().clear();
-        let id = ConnectionId { worker: self.0.worker_index, serial: connection.serial };
+        let id = self.id(&connection);
         let flow = Flow { protocol: Protocol::Tcp, local, remote: connection.remote, connection: Some(id) };
         connection.write();
-        tokio::select! {
-            end = self.read(&connection, flow) => tracing::debug!(%flow, ?end, "connection ended"),
-            () = connection.keep_writing() => tracing::debug!(%flow, "connection broke while writing"),
-            () = connection.closed.notified() => tracing::debug!(%flow, "connection closed"),
-            () = self.time_out(&connection) => tracing::debug!(%flow, "connection silent for too long"),
+        let give_up = |given_up| self.given_up(connection.remote, given_up);
+        let progress = || {
+            self.count_octets(&connection);
+        };
+        let is_given_up = tokio::select! {
+            end = self.read(&connection, flow) => {
+                tracing::debug!(%flow, ?end, "connection ended");
+                false
+            }
+            () = connection.keep_writing(&self.0.limits, give_up, progress) => {
+                tracing::info!(%flow, "connection broke while writing, or its peer takes nothing");
+                true
+            }
+            () = connection.closed.notified() => {
+                tracing::debug!(%flow, "connection closed");
+                false
+            }
+            is_late = self.time_out(&connection) => {
+                tracing::debug!(%flow, "connection silent or too slow for too long");
+                is_late
+            }
+        };
+        if let Some(worker) = self.worker().filter(|_| is_given_up) {
+            worker.counters().connections_given_up.increment();
         }
-        self.remove(&connection);
+        self.end(&connection);
     }
 
     async fn read(&self, connection: &Rc<Connection>, flow: Flow) -> io::Result<()> {
@@ -234,13 +333,16 @@ impl Connections {
             let Some(worker) = self.worker() else { return Ok(()) };
             let mut broken = false;
             while let Some(frame) = framer.next() {
+                connection.message_since.set(None);
                 match frame {
                     Ok(Frame::Message(message)) => {
                         connection.first_message_by.set(None);
                         worker.receive_message(message, flow);
                     }
+                    // The sender is told, and what follows is read: others share the connection.
+                    Ok(Frame::Bad(error)) => worker.receive_bad(&error, flow),
                     // RFC 5626 §4.4.1: a double CRLF is a ping and a single one its answer.
-                    Ok(Frame::Ping) => broken |= !connection.answer_ping(),
+                    Ok(Frame::Ping) => connection.answer_ping(),
                     Ok(Frame::Pong) => {}
                     Err(error) => {
                         // Where the next message begins is not known any more.
@@ -250,21 +352,34 @@ impl Connections {
                     }
                 }
             }
+            connection.unfinished.set(framer.held());
+            if framer.is_within_message() && connection.message_since.get().is_none() {
+                connection.message_since.set(Some(connection.last_used.get()));
+                connection.message_begins.notify_one();
+            }
             worker.end_of_batch();
             connection.write();
-            if broken {
+            let fits = self.count_octets(connection);
+            if !fits {
+                worker.counters().connections_given_up.increment();
+            }
+            if broken || !fits {
                 return Err(io::ErrorKind::InvalidData.into());
             }
         }
     }
 
-    async fn time_out(&self, connection: &Connection) {
+    /// Ends when the connection is to be closed, and says whether its peer was too slow with a message.
+    async fn time_out(&self, connection: &Connection) -> bool {
         loop {
-            let end = connection.end(self.0.limits.idle_timeout);
+            let end = connection.end(&self.0.limits);
             if Instant::now() >= end {
-                return;
+                return connection.message_since.get().is_some();
             }
-            sleep_until(end).await;
+            tokio::select! {
+                () = sleep_until(end) => {}
+                () = connection.message_begins.notified() => {}
+            }
         }
     }
 }
@@ -272,6 +387,7 @@ impl Connections {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::transport::tcp::MAX_BACKLOG;
 
     fn add(connections: &Connections, host: u8, port: u16) -> Result<Rc<Connection>, SendError> {
         connections.add(SocketAddr::from(([192, 0, 2, host], port)))
@@ -279,14 +395,16 @@ mod tests {
 
     #[test]
     fn connections_over_the_limit_are_refused() {
-        let connections = Connections::new(0, TcpLimits { max_connections: 1, ..TcpLimits::default() });
+        let connections =
+            Connections::new(0, TcpLimits { max_connections: 1, ..TcpLimits::default() }, SharedConnections::default());
         add(&connections, 1, 5060).unwrap();
         assert_eq!(add(&connections, 2, 5060).unwrap_err(), SendError::TooManyConnections { limit: 1 });
     }
 
     #[test]
     fn connections_of_one_peer_over_its_limit_are_refused_until_one_ends() {
-        let connections = Connections::new(0, TcpLimits { max_per_peer: 1, ..TcpLimits::default() });
+        let connections =
+            Connections::new(0, TcpLimits { max_per_peer: 1, ..TcpLimits::default() }, SharedConnections::default());
         let first = add(&connections, 1, 5060).unwrap();
         assert!(matches!(add(&connections, 1, 5061), Err(SendError::TooManyOfPeer { limit: 1, .. })));
         add(&connections, 2, 5060).unwrap();
@@ -297,15 +415,17 @@ mod tests {
     }
 
     #[test]
-    fn a_connection_that_takes_nothing_more_is_given_up() {
-        let connections = Connections::new(3, TcpLimits::default());
+    fn a_message_without_room_fails_by_itself_and_the_connection_stays() {
+        let connections = Connections::new(3, TcpLimits::default(), SharedConnections::default());
         let connection = add(&connections, 1, 5060).unwrap();
         let id = ConnectionId { worker: 3, serial: connection.serial };
         let (local, remote) = (SocketAddr::from(([192, 0, 2, 9], 5060)), connection.remote);
         let flow = Flow { protocol: Protocol::Tcp, local, remote, connection: Some(id) };
-        let half = vec![b'x'; super::super::MAX_BACKLOG / 2 + 1];
+        let half = vec![b'x'; MAX_BACKLOG / 2 + 1];
         connections.send(&flow, &half, None).unwrap();
         assert!(matches!(connections.send(&flow, &half, None), Err(SendError::Backlog { .. })));
+        assert_eq!(connections.send(&flow, b"x", None), Ok(()));
+        connections.remove(&connection);
         assert_eq!(connections.send(&flow, b"x", None), Err(SendError::ConnectionGone { remote }));
     }
 }

@@ -17,7 +17,20 @@ pub struct TcpLimits {
     pub idle_timeout: Duration,
     /// How long a new connection may take until its first complete message.
     pub first_message_timeout: Duration,
+    /// How long a message may take from its first octet to its last, besides one second for each [`MIN_RATE`] octets.
+    pub message_timeout: Duration,
+    /// How long a peer may take nothing of what is to be written to it.
+    pub write_timeout: Duration,
+    /// Octets of unfinished messages, in both directions, that are held for one peer by all workers together.
+    pub max_octets_per_peer: usize,
+    /// The same for all peers.
+    pub max_octets: usize,
 }
+
+/// Octets that a peer sends of a long message in a second at the least.
+pub(super) const MIN_RATE: u32 = 4_000;
+/// Octets that a connection may hold without being counted: a message that lacks its end is mostly shorter.
+pub(super) const UNCOUNTED: usize = 4 * 1024;
 
 impl Default for TcpLimits {
     fn default() -> Self {
@@ -27,6 +40,10 @@ impl Default for TcpLimits {
             connect_timeout: Duration::from_secs(5),
             idle_timeout: Duration::from_secs(3600),
             first_message_timeout: Duration::from_secs(32),
+            message_timeout: Duration::from_secs(32),
+            write_timeout: Duration::from_secs(120),
+            max_octets_per_peer: 32 * 1024 * 1024,
+            max_octets: 256 * 1024 * 1024,
         }
     }
 }
@@ -57,7 +74,7 @@ impl Peers {
 }
 
 /// Whom an address belongs to: a whole /64 of IPv6 is one host's to choose from.
-fn peer(address: IpAddr) -> IpAddr {
+pub(super) fn peer(address: IpAddr) -> IpAddr {
     match address {
         IpAddr::V4(_) => address,
         IpAddr::V6(address) => Ipv6Addr::from_bits(address.to_bits() & !u128::from(u64::MAX)).into(),

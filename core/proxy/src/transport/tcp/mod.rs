@@ -1,21 +1,27 @@
-//! TCP: listeners and connections. A connection belongs to the worker that accepted or made it; messages between the
+//! TCP: listeners and connections. A connection belongs to the worker that accepted or made it; messages of all workers between the
 //! same two addresses share it, in both directions (RFC 3261 §18, RFC 5923 without the alias negotiation).
 //!
 //! | file | what |
 //! |---|---|
 //! | [`listen`] | listening sockets |
 //! | [`connections`] | all connections of a worker: accepting and making them, reading, ending |
-//! | [`connection`] | one of them: what waits to be written, and when it is to end |
+//! | [`connection`] | one of them: writing to it, and when it is to end |
+//! | [`backlog`] | what waits to be written to it |
+//! | [`shared`] | what the workers know of each other's connections |
 //! | [`limits`] | how many there may be, and for how long |
 
+mod backlog;
 mod connection;
 mod connections;
 mod limits;
 mod listen;
+mod shared;
 
+pub(crate) use backlog::Waiter;
 pub use connections::Connections;
 pub use limits::TcpLimits;
 pub(crate) use listen::bind;
+pub use shared::SharedConnections;
 
-/// Bytes that may wait for one slow peer; one that more are for is given up.
+/// Octets that may wait to be written to one connection. A message for which there is no room fails by itself.
 pub const MAX_BACKLOG: usize = 1024 * 1024;
