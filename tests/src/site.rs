@@ -104,7 +104,7 @@ impl Site {
                 host: host.clone(),
                 clock: clock.clone(),
                 workers: mailboxes.clone(),
-                network: Network::Virtual(outbox.of_worker(index)),
+                network: Network::Virtual(outbox.clone()),
                 secrets: Secrets::seeded(1),
             })
         };

@@ -55,7 +55,6 @@ pub struct Sockets {
 /// about names, addresses and connections. The workers of one server share what is outside.
 #[derive(Clone, Debug, Default)]
 pub struct Outbox {
-    worker: u16,
     outside: Rc<RefCell<Outside>>,
 }
 
@@ -73,11 +72,6 @@ struct Outside {
 pub type Sent = (Flow, Vec<u8>);
 
 impl Outbox {
-    /// The same network as another worker sees it: a worker holds the connections that it has accepted.
-    pub fn of_worker(&self, worker: u16) -> Self {
-        Self { worker, outside: self.outside.clone() }
-    }
-
     /// Takes all that the workers have sent since the last call.
     pub fn take(&self) -> Vec<Sent> {
         std::mem::take(&mut self.outside.borrow_mut().sent)
@@ -113,11 +107,8 @@ impl Outbox {
         let mut outside = self.outside.borrow_mut();
         let mut flow = *flow;
         if flow.protocol.is_reliable() && flow.connection.is_none() {
+            // Whichever worker holds it, as `SharedConnections` finds it on the real network.
             flow.connection = outside.connections.get(&flow.remote).copied();
-            if flow.connection.is_some_and(|connection| connection.worker != self.worker) {
-                // Nobody listens at the peer's end of a connection that the peer has made.
-                return Err(SendError::Io { remote: flow.remote, kind: ErrorKind::ConnectionRefused });
-            }
         }
         if flow.connection.is_some() && outside.disconnected.contains(&flow.remote) {
             return Err(SendError::ConnectionGone { remote: flow.remote });
@@ -130,8 +121,7 @@ impl Outbox {
     }
 
     fn is_connected(&self, remote: SocketAddr) -> bool {
-        let connection = self.outside.borrow().connections.get(&remote).copied();
-        connection.is_some_and(|connection| connection.worker == self.worker)
+        self.outside.borrow().connections.contains_key(&remote)
     }
 
     fn resolve(&self, name: &str) -> Option<Addresses> {
