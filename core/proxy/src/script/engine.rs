@@ -145,6 +145,10 @@ impl ScriptEngine {
         sandbox::limit_instructions(&lua, &current, limits)?;
         current.set_budget(limits.instructions);
         lua.load(&*source.text).set_name(format!("@{}", source.name)).exec()?;
+        if let Some(place) = current.stopped() {
+            // The script has caught the error that was to stop it.
+            return Err(Error::runtime(format!("{place}: {}", sandbox::stop_message(limits))).into());
+        }
 
         let known: Vec<&str> = exported.iter().copied().chain(["every"]).collect();
         let calls = lint::unknown_calls(&source.text, |name| globals.contains_key(name).unwrap_or(true));
@@ -275,7 +279,8 @@ impl Run {
         self.budget = self.current.budget();
         let stopped = self.current.stopped();
         drop(entered);
-        if let (Some(place), Poll::Pending) = (stopped, &polled) {
+        // It may have ended by itself: a coroutine was stopped, or the error was caught.
+        if let Some(place) = stopped {
             self.state = State::Refused(None);
             let message = sandbox::stop_message(self.limits);
             return Poll::Ready(Err(ScriptError::Runtime(format!("{place}: {message}"))));

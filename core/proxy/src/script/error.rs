@@ -39,6 +39,10 @@ impl ScriptError {
     /// Turns an error of the Lua state into one to print; `known` are the names of exported functions, for hints.
     pub(super) fn from_lua<'a>(error: &mlua::Error, known: impl Iterator<Item = &'a str>) -> Self {
         match error {
+            // Passed on by a function of the library, it is an error of that function.
+            mlua::Error::CallbackError { .. } | mlua::Error::RuntimeError(_) if is_out_of_memory(error) => {
+                Self::from_lua(&mlua::Error::MemoryError(String::new()), known)
+            }
             mlua::Error::SyntaxError { message, .. } => Self::Syntax(message.clone()),
             mlua::Error::RuntimeError(message) => Self::Runtime(with_hint(message, known)),
             mlua::Error::MemoryError(_) => {
@@ -54,6 +58,11 @@ impl ScriptError {
             other => Self::Runtime(other.to_string()),
         }
     }
+}
+
+/// By the words of Lua.
+fn is_out_of_memory(error: &mlua::Error) -> bool {
+    error.to_string().contains("not enough memory")
 }
 
 /// `attempt to call a nil value (global 'lookpu')` is a typing error or a module that is not loaded: say so.

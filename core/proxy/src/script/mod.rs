@@ -9,6 +9,8 @@
 //! | [`call`] | exported functions as Lua functions |
 //! | `message`, `address`, `headers` | `msg`, its parts, and `avp` |
 //! | [`event`] | the table `event_route` |
+//! | `library` | functions of Lua's library, with what they do charged to the request |
+//! | `pattern` | Lua's patterns with a limit on the work |
 //! | [`lint`] | calls of functions that there are not |
 //! | [`sandbox`] | what of Lua's library a script gets |
 //! | [`settings`] | the settings file |
@@ -41,8 +43,10 @@ mod engine;
 mod error;
 mod event;
 mod headers;
+mod library;
 mod lint;
 mod message;
+mod pattern;
 mod sandbox;
 pub mod settings;
 mod source;

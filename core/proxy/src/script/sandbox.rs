@@ -4,11 +4,11 @@ use std::rc::Rc;
 
 use mlua::{Error, HookTriggers, Lua, LuaOptions, Result, StdLib, Table, Variadic, VmState};
 
-use super::Limits;
 use super::current::Current;
+use super::{Limits, library};
 
 /// Instructions between two looks at the budget.
-const HOOK_INTERVAL: u32 = 10_000;
+pub(super) const HOOK_INTERVAL: u32 = 1_000;
 
 /// Finished coroutines that are kept for the next requests.
 const THREAD_POOL: usize = 256;
@@ -45,6 +45,7 @@ pub(super) fn state(limits: Limits) -> Result<Lua> {
 /// Stops code that has used up its instructions. A route is made to yield, which no `pcall` can catch, and [`Run`](super::Run)
 /// then gives it up. What can't yield, such as the top level of a script, gets an error at each further instruction.
 pub(super) fn limit_instructions(lua: &Lua, current: &Rc<Current>, limits: Limits) -> Result<()> {
+    library::install(lua, current, limits)?;
     let current = current.clone();
     lua.set_global_hook(HookTriggers::new().every_nth_instruction(HOOK_INTERVAL), move |lua, frame| {
         if current.spend(u64::from(HOOK_INTERVAL)) {
