@@ -15,7 +15,7 @@ use signalbox::module::host::TICK;
 use signalbox::module::{Configured, Host, ModuleSet};
 use signalbox::script::ScriptSource;
 use signalbox::settings::{CoreSettings, LogSettings, Settings};
-use signalbox::storage::Storage;
+use signalbox::storage::{self, Storage};
 use signalbox::worker::server::Setup;
 use signalbox::worker::{Options, Server};
 use tokio::runtime::Runtime;
@@ -64,13 +64,14 @@ impl Run {
         take_all_descriptors();
         allocator::preallocate(core.preallocate);
         let background = runtime("background", BACKGROUND_THREADS)?;
-        let storage = runtime("storage", 1)?;
-        let host =
-            Host::with_storage(background.handle().clone(), Storage::new(storage.handle().clone()), Clock::real());
+        let storage_runtime = runtime("storage", 1)?;
+        let options = storage::Options { exclusive: true, ..storage::Options::default() };
+        let databases = Storage::with(storage_runtime.handle().clone(), options);
+        let host = Host::with_storage(background.handle().clone(), databases, Clock::real());
         let served = serve(&background, &host, (&core, &modules), &logging);
         // What still drains when a second signal has come is not waited for.
         background.shutdown_background();
-        storage.shutdown_background();
+        storage_runtime.shutdown_background();
         served
     }
 }
@@ -177,6 +178,10 @@ fn attend(
                 Ok(())
             }
             () = signals.terminated() => Err(anyhow::anyhow!("stopped before everything had ended")),
+            // A worker that is stuck does not even look at the clock.
+            () = tokio::time::sleep(core.limits.drain_timeout + STUCK) => {
+                Err(anyhow::anyhow!("stopped although a worker did not end: it is stuck"))
+            }
         }
     })
 }
@@ -207,6 +212,9 @@ async fn tell_what_was_left_out(logging: Logging) {
         logging.tell_what_was_left_out();
     }
 }
+
+/// How much longer than the drain time a worker may take to end before it counts as stuck.
+const STUCK: Duration = Duration::from_secs(1);
 
 /// For so long a stop waits for the answers to commands.
 const LAST_ANSWERS: Duration = Duration::from_secs(1);

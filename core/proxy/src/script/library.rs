@@ -372,7 +372,7 @@ fn repetition(arguments: &MultiValue) -> Result<u64> {
     };
     let separator = if arguments.len() > 2 { text(2) } else { 0 };
     let times = u64::try_from(integer(arguments.get(1)).unwrap_or(0)).unwrap_or(0);
-    Ok((text(0) + separator + 1).saturating_mul(times) / OCTETS)
+    Ok((text(0) + separator).max(1).saturating_mul(times) / OCTETS)
 }
 
 /// The length of the table that is the first argument.

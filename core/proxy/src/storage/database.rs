@@ -7,9 +7,11 @@ use std::time::SystemTime;
 use tokio::runtime::Handle;
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
+use tokio::time::timeout;
 
-use super::driver::{Pool, connect};
+use super::driver::{ANSWER_TIME, Pool, connect};
 use super::error::Blame;
+use super::file::DatabaseFile;
 use super::journal::Shared;
 use super::migrate::Plan;
 use super::url::{Target, shown};
@@ -38,7 +40,9 @@ impl Database {
     pub(super) async fn open(url: &str, background: &Handle, options: &Options) -> Result<Self, StorageError> {
         let target = Target::parse(url)?;
         target.create_folder()?;
-        let shared = Arc::new(Shared::new(shown(url).into(), options.queue, options.fault.clone()));
+        let mut shared = Shared::new(shown(url).into(), options.queue, options.fault.clone());
+        shared.file = target.file(url).map(|path| DatabaseFile::open(path, options.exclusive)).transpose()?;
+        let shared = Arc::new(shared);
         let connection = connect(&target).await.map_err(|error| shared.unavailable(&error.to_string()))?;
         let writer = background.spawn(Writer::new(shared.clone(), target.clone(), connection, options).run());
         Ok(Self(Arc::new(Inner {
@@ -166,7 +170,8 @@ impl Database {
             if let Some(writer) = writer {
                 let _ = writer.await;
             }
-            inner.pool.close().await;
+            // A database that does not answer is not waited for.
+            let _ = timeout(ANSWER_TIME, inner.pool.close()).await;
             Ok(())
         };
         // The only error is that the runtime has ended, and all connections with it.
@@ -206,6 +211,7 @@ impl Inner {
             if shared.outage() {
                 return Err(sqlx::Error::PoolTimedOut);
             }
+            shared.check_file()?;
             self.pool.lend().await?.driver().fetch(text, parameters, table, rows).await
         };
         let Err(error) = read.await else { return Ok(()) };

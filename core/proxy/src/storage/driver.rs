@@ -1,5 +1,6 @@
 //! One connection, whichever engine it leads to: running statements with [`Value`]s in and [`Row`]s out.
 
+use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -14,6 +15,9 @@ use super::{Column, Kind, Row, Table, Value};
 
 /// How long a connection may take to be made.
 pub(super) const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
+/// How long a database may take for one answer: a frozen one holds its connections open and says nothing. Longer than SQLite waits for
+/// another process.
+pub(super) const ANSWER_TIME: Duration = Duration::from_secs(8);
 /// Connections for reading at a time; writing has its own.
 const READERS: u32 = 4;
 /// Rows handed over at a time while a table is loaded.
@@ -110,7 +114,7 @@ macro_rules! driver {
                     }
                     let mut stream = sqlx::query_with(AssertSqlSafe(sql), arguments).fetch(self);
                     let mut chunk = Vec::new();
-                    while let Some(row) = stream.try_next().await? {
+                    while let Some(row) = answered(stream.try_next()).await? {
                         let values = table.columns.iter().enumerate();
                         let values = values.map(|(position, column)| Ok(read!(row, position, column.kind)));
                         match values.collect::<sqlx::Result<_>>() {
@@ -139,6 +143,12 @@ macro_rules! driver {
 driver!(Sqlite, sqlx::SqliteConnection);
 driver!(Postgres, sqlx::PgConnection);
 driver!(MySql, sqlx::MySqlConnection);
+
+/// The result of `work`, or an error if it takes longer than [`ANSWER_TIME`].
+pub(super) async fn answered<T>(work: impl Future<Output = sqlx::Result<T>>) -> sqlx::Result<T> {
+    let late = || io::Error::new(io::ErrorKind::TimedOut, format!("no answer in {} seconds", ANSWER_TIME.as_secs()));
+    tokio::time::timeout(ANSWER_TIME, work).await.unwrap_or_else(|_| Err(sqlx::Error::Io(late())))
+}
 
 /// A connection of its own, outside the pool.
 pub(super) async fn connect(target: &Target) -> sqlx::Result<Box<dyn Driver>> {

@@ -29,6 +29,11 @@ pub enum StorageError {
     Url { url: Box<str>, problem: Arc<str> },
     #[error("cannot create the folder {folder} for the database: {reason}")]
     Folder { folder: Box<str>, reason: Arc<str> },
+    /// Two servers would overwrite what the other has promised.
+    #[error(
+        "database {database} is used by another server, which holds {lock}; stop that server, or give this one another database"
+    )]
+    InUse { database: Arc<str>, lock: Box<str> },
     /// Tables were written by a newer program.
     #[error(
         "tables of {module} in database {database} are of version {found}, newer than this program knows ({known}); start the newer program, or give this one another database"

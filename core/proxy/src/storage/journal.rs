@@ -1,6 +1,7 @@
 //! The queue of writes in front of a database. Callable from any thread; nothing here waits.
 
 use std::collections::VecDeque;
+use std::io;
 use std::mem;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -8,6 +9,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::Notify;
 
 use super::batch::{Batch, Outcome};
+use super::file::DatabaseFile;
 use super::health::Health;
 use super::{Fault, StorageError, Table, Value, Write};
 
@@ -83,6 +85,8 @@ pub(super) struct Shared {
     pub(super) database: Arc<str>,
     pub(super) health: Health,
     pub(super) fault: Option<Arc<Fault>>,
+    /// Of a SQLite database.
+    pub(super) file: Option<DatabaseFile>,
     /// Rings when there is something for the writer to do.
     pub(super) bell: Notify,
     queue: Mutex<Queue>,
@@ -124,6 +128,7 @@ impl Shared {
             health: Health::new(database.clone()),
             database,
             fault,
+            file: None,
             bell: Notify::new(),
             queue: Mutex::new(Queue { gathered: VecDeque::new(), waiting: 0, wanted: 1, closed: false }),
             limit,
@@ -212,6 +217,12 @@ impl Shared {
     pub(super) fn count_read(&self) -> Reading<'_> {
         self.in_flight.fetch_add(1, Ordering::AcqRel);
         Reading(self)
+    }
+
+    /// An error if the file of the database is not what it was when it was opened.
+    pub(super) fn check_file(&self) -> sqlx::Result<()> {
+        let problem = self.file.as_ref().and_then(DatabaseFile::problem);
+        problem.map_or(Ok(()), |problem| Err(sqlx::Error::Io(io::Error::new(io::ErrorKind::NotFound, problem))))
     }
 
     pub(super) fn unavailable(&self, reason: &str) -> StorageError {

@@ -12,6 +12,7 @@
 //! | [`migrate`] | tables by version, applied at start |
 //! | [`table`], [`value`] | descriptions of tables, rows and their values |
 //! | [`url`], [`sql`], [`driver`] | what differs between SQLite, PostgreSQL and MySQL/MariaDB |
+//! | `file` | the file of a SQLite database: its rights, whether it is still there, who uses it |
 //! | [`wake`] | one wake-up per thread and batch instead of one per write |
 //! | [`fault`] | a crash or an outage on request, for tests |
 
@@ -20,6 +21,7 @@ mod database;
 mod driver;
 mod error;
 mod fault;
+mod file;
 mod health;
 mod journal;
 mod migrate;

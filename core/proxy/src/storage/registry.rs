@@ -28,13 +28,16 @@ pub struct Options {
     pub queue: usize,
     /// Pause between two attempts to reach a database that is gone.
     pub probe: Duration,
+    /// A server keeps its database for itself: a second one is refused (SQLite), or warned (PostgreSQL, MySQL). Commands beside it are not
+    /// servers.
+    pub exclusive: bool,
     /// For tests.
     pub fault: Option<Arc<Fault>>,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { gather: GATHER, queue: QUEUE, probe: PROBE, fault: None }
+        Self { gather: GATHER, queue: QUEUE, probe: PROBE, exclusive: false, fault: None }
     }
 }
 

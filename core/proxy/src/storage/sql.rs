@@ -49,6 +49,19 @@ pub(super) fn delete(engine: Engine, table: &Table, rows: usize) -> String {
     sql
 }
 
+/// Fails if another session has the lock that stands for the use of the database by a server. SQLite has a file for that.
+pub(super) fn claim(engine: Engine) -> Option<&'static str> {
+    match engine {
+        Engine::Sqlite => None,
+        // A number that no other program is likely to have chosen: "signalbx".
+        Engine::Postgres => Some("SELECT 1 / (pg_try_advisory_lock(8316294015873974904)::int)"),
+        // Two rows where one belongs are an error.
+        Engine::MySql => {
+            Some("SELECT IF(GET_LOCK(CONCAT('signalbox.', DATABASE()), 0) = 1, 1, (SELECT 1 UNION SELECT 2))")
+        }
+    }
+}
+
 /// `SELECT` of all columns, in their order, of the rows in which each of `filter` has a given value.
 pub(super) fn select(engine: Engine, table: &Table, filter: &[&str]) -> String {
     let mut sql = String::from("SELECT ");

@@ -87,6 +87,16 @@ impl Target {
         }
     }
 
+    /// The file of a SQLite database; `None` for other databases, and for one in memory.
+    pub(super) fn file(&self, url: &str) -> Option<&Path> {
+        match self {
+            Self::Sqlite(options) if !url.contains(":memory:") && !url.contains("mode=memory") => {
+                Some(options.get_filename())
+            }
+            _ => None,
+        }
+    }
+
     /// Makes the folder of a SQLite file where it is missing.
     pub(super) fn create_folder(&self) -> Result<(), StorageError> {
         match self {

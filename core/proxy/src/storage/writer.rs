@@ -8,7 +8,7 @@ use hashbrown::HashSet;
 use tokio::time::{Instant, sleep, timeout_at};
 
 use super::batch::Outcome;
-use super::driver::{Driver, Tuples, connect};
+use super::driver::{Driver, Tuples, answered, connect};
 use super::error::Blame;
 use super::fault::Fate;
 use super::journal::{Change, ENOUGH, Gathered, Shared};
@@ -35,6 +35,8 @@ pub(super) struct Writer {
     gather: Duration,
     /// Pause between two attempts to reach a database that is gone.
     probe: Duration,
+    /// Whether the database is to be this server's own.
+    exclusive: bool,
 }
 
 impl Writer {
@@ -47,12 +49,14 @@ impl Writer {
             texts: HashMap::new(),
             gather: options.gather,
             probe: options.probe,
+            exclusive: options.exclusive,
         }
     }
 
     /// Runs until the journal is closed and empty.
     pub(super) async fn run(mut self) {
         let (mut started, mut last) = (Instant::now(), 0);
+        self.claim().await;
         loop {
             if self.shared.health.take_suspicion() {
                 self.check().await;
@@ -102,7 +106,9 @@ impl Writer {
             fault.count();
         }
         match outcome {
-            Outcome::Failed(error @ StorageError::Unavailable { .. }) if self.connection.is_none() => {
+            Outcome::Failed(error @ StorageError::Unavailable { .. })
+                if self.connection.is_none() || self.shared.check_file().is_err() =>
+            {
                 self.go_down(gathered, error)
             }
             _ if fate == Fate::CommitSilently => self.shared.forget(&gathered),
@@ -127,11 +133,16 @@ impl Writer {
                 }
                 Blame::Conflict if attempt < ATTEMPTS => sleep(Duration::from_millis(10) * attempt).await,
                 Blame::Conflict => return Outcome::Failed(self.shared.unavailable(&error.to_string())),
+                // The connection stays: the file may be put back, and closing would remove what belongs to it.
+                Blame::Database if is_file_gone(&error) => {
+                    return Outcome::Failed(self.shared.unavailable(&error.to_string()));
+                }
                 // A connection that broke while it was idle says nothing about the database: a second one is tried.
                 // Should the first COMMIT have been done after all, doing it again changes nothing.
                 Blame::Database => {
                     self.connection = None;
-                    if attempt > 1 {
+                    // One that gives no answer would give none to the same again.
+                    if attempt > 1 || is_late(&error) {
                         return Outcome::Failed(self.shared.unavailable(&error.to_string()));
                     }
                 }
@@ -170,13 +181,25 @@ impl Writer {
         Outcome::CommittedExcept(failed)
     }
 
-    /// Makes the changes in one transaction.
+    /// Makes the changes in one transaction, or gives it up if the database does not answer in time.
     async fn transact(&mut self, changes: &[Change]) -> sqlx::Result<()> {
+        self.shared.check_file()?;
+        self.connect().await?;
+        let done = answered(self.transact_now(changes)).await;
+        if let (Ok(()), Some(file)) = (&done, &self.shared.file) {
+            file.note_log();
+        }
+        if done.as_ref().is_err_and(is_late) {
+            // Without a COMMIT the database takes back what it has of it, when it finds this connection closed.
+            self.connection = None;
+        }
+        done
+    }
+
+    async fn transact_now(&mut self, changes: &[Change]) -> sqlx::Result<()> {
         let statements = self.statements(changes);
-        let connection = match &mut self.connection {
-            Some(connection) => connection,
-            empty => empty.insert(connect(&self.target).await?),
-        };
+        // Invariant: `transact` has connected.
+        let Some(connection) = &mut self.connection else { return Err(sqlx::Error::PoolClosed) };
         // One statement is a transaction by itself.
         if let [_] = statements[..] {
             for (text, tuples) in statements {
@@ -261,17 +284,58 @@ impl Writer {
         if self.shared.outage() {
             return Err(sqlx::Error::PoolTimedOut);
         }
+        self.shared.check_file()?;
         let question: Arc<str> = sql::probe(self.engine).into();
         if let Some(connection) = &mut self.connection
-            && connection.run(question.clone()).await.is_ok()
+            && answered(connection.run(question.clone())).await.is_ok()
         {
             return Ok(());
         }
-        let mut connection = connect(&self.target).await?;
-        connection.run(question).await?;
-        self.connection = Some(connection);
+        self.connection = None;
+        self.connect().await?;
+        match &mut self.connection {
+            Some(connection) => answered(connection.run(question)).await,
+            None => Ok(()),
+        }
+    }
+
+    /// Connects if there is no connection.
+    async fn connect(&mut self) -> sqlx::Result<()> {
+        if self.connection.is_none() {
+            if let Some(file) = &self.shared.file {
+                file.forget_log();
+            }
+            self.connection = Some(connect(&self.target).await?);
+            self.claim().await;
+        }
         Ok(())
     }
+
+    /// Warns if another server uses the database. A refusal would also meet a server that was killed and starts again before the database
+    /// has noticed.
+    async fn claim(&mut self) {
+        let (Some(claim), Some(connection), true) = (sql::claim(self.engine), &mut self.connection, self.exclusive)
+        else {
+            return;
+        };
+        match answered(connection.run(claim.into())).await {
+            Err(sqlx::Error::Database(_)) => tracing::error!(
+                database = %self.shared.database,
+                "another server uses this database: each overwrites what the other has promised; stop one of them"
+            ),
+            Ok(()) | Err(_) => {}
+        }
+    }
+}
+
+/// Whether the file of the database is not what it was ([`Shared::check_file`]).
+fn is_file_gone(error: &sqlx::Error) -> bool {
+    matches!(error, sqlx::Error::Io(error) if error.kind() == std::io::ErrorKind::NotFound)
+}
+
+/// Whether a database gave no answer in time.
+fn is_late(error: &sqlx::Error) -> bool {
+    matches!(error, sqlx::Error::Io(error) if error.kind() == std::io::ErrorKind::TimedOut)
 }
 
 /// Rows of one table that are all stored or all deleted.
