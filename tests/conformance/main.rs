@@ -1,5 +1,6 @@
 //! What the RFCs ask for, one module for each, laid out as the RFC is.
 
+mod amplification;
 mod hostile;
 mod presence;
 mod presence_document;

@@ -1,5 +1,6 @@
 //! A proxy on the virtual network, as those around it see it: a real worker that routes by a script of a few lines.
 
+use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -9,7 +10,7 @@ use signalbox::transport::{Flow, Protocol};
 use signalbox_registrar::Registrar;
 use signalbox_sip::header::HeaderName;
 use signalbox_sip::message::Message;
-use signalbox_tests::site::{Setup, Site, flow_from};
+use signalbox_tests::site::{Setup, Site, flow_from, server_address};
 use tempfile::TempDir;
 
 /// Where requests come from.
@@ -59,6 +60,23 @@ impl Proxy {
         setup.modules = vec![Configured::new(export::entry::<Registrar>())];
         change(&mut setup);
         Self { site: Site::start(setup).unwrap(), _script: folder }
+    }
+
+    /// Delivers what was sent to the proxy's own address to it, and what that leads to, until nothing of it is left. Returns what went
+    /// elsewhere, and how many requests the proxy sent itself.
+    pub(crate) fn circulate(&mut self, sent: Vec<Out>) -> (Vec<Out>, usize) {
+        let (mut waiting, mut outside, mut circling) = (VecDeque::from(sent), Vec::new(), 0);
+        while let Some(out) = waiting.pop_front() {
+            if out.remote() != server_address() {
+                outside.push(out);
+                continue;
+            }
+            circling += usize::from(out.message.is_request());
+            assert!(circling < 5000, "a storm");
+            let back = Flow { remote: server_address(), connection: None, ..out.flow };
+            waiting.extend(read(self.site.deliver(&out.message.to_bytes(), back)));
+        }
+        (outside, circling)
     }
 
     pub(crate) fn site(&self) -> &Site {

@@ -25,6 +25,8 @@ pub enum Error {
     TooManyHops,
     #[error("Max-Breadth has reached 0")]
     BreadthExceeded,
+    #[error("{remote} has not answered yet, and may get no more for this request")]
+    Unanswered { remote: SocketAddr },
     #[error("the request has been here before and would go the same way")]
     LoopDetected,
     #[error("Proxy-Require asks for {tags}, which is not supported")]
@@ -60,7 +62,7 @@ impl Error {
             Self::Parse(_) | Self::BadHeader { .. } | Self::BadUri { .. } => (400, "Bad Request"),
             Self::UnsupportedScheme { .. } => (416, "Unsupported URI Scheme"),
             Self::BadExtension { .. } => (420, "Bad Extension"),
-            Self::NoTarget => (480, "Temporarily Unavailable"),
+            Self::NoTarget | Self::Unanswered { .. } => (480, "Temporarily Unavailable"),
             Self::Unresolvable { .. } => (478, "Unresolvable Destination"),
             Self::Cancelled => (487, "Request Terminated"),
             Self::LoopDetected => (482, "Loop Detected"),

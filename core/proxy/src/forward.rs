@@ -9,12 +9,12 @@ use signalbox_sip::fork::MAX_BREADTH;
 use signalbox_sip::header::{Header, HeaderName, Via};
 use signalbox_sip::lex;
 use signalbox_sip::message::Message;
-use signalbox_sip::uri::{Host, NameAddr, Scheme, Uri};
+use signalbox_sip::uri::{Aor, Host, NameAddr, Scheme, Uri};
 use siphasher::sip::SipHasher13;
 
 use crate::error::Error;
 use crate::route_token;
-use crate::transactions::branch::BranchToken;
+use crate::transactions::branch::{BranchToken, MAX_SPREAD};
 use crate::transport::{Flow, Protocol};
 
 /// Where a request goes next, before its host is looked up (RFC 3261 §16.6 steps 6 and 7, RFC 3263 §4.1).
@@ -160,11 +160,15 @@ pub fn set_breadth(message: &mut Message, breadth: u8) {
     }
 }
 
-/// The part of a branch by which a request that comes back is recognised: a digest of everything that decides its way
-/// (RFC 5393 §4.2.1: Request-URI, Route, and what tells this request from others).
+/// The part of a branch by which a request that comes back is recognised: a digest of what decides the way of the request as it
+/// came (RFC 5393 §4.2.1: Request-URI, Route, and what tells this request from others). The location service reads only the
+/// address of record, so `sip:alice@example.com;x=1` and `;x=2` are one. Never 0.
 pub fn loop_hash(message: &Message, keys: (u64, u64)) -> u32 {
     let mut hasher = SipHasher13::new_with_keys(keys.0, keys.1);
-    hasher.write(message.request_uri().as_bytes());
+    match Aor::parse(message.request_uri()) {
+        Some(aor) => hasher.write(aor.as_str().as_bytes()),
+        None => hasher.write(message.request_uri().as_bytes()),
+    }
     for name in [HeaderName::Route, HeaderName::ProxyRequire, HeaderName::From, HeaderName::CallId] {
         for value in message.values(name) {
             hasher.write(value.as_bytes());
@@ -173,16 +177,30 @@ pub fn loop_hash(message: &Message, keys: (u64, u64)) -> u32 {
     }
     hasher.write_u32(message.cseq());
     let digest = hasher.finish();
-    u32::try_from(digest >> 32).unwrap_or_default()
+    u32::try_from(digest >> 32).unwrap_or_default().max(1)
 }
 
-/// §16.3 step 4 as corrected by RFC 5393 §4.2.1: one of the Via values is ours, and the request would go the same way as
-/// it went then.
-pub fn is_looped(message: &Message, is_ours: impl Fn(&Via<'_>) -> bool, loop_hash: u32) -> bool {
-    let mut below = message.items(HeaderName::Via).skip(1).filter_map(|via| Via::parse(via).ok());
-    below.any(|via| {
-        is_ours(&via) && via.branch().and_then(BranchToken::parse).is_some_and(|branch| branch.loop_hash == loop_hash)
-    })
+/// §16.3 step 4 as corrected by RFC 5393 §4.2.2: how many requests may be made of this one. If it has passed here before, that is
+/// what it was given when it last left.
+///
+/// # Errors
+/// [`Error::LoopDetected`] if it would go the same way as before.
+pub(crate) fn allowed_spread(
+    message: &Message,
+    is_ours: impl Fn(&Via<'_>) -> bool,
+    loop_hash: u32,
+) -> Result<u8, Error> {
+    let mut spread = None;
+    // Cheap first: most requests have one Via, of another's making.
+    let likely = message.items(HeaderName::Via).filter(|via| via.contains(BranchToken::PREFIX));
+    for via in likely.filter_map(|via| Via::parse(via).ok()).filter(is_ours) {
+        let Some(BranchToken { passage, .. }) = via.branch().and_then(BranchToken::parse) else { continue };
+        if passage.loop_hash == loop_hash {
+            return Err(Error::LoopDetected);
+        }
+        spread.get_or_insert(passage.spread);
+    }
+    Ok(spread.unwrap_or(MAX_SPREAD))
 }
 
 /// Notes in the topmost Via where the request came from (§18.2.1, RFC 3581 §4), and says where its responses go

@@ -22,6 +22,8 @@ pub(crate) struct Record {
     pub(crate) q: u16,
     /// Set when the contact is best reached the way the REGISTER came: over its connection, or through its NAT.
     pub(crate) flow: Option<Box<Flow>>,
+    /// The contact is at the address that the REGISTER came from, or behind the proxy there, so it wants what it gets.
+    pub(crate) proved: bool,
     /// Where each text ends in `text`, in the order of [`Text`].
     ends: [u16; 6],
     text: Box<str>,
@@ -47,6 +49,7 @@ pub(crate) struct Numbers {
     pub(crate) reg_id: Option<u32>,
     pub(crate) q: u16,
     pub(crate) flow: Option<Box<Flow>>,
+    pub(crate) proved: bool,
 }
 
 impl Texts<'_> {
@@ -73,8 +76,8 @@ impl Record {
             // Invariant: `text` is at most MAX_TEXT long, which a u16 holds.
             *end = u16::try_from(text.len()).unwrap_or(u16::MAX);
         }
-        let Numbers { id, expires_at, cseq, reg_id, q, flow } = numbers;
-        Arc::new(Self { id, expires_at, cseq, reg_id, q, flow, ends, text: text.into_boxed_str() })
+        let Numbers { id, expires_at, cseq, reg_id, q, flow, proved } = numbers;
+        Arc::new(Self { id, expires_at, cseq, reg_id, q, flow, proved, ends, text: text.into_boxed_str() })
     }
 
     pub(crate) fn contact(&self) -> &str {
@@ -138,7 +141,8 @@ mod tests {
             methods: "MESSAGE",
             user_agent: "Téléphone",
         };
-        let numbers = Numbers { id: 7, expires_at: Instant::now(), cseq: 3, reg_id: Some(1), q: 500, flow: None };
+        let numbers =
+            Numbers { id: 7, expires_at: Instant::now(), cseq: 3, reg_id: Some(1), q: 500, flow: None, proved: true };
         let record = Record::new(numbers, &texts);
         let view = record.view();
         assert_eq!((view.contact, view.call_id, view.path), (texts.contact, texts.call_id, ""));
@@ -151,7 +155,8 @@ mod tests {
         let long = "x".repeat(70_000);
         let texts = Texts { contact: "sip:a@b", user_agent: &long, ..Texts::default() };
         assert!(!texts.fit());
-        let numbers = Numbers { id: 1, expires_at: Instant::now(), cseq: 1, reg_id: None, q: 1000, flow: None };
+        let numbers =
+            Numbers { id: 1, expires_at: Instant::now(), cseq: 1, reg_id: None, q: 1000, flow: None, proved: true };
         let record = Record::new(numbers, &texts);
         assert_eq!((record.contact(), record.user_agent()), ("sip:a@b", ""));
     }

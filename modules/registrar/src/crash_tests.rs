@@ -192,7 +192,7 @@ impl World {
             let (contact, call_id, instance) = (record.contact(), record.call_id(), record.instance());
             let texts = Texts { contact, call_id, instance, ..Texts::default() };
             let Record { id, expires_at, cseq, reg_id, q, .. } = **record;
-            let numbers = Numbers { id, expires_at, cseq, reg_id, q, flow: None };
+            let numbers = Numbers { id, expires_at, cseq, reg_id, q, flow: None, proved: true };
             self.location.restore(AORS[*aor], numbers, &texts).expect("room");
         }
     }
@@ -237,6 +237,7 @@ fn contact(uri: &str, lifetime: Duration) -> ContactUpdate<'_> {
         reg_id: None,
         methods: "".into(),
         flow: None,
+        proved: true,
     }
 }
 

@@ -374,6 +374,7 @@ fn pack(
         reg_id: contact.reg_id,
         q: contact.q,
         flow: contact.flow.clone(),
+        proved: contact.proved,
     };
     Ok(Record::new(numbers, &texts))
 }
@@ -457,6 +458,7 @@ mod tests {
             reg_id: None,
             methods: "".into(),
             flow: None,
+            proved: true,
         }
     }
 
@@ -595,7 +597,8 @@ mod tests {
         for ids in [[1, 2], [2, 1]] {
             let phone = phone();
             for id in ids {
-                let numbers = Numbers { id, expires_at: phone.at(60), cseq: 1, reg_id: None, q: 1000, flow: None };
+                let numbers =
+                    Numbers { id, expires_at: phone.at(60), cseq: 1, reg_id: None, q: 1000, flow: None, proved: true };
                 let texts = Texts { contact: "sip:a@h", call_id: "c", ..Texts::default() };
                 phone.location.restore(AOR, numbers, &texts).unwrap();
             }
@@ -607,7 +610,8 @@ mod tests {
     #[test]
     fn ids_go_on_above_those_of_the_database() {
         let phone = phone();
-        let numbers = Numbers { id: 41, expires_at: phone.at(60), cseq: 1, reg_id: None, q: 1000, flow: None };
+        let numbers =
+            Numbers { id: 41, expires_at: phone.at(60), cseq: 1, reg_id: None, q: 1000, flow: None, proved: true };
         let texts = Texts { contact: "sip:a@h", call_id: "c", ..Texts::default() };
         phone.location.restore(AOR, numbers, &texts).unwrap();
         phone.register(1, ("c", 2), &[("sip:a@h", 60), ("sip:b@h", 60)]).unwrap();
@@ -674,7 +678,8 @@ mod tests {
     fn rows_that_break_the_limits_are_left_out() {
         let phone = phone();
         let restore = |id, texts: &Texts<'_>| {
-            let numbers = Numbers { id, expires_at: phone.at(60), cseq: 1, reg_id: None, q: 1000, flow: None };
+            let numbers =
+                Numbers { id, expires_at: phone.at(60), cseq: 1, reg_id: None, q: 1000, flow: None, proved: true };
             phone.location.restore(AOR, numbers, texts)
         };
         let long = "x".repeat(crate::binding::MAX_TEXT);

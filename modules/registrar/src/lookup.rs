@@ -23,6 +23,7 @@ pub(crate) fn lookup(registrar: &Registrar, context: &Context, arguments: &Argum
             flow: record.flow.as_deref().copied(),
             path: record.path().to_owned(),
             is_ours: true,
+            proved: record.proved,
             ..Target::new(record.contact())
         };
         if targets.add(target).is_err() {

@@ -254,6 +254,7 @@ mod tests {
                 reg_id: Some(1),
                 methods: "".into(),
                 flow: None,
+                proved: true,
             };
             let contacts = Contacts::Each(vec![update]);
             let path = "<sip:edge.example.com;lr>".into();

@@ -7,7 +7,7 @@ use signalbox::transport::Flow;
 use signalbox_sip::header::{Contact, Expires, Header, HeaderName, To};
 use signalbox_sip::lex;
 use signalbox_sip::message::Message;
-use signalbox_sip::uri::{Aor, Host, Uri};
+use signalbox_sip::uri::{Aor, Host, NameAddr, Uri};
 
 use crate::binding::MAX_USER_AGENT;
 use crate::rejection::Rejection;
@@ -51,6 +51,8 @@ pub(crate) struct ContactUpdate<'a> {
     pub(crate) reg_id: Option<u32>,
     pub(crate) methods: Cow<'a, str>,
     pub(crate) flow: Option<Box<Flow>>,
+    /// See [`Record::proved`](crate::binding::Record).
+    pub(crate) proved: bool,
 }
 
 /// How long bindings last.
@@ -143,6 +145,7 @@ impl<'a> ContactUpdate<'a> {
         }
         // §10.3 step 7: the contact's own expiry, else that of the request, else the default.
         let requested = contact.expires().or(expires).unwrap_or(lifetimes.default);
+        let flow = sender.flow_to(&uri);
         Ok(Self {
             uri: contact.0.uri,
             q: contact.q().unwrap_or(1000),
@@ -150,7 +153,8 @@ impl<'a> ContactUpdate<'a> {
             instance: contact.instance().unwrap_or_default(),
             reg_id: contact.reg_id(),
             methods: params.value("methods").map(lex::unquote).unwrap_or_default(),
-            flow: sender.flow_to(&uri),
+            proved: sender.is_reached_by(&uri, flow.is_some()),
+            flow,
         })
     }
 }
@@ -172,6 +176,20 @@ struct Sender<'a> {
 }
 
 impl Sender<'_> {
+    /// Whether requests for this contact go to the host that the REGISTER came from: over its flow, to the contact's host, or to that of
+    /// the topmost Path.
+    fn is_reached_by(&self, contact: &Uri<'_>, by_flow: bool) -> bool {
+        let is_source = |uri: &Uri<'_>| {
+            let host =
+                uri.params.value("maddr").map_or(uri.host.map(|host| host.host), |maddr| Host::parse(maddr).ok());
+            host.and_then(|host| host.address()) == Some(self.source.remote.ip())
+        };
+        match self.request.items(HeaderName::Path).next() {
+            Some(path) => NameAddr::parse(path).is_ok_and(|path| path.uri().is_ok_and(|uri| is_source(&uri))),
+            None => by_flow || is_source(contact),
+        }
+    }
+
     /// The flow, when the contact is the sender itself, as an address shows that both its Via and its Contact name, and cannot be reached
     /// by that address alone: over a connection, or from behind a NAT. A contact that someone else registers is reached by its URI.
     fn flow_to(&self, contact: &Uri<'_>) -> Option<Box<Flow>> {

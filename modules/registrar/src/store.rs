@@ -100,7 +100,11 @@ fn row(clock: &Clock, location: &Arc<str>, aor: &str, record: &Record) -> Vec<Va
         record.reg_id.map_or(Value::Null, Value::from),
         optional(record.methods()),
         optional(record.user_agent()),
-        record.flow.as_deref().map_or(Value::Null, |flow| flow_text(flow).into()),
+        match (&record.flow, record.proved) {
+            (Some(flow), _) => flow_text(flow).into(),
+            (None, true) => DIRECT.into(),
+            (None, false) => Value::Null,
+        },
     ]
 }
 
@@ -114,13 +118,15 @@ fn restore(row: &Row, tables: &Tables, clock: &Clock) -> Result<bool, StorageErr
     // It may have been stored when another form was canonical.
     let canonical = Aor::parse(stored);
     let aor = canonical.as_ref().map_or(stored, Aor::as_str);
+    let flow = row.optional_text("flow")?;
     let numbers = Numbers {
         id: row.integer("id")?.cast_unsigned(),
         expires_at: clock.instant(SystemTime::UNIX_EPOCH + Duration::from_secs(positive(row.integer("expires")?))),
         cseq: u32::try_from(row.integer("cseq")?).unwrap_or(0),
         reg_id: row.optional_integer("reg_id")?.and_then(|id| u32::try_from(id).ok()),
         q: u16::try_from(row.integer("q")?).unwrap_or(1000).min(1000),
-        flow: row.optional_text("flow")?.and_then(read_flow).map(Box::new),
+        flow: flow.and_then(read_flow).map(Box::new),
+        proved: flow.is_some_and(|flow| flow == DIRECT || row.optional_text("path").is_ok_and(|path| path.is_none())),
     };
     let texts = Texts {
         contact: row.text("contact")?,
@@ -151,6 +157,9 @@ fn positive(seconds: i64) -> u64 {
 }
 
 /// `udp local remote`
+/// In place of a flow: the contact needs none, for it is at the address that its REGISTER came from.
+const DIRECT: &str = "direct";
+
 fn flow_text(flow: &Flow) -> String {
     format!("{} {} {}", flow.protocol.parameter(), flow.local, flow.remote)
 }

@@ -64,6 +64,8 @@ pub(crate) struct Routing {
     pub(crate) answered: Cell<bool>,
     /// `mf_process_maxfwd_header` was called, so that relaying leaves Max-Forwards alone.
     pub(crate) max_forwards_done: Cell<bool>,
+    /// See [`Routing::loop_hash`].
+    loop_hash: Cell<Option<u32>>,
     pub(crate) state: RefCell<State>,
 }
 
@@ -111,6 +113,16 @@ impl Routing {
         }
         target
     }
+
+    /// The digest of what decides the way of the request, as it came (RFC 5393 §4.2.1). Computed when it is first wanted, or before the
+    /// request is first changed: many requests are never sent on.
+    pub(crate) fn loop_hash(&self) -> u32 {
+        self.loop_hash.get().unwrap_or_else(|| {
+            let hash = self.worker.loop_hash(&self.request.borrow());
+            self.loop_hash.set(Some(hash));
+            hash
+        })
+    }
 }
 
 impl Context {
@@ -132,6 +144,7 @@ impl Context {
             absorbing: Cell::new(false),
             answered: Cell::new(false),
             max_forwards_done: Cell::new(false),
+            loop_hash: Cell::new(None),
             state: RefCell::default(),
         };
         Self { routing: Rc::new(routing), kind: Routes::REQUEST, message: None }
@@ -171,7 +184,10 @@ impl Context {
     pub fn request_mut(&self) -> RefMut<'_, Message> {
         match &self.message {
             Some(branch) if self.kind == Routes::BRANCH => branch.borrow_mut(),
-            _ => self.routing.request.borrow_mut(),
+            _ => {
+                self.routing.loop_hash();
+                self.routing.request.borrow_mut()
+            }
         }
     }
 
@@ -197,7 +213,10 @@ impl Context {
     pub fn message_mut(&self) -> RefMut<'_, Message> {
         match &self.message {
             Some(message) if self.kind != Routes::FAILURE => message.borrow_mut(),
-            _ => self.routing.request.borrow_mut(),
+            _ => {
+                self.routing.loop_hash();
+                self.routing.request.borrow_mut()
+            }
         }
     }
 

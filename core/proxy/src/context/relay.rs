@@ -76,16 +76,13 @@ impl Context {
         }
         let strict = forward::adapt_to_strict_router(&mut request)?;
         let worker = self.worker();
-        let loop_hash = worker.loop_hash(&request);
-        if worker.is_looped(&request, loop_hash) {
-            return Err(Error::LoopDetected);
-        }
+        let passage = worker.passage(routing)?;
         let hop = match uri {
             Some(uri) => forward::next_hop_of(uri)?,
             None => forward::next_hop(&request, strict)?,
         };
         // §16.11: the same branch for each repetition of the request, another one for every other.
-        let branch = BranchToken { worker: worker.index(), sender: Sender::Stateless(self.digest()), loop_hash };
+        let branch = BranchToken { worker: worker.index(), sender: Sender::Stateless(self.digest()), passage };
         if uri.is_some() {
             way.flow = None;
         }

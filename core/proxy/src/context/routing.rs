@@ -21,7 +21,8 @@ impl Context {
         if self.routing().max_forwards_done.get() {
             return Ok(());
         }
-        let result = forward::count_hop(&mut self.request_mut(), limit);
+        // Max-Forwards decides no way: the request need not be digested for it, as `request_mut` does.
+        let result = forward::count_hop(&mut self.routing().request.borrow_mut(), limit);
         self.routing().max_forwards_done.set(result.is_ok());
         self.note(result)
     }

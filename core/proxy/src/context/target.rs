@@ -25,12 +25,23 @@ pub struct Target {
     pub is_ours: bool,
     /// The flow is taken even if the request has a Route. Otherwise the Route decides (§16.6 step 7).
     pub flow_first: bool,
+    /// The target is known to want what it gets: it is where its registration came from, or the script named it. Others get one datagram
+    /// for a request until they have answered one, see [`Proofs`](crate::transactions::proofs::Proofs).
+    pub proved: bool,
 }
 
 impl Target {
     /// A target of the highest preference, reached by its URI.
     pub fn new(uri: impl Into<String>) -> Self {
-        Self { uri: uri.into(), q: 1000, flow: None, path: String::new(), is_ours: false, flow_first: false }
+        Self {
+            uri: uri.into(),
+            q: 1000,
+            flow: None,
+            path: String::new(),
+            is_ours: false,
+            flow_first: false,
+            proved: true,
+        }
     }
 
     /// Whether both lead to one place: their URIs are equal (RFC 3261 §16.5, §19.1.4), and so are the ways there.

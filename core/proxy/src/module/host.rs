@@ -12,6 +12,7 @@ use super::event::{EventName, EventSource, Events};
 use crate::clock::Clock;
 use crate::storage::Storage;
 use crate::transactions::OutgoingRequest;
+use crate::transactions::proofs::Proofs;
 use crate::worker::Workers;
 
 /// How often [`Host::tick`] is called in a running server.
@@ -30,6 +31,7 @@ struct Inner {
     counters: RwLock<BTreeMap<&'static str, Counter>>,
     workers: OnceLock<Workers>,
     events: Arc<Events>,
+    proofs: Proofs,
 }
 
 type Tick = Arc<dyn Fn(Instant) + Send + Sync>;
@@ -57,6 +59,7 @@ impl Host {
             counters: RwLock::new(BTreeMap::from([("events_lost", lost.clone())])),
             workers: OnceLock::new(),
             events: Arc::new(Events::new(lost)),
+            proofs: Proofs::default(),
         }))
     }
 
@@ -93,6 +96,11 @@ impl Host {
     pub fn service<T: ?Sized + Send + Sync + 'static>(&self) -> Option<Arc<T>> {
         let services = self.0.services.read().unwrap_or_else(PoisonError::into_inner);
         services.get(&TypeId::of::<T>())?.downcast_ref::<Arc<T>>().cloned()
+    }
+
+    /// Which addresses have shown that they want what they get.
+    pub fn proofs(&self) -> &Proofs {
+        &self.0.proofs
     }
 
     /// The background runtime: database and HTTP work goes here, never onto a worker.

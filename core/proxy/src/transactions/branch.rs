@@ -1,23 +1,38 @@
-//! The branch parameter of the Via that we add (RFC 3261 §8.1.1.7): `z9hG4bK.worker.slot.token.loop`, all in
-//! hexadecimal; `z9hG4bK.worker..digest.loop` for a request that is forwarded without a transaction (§16.11).
+//! The branch parameter of the Via that we add (RFC 3261 §8.1.1.7): `z9hG4bK.worker.slot.token.loop.spread`, all in
+//! hexadecimal; `z9hG4bK.worker..digest.loop.spread` for a request that is forwarded without a transaction (§16.11).
 //!
 //! Worker and slot find the client transaction without a search, by whatever worker the response comes in; the token
 //! cannot be guessed; the loop hash tells a request that comes back unchanged from one that was retargeted
-//! (§16.6 step 8, RFC 5393 §4.2).
+//! (§16.6 step 8, RFC 5393 §4.2); the spread says how many requests may still be made of it if it comes back.
 
 use signalbox_sip::lex;
 
 use super::ClientId;
-
-/// What RFC 3261 branches begin with (§8.1.1.7), and ours go on with.
-const PREFIX: &str = "z9hG4bK.";
 
 /// A branch of ours.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct BranchToken {
     pub(crate) worker: u16,
     pub(crate) sender: Sender,
+    pub(crate) passage: Passage,
+}
+
+/// Requests that are made of one request at the most, over all its passes through this server. Loop detection alone does not bound
+/// them: accounts that point at each other multiply a request each time that it comes back (RFC 5393 §3).
+pub(crate) const MAX_SPREAD: u8 = 128;
+
+/// What a request takes along, so that it is recognised if it comes back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Passage {
+    /// A digest of what decided its way (RFC 5393 §4.2.1); 0 for requests that begin here.
     pub(crate) loop_hash: u32,
+    /// Further requests that may be made of it, up to [`MAX_SPREAD`].
+    pub(crate) spread: u8,
+}
+
+impl Passage {
+    /// Of a request that begins here: it may come back once by every way.
+    pub(crate) const OWN: Self = Self { loop_hash: 0, spread: MAX_SPREAD };
 }
 
 /// What sends a request.
@@ -29,14 +44,18 @@ pub(crate) enum Sender {
 }
 
 impl BranchToken {
+    /// What RFC 3261 branches begin with (§8.1.1.7), and ours go on with.
+    pub(crate) const PREFIX: &str = "z9hG4bK.";
+
     pub(crate) fn write(&self, out: &mut String) {
-        out.push_str(PREFIX);
+        out.push_str(Self::PREFIX);
         lex::push_hex(out, self.worker.into());
         let (slot, token) = match self.sender {
             Sender::Client(id) => (Some(id.slot), id.token),
             Sender::Stateless(digest) => (None, digest),
         };
-        for part in [slot, Some(token), Some(self.loop_hash)] {
+        let Passage { loop_hash, spread } = self.passage;
+        for part in [slot, Some(token), Some(loop_hash), Some(spread.into())] {
             out.push('.');
             if let Some(number) = part {
                 lex::push_hex(out, number);
@@ -46,7 +65,7 @@ impl BranchToken {
 
     /// `None` for branches that others made.
     pub(crate) fn parse(branch: &str) -> Option<Self> {
-        let mut parts = branch.strip_prefix(PREFIX)?.split('.');
+        let mut parts = branch.strip_prefix(Self::PREFIX)?.split('.');
         let worker = u16::from_str_radix(parts.next()?, 16).ok()?;
         let (slot, token) = (parts.next()?, u32::from_str_radix(parts.next()?, 16).ok()?);
         let sender = match slot {
@@ -54,7 +73,8 @@ impl BranchToken {
             slot => Sender::Client(ClientId { slot: u32::from_str_radix(slot, 16).ok()?, token }),
         };
         let loop_hash = u32::from_str_radix(parts.next()?, 16).ok()?;
-        parts.next().is_none().then_some(Self { worker, sender, loop_hash })
+        let spread = u8::from_str_radix(parts.next()?, 16).ok()?.min(MAX_SPREAD);
+        parts.next().is_none().then_some(Self { worker, sender, passage: Passage { loop_hash, spread } })
     }
 }
 
@@ -66,7 +86,7 @@ mod tests {
     fn branches_are_read_back_as_they_were_written() {
         let id = ClientId { slot: 0x12ab, token: u32::MAX };
         for sender in [Sender::Client(id), Sender::Stateless(0), Sender::Stateless(u32::MAX)] {
-            let branch = BranchToken { worker: 3, sender, loop_hash: 0xdead_beef };
+            let branch = BranchToken { worker: 3, sender, passage: Passage { loop_hash: 0xdead_beef, spread: 100 } };
             let mut text = String::new();
             branch.write(&mut text);
             assert!(text.starts_with("z9hG4bK"));
@@ -82,9 +102,11 @@ mod tests {
             "z9hG4bK.",
             "z9hG4bK776asdhds",
             "z9hG4bK.1.2.3",
-            "z9hG4bK.1.2.3.4.5",
-            "z9hG4bK.1.2..4",
-            "z9hG4bK.1...4",
+            "z9hG4bK.1.2.3.4",
+            "z9hG4bK.1.2.3.4.5.6",
+            "z9hG4bK.1.2.3.4.100",
+            "z9hG4bK.1.2..4.5",
+            "z9hG4bK.1...4.5",
         ] {
             assert_eq!(BranchToken::parse(text), None, "{text}");
         }

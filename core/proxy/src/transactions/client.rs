@@ -8,8 +8,8 @@ use signalbox_sip::method::Method;
 use signalbox_sip::transaction::{Actions, ClientTransaction, Ended, InviteClient, Send, Timer};
 
 use super::allowance::{Allowance, Permission};
-use super::branch::{BranchToken, Sender};
-use super::table::{ClientMachine, Due, InviteExtras, Owner};
+use super::branch::{BranchToken, Passage, Sender};
+use super::table::{Client, ClientMachine, Due, InviteExtras, Owner};
 use super::{ClientId, LocalOutcome};
 use crate::error::Error;
 use crate::transport::network::{MAX_UDP_REQUEST, listener_for};
@@ -25,17 +25,24 @@ pub(crate) struct Outgoing {
     pub(crate) dictated: bool,
     /// What may go to the address if it has not proved itself.
     pub(crate) allowance: Option<Arc<Allowance>>,
-    pub(crate) loop_hash: u32,
+    pub(crate) passage: Passage,
+    /// See [`Target::proved`](crate::context::Target::proved).
+    pub(crate) proved: bool,
 }
 
 impl Worker {
     /// Sends a request in a new client transaction.
     pub(crate) fn start_client(&self, outgoing: Outgoing, owner: Owner) -> Result<ClientId, (Owner, Error)> {
-        let Outgoing { mut request, flow, dictated, allowance, loop_hash } = outgoing;
+        let Outgoing { mut request, flow, dictated, allowance, passage, proved } = outgoing;
+        let unproved = !proved && !self.is_proved(&flow);
+        if unproved && !self.host().proofs().may_try(flow.remote.ip(), &request, self.now()) {
+            self.counters().unproved.increment();
+            return Err((owner, Error::Unanswered { remote: flow.remote }));
+        }
         let allowance = allowance.filter(|allowance| !allowance.is_proved(flow.remote.ip()));
         let token = self.random_token();
         let Some(id) = self.table().next_client(token) else { return Err((owner, Error::Overloaded)) };
-        let branch = BranchToken { worker: self.index(), sender: Sender::Client(id), loop_hash };
+        let branch = BranchToken { worker: self.index(), sender: Sender::Client(id), passage };
         let invite = *request.method() == Method::Invite;
         request.prepend(HeaderName::Via, &self.via(&flow, &branch));
         self.print(&request);
@@ -52,11 +59,12 @@ impl Worker {
                 request.replace_first_item(HeaderName::Via, &self.via(&stream, &branch));
                 self.print(&request);
                 // What an address has not asked for goes there over a connection or not at all.
-                (stream, Some(flow).filter(|_| allowance.is_none()))
+                (stream, Some(flow).filter(|_| allowance.is_none() && !unproved))
             }
             None => (flow, None),
         };
-        let reliable = flow.protocol.is_reliable();
+        // What is sent to an unproved address is not repeated, as over a reliable transport.
+        let reliable = flow.protocol.is_reliable() || unproved;
         let (machine, actions) = if invite {
             let mut machine = InviteClient::new(reliable);
             let actions = machine.start(self.timers());
@@ -73,6 +81,7 @@ impl Worker {
             if let Some(client) = table.client(id) {
                 client.datagram_fallback = fallback;
                 client.allowance = allowance;
+                client.unproved = unproved;
                 if invite || !reliable || fallback.is_some() {
                     client.request = Some(self.printed().as_slice().into());
                 }
@@ -86,6 +95,25 @@ impl Worker {
             self.client_failed(id, &error);
         }
         Ok(id)
+    }
+
+    /// Whether the remote end of a flow wants what it gets, as far as can be known without asking it.
+    fn is_proved(&self, flow: &Flow) -> bool {
+        flow.connection.is_some()
+            || self.host().proofs().is_proved(flow.remote, self.now())
+            || self.listeners().iter().any(|listener| listener.address == flow.remote)
+    }
+
+    /// The first response from an address that had to prove itself: from now on the transaction repeats what has to be repeated.
+    fn prove(&self, client: &mut Client) {
+        client.unproved = false;
+        self.host().proofs().note_response(client.flow.remote, self.now());
+        if !client.flow.protocol.is_reliable() {
+            client.machine = match client.machine {
+                ClientMachine::Invite(_) => ClientMachine::Invite(InviteClient::new(false)),
+                ClientMachine::Other(_) => ClientMachine::Other(ClientTransaction::new(false)),
+            };
+        }
     }
 
     /// §18.1.1: a request that is too large for a datagram goes over a stream, if there is one to use.
@@ -142,6 +170,9 @@ impl Worker {
                 drop(table);
                 return self.counters().stray_responses.increment();
             };
+            if client.unproved {
+                self.prove(client);
+            }
             match (&mut client.machine, cancelled) {
                 (ClientMachine::Invite(_), true) => {
                     let cancel = client.extras.as_mut().and_then(|extras| extras.cancel.as_mut());

@@ -11,12 +11,14 @@
 //! | [`conclusions`] | relayed requests that have failed, one after the other |
 //! | [`local`] | requests that the server itself makes |
 //! | [`allowance`] | how much may go to an address that has not said that it wants it |
+//! | [`proofs`] | which addresses may get more than one datagram for a request |
 
 mod allowance;
 pub(crate) mod branch;
 pub(crate) mod client;
 pub(crate) mod conclusions;
 mod local;
+pub mod proofs;
 pub(crate) mod proxying;
 pub(crate) mod server;
 pub(crate) mod table;

@@ -13,6 +13,7 @@ use signalbox_sip::status;
 use signalbox_sip::transaction::Timer;
 use smallvec::SmallVec;
 
+use super::branch::Passage;
 use super::table::{Due, Owner, ServerMachine};
 use super::{ClientId, ServerId};
 use crate::context::{Context, Routing, Target};
@@ -29,11 +30,15 @@ pub(crate) struct Proxying {
     branches: SmallVec<[Branch; 1]>,
     /// The best failure so far (§16.7 step 6).
     best: Option<Message>,
+    /// What the request takes along: the digest of its way, and how many further requests may be made of it.
+    passage: Passage,
 }
 
 struct Branch {
     target: Target,
     client: Option<ClientId>,
+    /// Requests that may be made of this one, if it comes back.
+    spread: u8,
     /// When timer C of an INVITE branch is over, as put off by provisional responses (§16.7 step 2).
     timer_c: Option<Instant>,
 }
@@ -48,6 +53,9 @@ impl Proxying {
         targets.retain(|target| !self.branches.iter().any(|branch| branch.target.is_same(target)));
         if targets.is_empty() {
             return Err(Error::NoTarget);
+        }
+        if self.passage.spread == 0 {
+            return Err(Error::BreadthExceeded);
         }
         if self.branches.len() + targets.len() > MAX_BRANCHES {
             return Err(Error::TooManyTargets { limit: MAX_BRANCHES });
@@ -70,12 +78,33 @@ impl Proxying {
         }
         Ok(())
     }
+
+    /// Shares out what may still be made of the request, and returns what each target gets. One share is kept back for a failure
+    /// route. If there is not enough for all, the targets of lowest q are left out, and their number is the second result.
+    fn share_spread(&mut self, targets: &mut SmallVec<[Target; 1]>) -> (u8, usize) {
+        let all = targets.len();
+        if all > usize::from(self.passage.spread) {
+            targets.sort_by_key(|target| std::cmp::Reverse(target.q));
+            targets.truncate(self.passage.spread.into());
+        }
+        let cut = all - targets.len();
+        // Invariant: as many as `spread`, which is a u8, at the most.
+        let count = u8::try_from(targets.len()).unwrap_or(u8::MAX);
+        let rest = self.passage.spread.saturating_sub(count);
+        let share = rest / count.saturating_add(1);
+        self.passage.spread = rest - share * count;
+        (share, cut)
+    }
 }
 
 impl Worker {
     /// Sends the request of `routing` to its targets. In a failure route the targets are further ones.
     pub(crate) fn relay(&self, routing: &Rc<Routing>) -> Result<(), Error> {
         let breadth = forward::breadth(&routing.request.borrow())?;
+        let passage = self.passage(routing)?;
+        if passage.spread == 0 {
+            return Err(Error::BreadthExceeded);
+        }
         let id = self.new_server(routing)?;
         let mut targets = routing.state.borrow_mut().targets.take();
         if targets.is_empty() {
@@ -91,16 +120,22 @@ impl Worker {
             let proxying = server.proxying.get_or_insert_with(|| {
                 let mut fork = Fork::new(invite);
                 fork.limit_breadth(breadth);
-                Box::new(Proxying { routing: routing.clone(), fork, branches: SmallVec::new(), best: None })
+                Box::new(Proxying { routing: routing.clone(), fork, branches: SmallVec::new(), best: None, passage })
             });
             if !proxying.branches.is_empty() {
                 let redirected = routing.state.borrow_mut().redirected.take();
                 proxying.go_on(&mut targets, redirected)?;
             }
+            let (spread, cut) = proxying.share_spread(&mut targets);
+            if cut > 0 {
+                self.counters().targets_cut.add(cut as u64);
+                let call_id = routing.request.borrow().call_id().to_owned();
+                tracing::info!(call_id, cut, "a request has spread too far: targets were left out");
+            }
             for target in targets {
                 // There is room: `go_on` has seen to that, and the first target set is smaller than what a fork can hold.
                 if proxying.fork.add(target.q).is_some() {
-                    proxying.branches.push(Branch { target, client: None, timer_c: None });
+                    proxying.branches.push(Branch { target, client: None, spread, timer_c: None });
                 }
             }
             proxying.fork.launch()
@@ -323,14 +358,14 @@ impl Worker {
         let (routing, request, way) = {
             let mut table = self.table();
             let Some(proxying) = table.server(id).and_then(|server| server.proxying.as_ref()) else { return };
-            let Some(Branch { target, .. }) = proxying.branches.get(usize::from(branch.0)) else { return };
+            let Some(Branch { target, spread, .. }) = proxying.branches.get(usize::from(branch.0)) else { return };
             let mut request = proxying.routing.request.borrow().clone();
             forward::set_breadth(&mut request, proxying.fork.share());
             forward::retarget(&mut request, &target.uri);
             if !target.path.is_empty() {
                 request.prepend(HeaderName::Route, &target.path);
             }
-            let way = BranchWay::of(target, &request);
+            let way = (BranchWay::of(target, &request), *spread);
             (proxying.routing.clone(), request, way)
         };
         let branch_route = routing.state.borrow().on_branch.clone();
@@ -351,7 +386,7 @@ impl Worker {
         (id, branch): (ServerId, BranchId),
         routing: &Rc<Routing>,
         mut request: Message,
-        way: BranchWay,
+        (way, spread): (BranchWay, u8),
     ) {
         let hop = if routing.max_forwards_done.get() {
             Ok(())
@@ -359,18 +394,14 @@ impl Worker {
             forward::count_hop(&mut request, crate::context::routing::DEFAULT_MAX_FORWARDS)
         };
         let checked = hop.and_then(|()| forward::adapt_to_strict_router(&mut request));
-        let loop_hash = self.loop_hash(&request);
-        let checked = checked.and_then(|strict| match self.is_looped(&request, loop_hash) {
-            true => Err(Error::LoopDetected),
-            false => Ok(strict),
-        });
         let strict = match checked {
             Ok(strict) => strict,
             Err(error) => return self.branch_refused(id, branch, &routing.request.borrow(), &error),
         };
+        let passage = Passage { loop_hash: routing.loop_hash(), spread };
         let owner = Owner::Branch(id, branch);
-        let BranchWay { flow, callee } = way;
-        let origin = Origin { routing: Some(routing.clone()), allowance: None, loop_hash, strict, callee };
+        let BranchWay { flow, callee, proved } = way;
+        let origin = Origin { routing: Some(routing.clone()), allowance: None, passage, proved, strict, callee };
         self.send_along(request, flow, owner, origin);
     }
 

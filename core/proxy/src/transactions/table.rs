@@ -90,6 +90,8 @@ pub(crate) struct Client {
     /// Its address has not proved itself.
     pub(crate) allowance: Option<Arc<Allowance>>,
     pub(crate) extras: Option<Box<InviteExtras>>,
+    /// Nothing has come from its address yet that shows that requests are wanted there: this one is not repeated.
+    pub(crate) unproved: bool,
 }
 
 /// What only an INVITE client transaction needs.
@@ -181,6 +183,7 @@ impl Table {
             datagram_fallback: None,
             allowance: None,
             extras: None,
+            unproved: false,
         };
         let slot = self.clients.insert(client);
         ClientId { slot: u32::try_from(slot).unwrap_or(u32::MAX), token }

@@ -27,6 +27,10 @@ pub struct Counters {
     pub overload_dropped: Counter,
     pub script_errors: Counter,
     pub unanswered: Counter,
+    /// Requests that came back and would have gone the same way again.
+    pub loops_detected: Counter,
+    /// Targets left out because a request had spread to too many already, over all its passes.
+    pub targets_cut: Counter,
     /// Responses that came in at another worker than that of their transaction.
     pub handed_over: Counter,
     /// New requests given to workers with less to do.
@@ -53,6 +57,8 @@ impl Counters {
             overload_dropped: host.counter("overload_dropped"),
             script_errors: host.counter("script_errors"),
             unanswered: host.counter("unanswered"),
+            loops_detected: host.counter("loops_detected"),
+            targets_cut: host.counter("targets_cut"),
             requests_handed_over: host.counter("requests_handed_over"),
             handed_over: host.counter("handed_over"),
         }

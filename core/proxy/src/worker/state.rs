@@ -14,11 +14,14 @@ use tokio::sync::Notify;
 use super::handover::Handover;
 use super::{Counters, Options, Workers};
 use crate::clock::Clock;
+use crate::context::Routing;
+use crate::error::Error;
 use crate::forward;
 use crate::module::Host;
 use crate::route_token::RouteKeys;
 use crate::script::ScriptEngine;
 use crate::timers::Deadlines;
+use crate::transactions::branch::Passage;
 use crate::transactions::conclusions::Conclusions;
 use crate::transactions::table::{Due, Table};
 use crate::transport::{Listener, Network};
@@ -296,8 +299,18 @@ impl Worker {
         forward::loop_hash(request, self.0.secrets.branch)
     }
 
-    pub(crate) fn is_looped(&self, request: &Message, loop_hash: u32) -> bool {
-        forward::is_looped(request, |via| self.is_own_via(via), loop_hash)
+    /// What a request that came in takes along when it is sent on, see [`forward::allowed_spread`].
+    pub(crate) fn passage(&self, routing: &Routing) -> Result<Passage, Error> {
+        let loop_hash = routing.loop_hash();
+        let spread = forward::allowed_spread(&routing.request.borrow(), |via| self.is_own_via(via), loop_hash);
+        if matches!(spread, Err(Error::LoopDetected)) {
+            self.counters().loops_detected.increment();
+            tracing::info!(
+                call_id = routing.request.borrow().call_id(),
+                "a request has come back: it runs in a circle"
+            );
+        }
+        Ok(Passage { loop_hash, spread: spread? })
     }
 
     pub(crate) fn is_own_via(&self, via: &Via<'_>) -> bool {

@@ -13,7 +13,7 @@ use crate::context::{Routing, Target};
 use crate::error::Error;
 use crate::forward::{self, NextHop, NextHost, Strict};
 use crate::route_token::{Party, RouteToken, Way};
-use crate::transactions::branch::BranchToken;
+use crate::transactions::branch::{BranchToken, Passage};
 use crate::transactions::client::Outgoing;
 use crate::transactions::table::Owner;
 use crate::transactions::{Allowance, ClientId, LocalOutcome};
@@ -27,7 +27,9 @@ pub(crate) struct Origin {
     pub(crate) routing: Option<Rc<Routing>>,
     /// What may go to the address if it has not proved itself; nothing if it has.
     pub(crate) allowance: Option<Arc<Allowance>>,
-    pub(crate) loop_hash: u32,
+    pub(crate) passage: Passage,
+    /// See [`Target::proved`](crate::context::Target::proved).
+    pub(crate) proved: bool,
     pub(crate) strict: Strict,
     pub(crate) callee: Callee,
 }
@@ -48,6 +50,8 @@ pub(crate) struct BranchWay {
     /// `None` for the next hop that the request names.
     pub(crate) flow: Option<Flow>,
     pub(crate) callee: Callee,
+    /// See [`Target::proved`].
+    pub(crate) proved: bool,
 }
 
 impl BranchWay {
@@ -59,7 +63,7 @@ impl BranchWay {
         };
         // §16.6 step 7: a Route that is left leads the way, to contacts on a connection as well.
         let flow = target.flow.filter(|_| target.flow_first || !request.has(HeaderName::Route));
-        Self { flow, callee }
+        Self { flow, callee, proved: target.proved }
     }
 }
 
@@ -92,7 +96,7 @@ impl Worker {
         branch: BranchToken,
         routing: Rc<Routing>,
     ) {
-        let BranchWay { flow, callee } = way;
+        let BranchWay { flow, callee, .. } = way;
         let mut send = move |worker: &Self, flow: Flow| {
             worker.add_record_route(&mut request, &routing, (&flow, callee));
             request.prepend(HeaderName::Via, &worker.via(&flow, &branch));
@@ -144,8 +148,9 @@ impl Worker {
         (flow, allowance): (Option<Flow>, Option<Arc<Allowance>>),
         owner: Owner,
     ) {
-        let loop_hash = self.loop_hash(&request);
-        let origin = Origin { routing: None, allowance, loop_hash, strict: Strict::No, callee: Callee::Foreign };
+        // `allowance` limits what goes to addresses that have not proved themselves.
+        let (passage, callee) = (Passage::OWN, Callee::Foreign);
+        let origin = Origin { routing: None, allowance, passage, proved: true, strict: Strict::No, callee };
         self.send_along(request, flow, owner, origin);
     }
 
@@ -198,7 +203,7 @@ impl Worker {
     }
 
     fn dispatch(&self, mut request: Message, (flow, dictated): (Flow, bool), owner: Owner, origin: Origin) {
-        let Origin { routing, allowance, loop_hash, callee, .. } = origin;
+        let Origin { routing, allowance, passage, proved, callee, .. } = origin;
         if let Some(routing) = &routing {
             self.add_record_route(&mut request, routing, (&flow, callee));
         }
@@ -206,7 +211,7 @@ impl Worker {
             Owner::Branch(server, branch) => Some((*server, *branch)),
             Owner::Local(_) | Owner::Nobody => None,
         };
-        match self.start_client(Outgoing { request, flow, dictated, allowance, loop_hash }, owner) {
+        match self.start_client(Outgoing { request, flow, dictated, allowance, passage, proved }, owner) {
             Ok(client) => {
                 if let Some((server, branch)) = branch {
                     self.branch_started(server, branch, client);

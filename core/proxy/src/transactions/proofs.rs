@@ -1,0 +1,113 @@
+//! Which addresses have shown that they want what they get. A Contact can name any address: without this a small request could be
+//! made into much traffic for a third party, by a binding or a subscription that leads there.
+//!
+//! An address is proved by what the caller knows of it (it is the source of the request, or the flow of a binding), or by a response
+//! from there, since the branch that it carries cannot be guessed. To any other address goes one datagram, or one attempt to connect,
+//! for each request; it is not repeated, and one that is too large for a datagram goes over a connection or not at all.
+
+use std::hash::{BuildHasher, Hash, Hasher, RandomState};
+use std::net::{IpAddr, SocketAddr};
+use std::time::{Duration, Instant};
+
+use moka::policy::EvictionPolicy;
+use moka::sync::Cache;
+use signalbox_sip::message::Message;
+
+/// How long an address counts as proved after a response came from there.
+pub const PROVED_TIME: Duration = Duration::from_secs(3600);
+/// How long nothing more goes to an unproved address for the same request: longer than all its branches take, one after the other.
+pub const TRIED_TIME: Duration = Duration::from_secs(1800);
+/// Proved addresses that are remembered, some 100 octets each; the least recently used are forgotten first.
+const MAX_PROVED: u64 = 100_000;
+/// Pairs of request and unproved address that are remembered, some 80 octets each; the oldest are forgotten first.
+const MAX_TRIED: u64 = 200_000;
+
+/// See the [module](self). Shared by all workers; only requests to unproved addresses look here.
+pub struct Proofs {
+    proved: Cache<SocketAddr, Instant>,
+    tried: Cache<u64, Instant>,
+    hashing: RandomState,
+}
+
+impl Default for Proofs {
+    fn default() -> Self {
+        let lru = EvictionPolicy::lru;
+        Self {
+            proved: Cache::builder().max_capacity(MAX_PROVED).eviction_policy(lru()).build(),
+            tried: Cache::builder().max_capacity(MAX_TRIED).eviction_policy(lru()).build(),
+            hashing: RandomState::new(),
+        }
+    }
+}
+
+impl Proofs {
+    /// Whether a response has come from this address lately.
+    pub fn is_proved(&self, remote: SocketAddr, now: Instant) -> bool {
+        is_recent(self.proved.get(&remote), now, PROVED_TIME)
+    }
+
+    /// A response came to a request that was sent to this address.
+    pub fn note_response(&self, remote: SocketAddr, now: Instant) {
+        self.proved.insert(remote, now);
+    }
+
+    /// Whether this request may be sent to an unproved address. True once for each host: the branches of a request that has forked,
+    /// be it repeatedly, have Call-ID, From tag and CSeq in common, and different ports are one victim.
+    pub fn may_try(&self, host: IpAddr, request: &Message, now: Instant) -> bool {
+        let mut hasher = self.hashing.build_hasher();
+        (host, request.call_id(), request.from_tag(), request.cseq()).hash(&mut hasher);
+        let key = hasher.finish();
+        let entry = self.tried.entry(key).or_insert(now);
+        if entry.is_fresh() {
+            return true;
+        }
+        let again = !is_recent(Some(*entry.value()), now, TRIED_TIME);
+        if again {
+            self.tried.insert(key, now);
+        }
+        again
+    }
+}
+
+fn is_recent(then: Option<Instant>, now: Instant, time: Duration) -> bool {
+    then.is_some_and(|then| now.saturating_duration_since(then) < time)
+}
+
+#[cfg(test)]
+mod tests {
+    use signalbox_sip::header::HeaderName;
+    use signalbox_sip::method::Method;
+
+    use super::*;
+
+    fn request(cseq: u32) -> Message {
+        let mut request = Message::request(&Method::Message, "sip:bob@192.0.2.9");
+        request.push(HeaderName::From, "<sip:alice@example.com>;tag=a");
+        request.push(HeaderName::CallId, "call");
+        request.push(HeaderName::CSeq, &format!("{cseq} MESSAGE"));
+        request
+    }
+
+    #[test]
+    fn an_unproved_host_gets_each_request_once_whatever_the_port() {
+        let (proofs, now) = (Proofs::default(), Instant::now());
+        let [one, other] = ["192.0.2.9", "192.0.2.10"].map(|host| host.parse().unwrap());
+        assert!(proofs.may_try(one, &request(1), now));
+        assert!(!proofs.may_try(one, &request(1), now + TRIED_TIME / 2));
+        assert!(proofs.may_try(other, &request(1), now));
+        assert!(proofs.may_try(one, &request(2), now));
+        assert!(proofs.may_try(one, &request(1), now + TRIED_TIME));
+        assert!(!proofs.may_try(one, &request(1), now + TRIED_TIME));
+    }
+
+    #[test]
+    fn a_response_proves_one_address_for_an_hour() {
+        let (proofs, now) = (Proofs::default(), Instant::now());
+        let [remote, other] = ["192.0.2.9:5060", "192.0.2.9:5061"].map(|address| address.parse().unwrap());
+        assert!(!proofs.is_proved(remote, now));
+        proofs.note_response(remote, now);
+        assert!(proofs.is_proved(remote, now + PROVED_TIME / 2));
+        assert!(!proofs.is_proved(other, now));
+        assert!(!proofs.is_proved(remote, now + PROVED_TIME));
+    }
+}
