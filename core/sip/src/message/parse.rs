@@ -413,7 +413,8 @@ mod tests {
         assert_eq!(&parse("Content-Length: 2\r\n", "hi and more").unwrap().body()[..], b"hi");
         assert_eq!(&parse("", "all of it").unwrap().body()[..], b"all of it");
         assert_eq!(parse("Content-Length: 3\r\n", "hi").unwrap_err().problem, Problem::BodyTooShort);
-        assert_eq!(&parse("l: 2\r\nContent-Length: 2\r\n", "hi").unwrap().body()[..], b"hi");
+        let twice = parse("l: 2\r\nContent-Length: 2\r\n", "hi").unwrap_err().problem;
+        assert_eq!(twice, Problem::Repeated(HeaderName::ContentLength));
         assert_eq!(parse("l: 2\r\nContent-Length: 1\r\n", "hi").unwrap_err().problem, Problem::ContentLengthsDiffer);
         for bad in ["-1", "x", "1 2", "", "99999999999"] {
             assert_eq!(parse(&format!("l: {bad}\r\n"), "hi").unwrap_err().problem, Problem::ContentLength, "{bad}");
@@ -476,7 +477,7 @@ mod tests {
     fn as_many_headers_as_may_come_can_be_read_again_when_printed() {
         let with = |length: &str| {
             let lines = MAX_HEADERS - HEAD.lines().count() + 1 - length.lines().count();
-            parse(&format!("{}{length}", "X: y\r\n".repeat(lines)), "")
+            parse(&format!("{}{length}", "Z: y\r\n".repeat(lines)), "")
         };
         let message = with("Content-Length: 0\r\n").unwrap();
         assert_eq!(message.lines().count(), MAX_HEADERS);
