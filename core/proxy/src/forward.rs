@@ -223,9 +223,10 @@ pub(crate) fn received(via: &Via<'_>, source: &Flow) -> (Flow, bool) {
         Host::Name(_) => false,
     };
     let rport = via.rport().is_some();
-    let remote = match (source.protocol, rport, maddr(via).filter(|maddr| maddr.is_ipv4() == source.remote.is_ipv4())) {
-        (Protocol::Udp, _, Some(address)) => SocketAddr::new(address, sent_by_port(via, Protocol::Udp)),
-        (Protocol::Udp, false, None) => SocketAddr::new(source.remote.ip(), sent_by_port(via, Protocol::Udp)),
+    // A maddr is not followed, though §18.2.2 says so: it is meant for multicast, which is not received here, and would let
+    // anybody send our responses, with all their repetitions, to anybody.
+    let remote = match (source.protocol, rport) {
+        (Protocol::Udp, false) => SocketAddr::new(source.remote.ip(), sent_by_port(via, Protocol::Udp)),
         _ => source.remote,
     };
     let reply_to = Flow { remote, ..*source };
@@ -233,12 +234,6 @@ pub(crate) fn received(via: &Via<'_>, source: &Flow) -> (Flow, bool) {
         return (reply_to, false);
     }
     (reply_to, true)
-}
-
-/// §18.2.2: over an unreliable transport "the response MUST be forwarded to the address listed" in `maddr`. Names are not looked up, and
-/// nothing is sent to groups: requests are not received from any.
-pub(crate) fn maddr(via: &Via<'_>) -> Option<IpAddr> {
-    via.maddr_address().filter(|address| is_unicast(*address))
 }
 
 /// The port at which the sender of a request listens.

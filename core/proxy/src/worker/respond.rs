@@ -6,7 +6,7 @@ use signalbox_sip::header::Via;
 use signalbox_sip::message::Message;
 
 use super::Worker;
-use crate::forward::{is_unicast, maddr, sent_by_port};
+use crate::forward::{is_unicast, sent_by_port};
 use crate::transport::network::listener_for;
 use crate::transport::{Flow, Protocol, SendError};
 
@@ -63,12 +63,8 @@ impl Worker {
             let known = via.rport().flatten().and_then(|port| self.flow_back(protocol, source(via)?, port));
             return known.filter(|flow| self.network().is_connected(flow.remote)).or_else(|| self.new_flow(via));
         }
-        let (address, port) = match (maddr(via), via.rport()) {
-            (Some(address), _) => (address, None),
-            (None, Some(Some(port))) => (source(via)?, Some(port)),
-            (None, _) => (source(via)?, None),
-        };
-        self.flow_back(protocol, address, port.unwrap_or_else(|| sent_by_port(via, protocol)))
+        let port = via.rport().flatten().unwrap_or_else(|| sent_by_port(via, protocol));
+        self.flow_back(protocol, source(via)?, port)
     }
 
     /// Where a connection to the sender of a request is to be made.

@@ -89,11 +89,6 @@ impl<'a> Via<'a> {
         if is_present { self.params.value(name) } else { None }
     }
 
-    /// The same where it is an address, an IPv6 one in brackets or without them.
-    pub fn maddr_address(&self) -> Option<IpAddr> {
-        address(self.maddr()?)
-    }
-
     pub fn ttl(&self) -> Option<u8> {
         self.params.value("ttl").and_then(lex::decimal).and_then(|ttl| u8::try_from(ttl).ok())
     }
