@@ -44,6 +44,7 @@ bench: build ## measure Signalbox, and Kamailio where it is installed; ARGS="--q
 
 fuzz: ## every fuzz target for FUZZ_SECONDS (60) in turn; needs a C++ compiler
 	sh core/sip/fuzz/run.sh
+	FUZZ_CRATE=tests/fuzz sh core/sip/fuzz/run.sh
 
 # The libraries stand in lib/signalbox, where the rpath of the binary looks, with the toolchain's standard library beside them.
 install: build ## install under PREFIX (/usr/local), below DESTDIR

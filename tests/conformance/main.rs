@@ -2,6 +2,7 @@
 
 mod amplification;
 mod hostile;
+mod hostile_peers;
 mod presence;
 mod presence_document;
 mod reload;

@@ -6,7 +6,9 @@
 //! | [`site`] | one server without sockets: its workers, modules and database, and a clock that is moved by hand |
 //! | [`network`] | what scenarios are played over: the virtual network, or real sockets to a server elsewhere |
 //! | [`scenario`] | scenario files: reading them and playing them |
+//! | [`hostile`] | strangers who send whatever they like, and what must hold all the same |
 
+pub mod hostile;
 pub mod network;
 pub mod scenario;
 pub mod site;

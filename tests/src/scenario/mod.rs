@@ -52,6 +52,7 @@
 //! **The rest.** `time passes 32s`; `network loses 2 packets to NAME`, `… from NAME`; `network loses 20% of packets, seed 7`;
 //! `server restarts`; `server crashes` (and starts again, from what it has committed).
 
+pub(crate) mod credentials;
 mod parse;
 mod pattern;
 mod play;

@@ -5,12 +5,11 @@ use std::net::SocketAddr;
 
 use anyhow::{Context, Result, anyhow, bail, ensure};
 use serde_json::Value as Json;
-use signalbox_sip::digest::{Answer, Challenge, Ha1};
 use signalbox_sip::header::HeaderName;
 use signalbox_sip::message::Message;
 use signalbox_sip::method::Method;
-use signalbox_sip::uri::Uri;
 
+use super::credentials;
 use super::parse::{Action, Block, PartySetup, Scenario, Step};
 use super::pattern::{Names, fill, matches};
 use crate::network::{Loss, Network, Real, Virtual};
@@ -308,33 +307,11 @@ impl Party {
         Ok(response)
     }
 
-    /// Puts in credentials for the challenge of a 401 or 407 (RFC 3261 §22.2, RFC 7616 §3.4).
-    fn authenticate(&self, request: &mut Message, response: &Message) -> Result<()> {
-        let (challenge, credentials) = match response.status() {
-            407 => (HeaderName::ProxyAuthenticate, HeaderName::ProxyAuthorization),
-            _ => (HeaderName::WwwAuthenticate, HeaderName::Authorization),
-        };
-        let chosen = Challenge::choose(response.values(challenge), None).context("no challenge can be answered")?;
-        let algorithm = chosen.algorithm.context("the challenge has an algorithm")?;
-        let user = Uri::parse(&self.setup.aor)?.user_unescaped().into_owned();
-        let ha1 = Ha1::of(algorithm.base(), &user, &chosen.realm, &self.setup.password);
-        let answer = Answer {
-            username: &user,
-            method: request.method().as_str(),
-            uri: request.request_uri(),
-            cnonce: "0a4f113b",
-            count: 1,
-        };
-        let value = answer.to(&chosen, &ha1).context("the challenge cannot be answered")?;
-        request.set(credentials, &value);
-        Ok(())
-    }
-
     fn with_credentials(&mut self) -> Result<Message> {
         let response = self.response.clone().context("no challenge was received")?;
         let mut request = self.sent.clone().context("nothing was sent")?;
         self.count += 1;
-        self.authenticate(&mut request, &response)?;
+        credentials::add(&mut request, &response, &self.setup.aor, &self.setup.password)?;
         let method = request.method().clone();
         request.replace_first_item(HeaderName::Via, &self.via(&format!("{}{}", self.setup.name, self.count)));
         request.set(HeaderName::CSeq, &format!("{} {method}", self.count));
