@@ -224,12 +224,10 @@ fn read_until(stream: &mut TcpStream, count: usize, is_wanted: impl Fn(&Message)
 #[test]
 fn requests_to_a_phone_on_tcp_go_over_its_connection_whichever_worker_accepted_it() {
     let place = Place::on_loopback();
-    let script = format!(
-        "function route(msg)
+    let script = "function route(msg)
            if not msg.ruri.user then sl_send_reply(200, 'OK') else t_relay() end
-         end"
-    );
-    let _server = start_with_workers(&place, 3, "", &script);
+         end";
+    let _server = start_with_workers(&place, 3, "", script);
     let mut phones: Vec<TcpStream> = (0..4).map(|_| connect(&place)).collect();
     for (phone, number) in phones.iter_mut().zip(0..) {
         phone.write_all(options(number).as_bytes()).expect("sent");

@@ -30,6 +30,7 @@ for target in $targets; do
   case $target in pidf | xml | watcherinfo | dialog_info | forms | data_model) dictionary=xml.dict ;; *) dictionary=sip.dict ;; esac
   # A story of many requests takes long, and a server with three workers much memory.
   case $target in server) bounds="-timeout=60 -rss_limit_mb=2048 -max_len=2048" ;; *) bounds="-timeout=10 -rss_limit_mb=1024 -max_len=8192" ;; esac
+  [ -d "${seeds%% *}" ] || seeds=
   mkdir -p "$work/corpus/$target" "$work/findings"
   log=$work/$target.log
   # shellcheck disable=SC2086 # several folders of seeds

@@ -8,7 +8,6 @@ use crate::message::{MAX_BODY, MAX_HEAD, MAX_HEADERS, Message, ParseError, Probl
 
 /// What a stream carries.
 #[derive(Clone, Debug)]
-#[expect(clippy::large_enum_variant, reason = "nearly every frame is a message, and is handed on at once")]
 pub enum Frame {
     Message(Message),
     /// A message that cannot be taken. Where it ends is certain, so that the stream goes on after it.

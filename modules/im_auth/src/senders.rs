@@ -67,7 +67,7 @@ impl Entry {
         let mut name = String::new();
         domain.host.push_canonical(&mut name);
         let port = domain.port.filter(|port| !matches!(port, 5060 | 5061));
-        Some(Self::Domain(port.map_or(name.clone(), |port| format!("{name}:{port}"))))
+        Some(Self::Domain(port.map_or_else(|| name.clone(), |port| format!("{name}:{port}"))))
     }
 }
 

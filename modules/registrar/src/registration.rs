@@ -180,8 +180,10 @@ impl Sender<'_> {
     /// the topmost Path.
     fn is_reached_by(&self, contact: &Uri<'_>, by_flow: bool) -> bool {
         let is_source = |uri: &Uri<'_>| {
-            let host =
-                uri.params.value("maddr").map_or(uri.host.map(|host| host.host), |maddr| Host::parse(maddr).ok());
+            let host = uri
+                .params
+                .value("maddr")
+                .map_or_else(|| uri.host.map(|host| host.host), |maddr| Host::parse(maddr).ok());
             host.and_then(|host| host.address()) == Some(self.source.remote.ip())
         };
         match self.request.items(HeaderName::Path).next() {

@@ -65,7 +65,7 @@ fn an_address_a_watcher_and_a_presentity_have_so_many_subscriptions_at_a_time() 
             let all = server.send(&numbered(number, "bob").text());
             assert_eq!(status(&all), 200, "{limit}");
             answered(&mut server, &all);
-            first = first.or(all.into_iter().next());
+            first = first.or_else(|| all.into_iter().next());
         }
         assert_eq!(status(&server.send(&numbered(4, "bob").text())), 403, "{limit}");
         assert_eq!(

@@ -111,7 +111,10 @@ fn utf16(bytes: &[u8], big_endian: bool) -> Result<String, XmlError> {
 }
 
 fn windows_1252(octet: u8) -> char {
-    octet.checked_sub(0x80).and_then(|above| WINDOWS_1252.get(usize::from(above)).copied()).unwrap_or(char::from(octet))
+    octet
+        .checked_sub(0x80)
+        .and_then(|above| WINDOWS_1252.get(usize::from(above)).copied())
+        .unwrap_or_else(|| char::from(octet))
 }
 
 #[cfg(test)]

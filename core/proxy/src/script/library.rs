@@ -377,7 +377,7 @@ fn repetition(arguments: &MultiValue) -> Result<u64> {
 
 /// The length of the table that is the first argument.
 fn length(arguments: &MultiValue) -> Result<u64> {
-    match arguments.get(0) {
+    match arguments.front() {
         Some(Value::Table(table)) => Ok(u64::try_from(table.len()?).unwrap_or(0)),
         _ => Ok(0),
     }
@@ -393,7 +393,7 @@ fn range(arguments: &MultiValue, last: Option<&Value>, first: usize) -> u64 {
 }
 
 fn concatenation(arguments: &MultiValue) -> Result<u64> {
-    let Some(Value::Table(table)) = arguments.get(0) else { return Ok(0) };
+    let Some(Value::Table(table)) = arguments.front() else { return Ok(0) };
     let (from, to) = (integer(arguments.get(2)).unwrap_or(1), integer(arguments.get(3)));
     let to = to.map_or_else(|| table.len(), Ok)?;
     let count = u64::try_from(to.saturating_sub(from).saturating_add(1)).unwrap_or(0);

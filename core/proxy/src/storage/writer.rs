@@ -318,12 +318,11 @@ impl Writer {
         else {
             return;
         };
-        match answered(connection.run(claim.into())).await {
-            Err(sqlx::Error::Database(_)) => tracing::error!(
+        if let Err(sqlx::Error::Database(_)) = answered(connection.run(claim.into())).await {
+            tracing::error!(
                 database = %self.shared.database,
                 "another server uses this database: each overwrites what the other has promised; stop one of them"
-            ),
-            Ok(()) | Err(_) => {}
+            );
         }
     }
 }

@@ -5,7 +5,7 @@
 //! from there, since the branch that it carries cannot be guessed. To any other address goes one datagram, or one attempt to connect,
 //! for each request; it is not repeated, and one that is too large for a datagram goes over a connection or not at all.
 
-use std::hash::{BuildHasher, Hash, Hasher, RandomState};
+use std::hash::{BuildHasher, RandomState};
 use std::net::{IpAddr, SocketAddr};
 use std::time::{Duration, Instant};
 
@@ -54,9 +54,7 @@ impl Proofs {
     /// Whether this request may be sent to an unproved address. True once for each host: the branches of a request that has forked,
     /// be it repeatedly, have Call-ID, From tag and CSeq in common, and different ports are one victim.
     pub fn may_try(&self, host: IpAddr, request: &Message, now: Instant) -> bool {
-        let mut hasher = self.hashing.build_hasher();
-        (host, request.call_id(), request.from_tag(), request.cseq()).hash(&mut hasher);
-        let key = hasher.finish();
+        let key = self.hashing.hash_one((host, request.call_id(), request.from_tag(), request.cseq()));
         let entry = self.tried.entry(key).or_insert(now);
         if entry.is_fresh() {
             return true;

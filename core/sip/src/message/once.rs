@@ -148,7 +148,7 @@ mod tests {
             }
             assert_eq!(problem(method, "Contact: \"a, b\" <sip:a@h>\r\n"), None);
         }
-        assert_eq!(problem("REGISTER", two_lines).or(problem("REGISTER", one_line)), None);
+        assert_eq!(problem("REGISTER", two_lines).or_else(|| problem("REGISTER", one_line)), None);
     }
 
     #[test]

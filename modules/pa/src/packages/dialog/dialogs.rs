@@ -102,7 +102,7 @@ impl Dialogs {
             let (own, publication) = (&claim.dialog().id, claim.publication);
             let further = (2..).map(|n| format!("p{publication:x}.{n}-{own}"));
             let names = [own.clone(), format!("p{publication:x}-{own}")].into_iter().chain(further);
-            let free = || names.map(Box::from).find(|name: &Box<str>| !taken.contains(name));
+            let free = || names.map(Box::from).find(|name| !taken.contains(name));
             let name = name.or_else(free).unwrap_or_default();
             taken.insert(name.clone());
             (name, claim)
