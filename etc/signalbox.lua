@@ -56,7 +56,9 @@ alias { "localhost", "example.com" }
 -- route_key { accept = { "var/other.key" } }
 
 -- Timers of transactions (RFC 3261 §17, table 4).
--- timers { t1 = "500ms", t2 = "4s", t4 = "5s", c = "185s" }
+-- fr is how long a relayed request waits for any answer before the next target or the failure route has its turn; 64·t1 if it is left out.
+-- c is how long a call may ring. A script sets both for one request by t_set_fr.
+-- timers { t1 = "500ms", t2 = "4s", t4 = "5s", c = "185s", fr = "32s" }
 
 -- Folders to look for modules in, before those beside the program.
 -- module_path { "/usr/lib/signalbox" }

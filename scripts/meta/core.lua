@@ -21,7 +21,7 @@
 ---@field content_type string? Content-Type.
 ---@field body string The body; assign a string to replace it, the Content-Type stays.
 ---@field headers Headers All headers, by name.
----@field source Source Where the message came from.
+---@field source Source Where the message came from: in a reply route the response, else the request; `nil` for a response that was made here.
 ---@field transport string The transport that the message came by: `udp` or `tcp`.
 ---@field response Msg? In reply and failure routes the response: the best one in a failure route.
 
@@ -210,6 +210,14 @@ function append_branch(uri, q) end
 ---@return boolean result true if there is any that can be tried
 ---@return string? reason why not
 function append_redirects() end
+
+---How long branches that are sent from now on wait before they fail with 408 and the next target or the failure route has its turn. Spans of time such as `5s` or `1500ms`; a whole number counts milliseconds, as in Kamailio. 0 leaves what `timers` in the settings says.
+---Callable in: request, failure, branch.
+---@param final string For a final response to an INVITE that rings, from the newest provisional response on; then it is cancelled. Of `timers`: `c`.
+---@param provisional? string For any response to an INVITE, and for the final one to other requests. Of `timers`: `fr`.
+---@return boolean result true
+---@return string? reason why not
+function t_set_fr(final, provisional) end
 
 ---Has `failure_route.name(msg)` run when all branches have failed; it may answer, or relay to further targets.
 ---Callable in: request, failure.

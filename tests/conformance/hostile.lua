@@ -2,7 +2,7 @@
 local function look(message)
   local seen = { message.method, message.status, message.reason, message.from_tag, message.to_tag, message.call_id, message.cseq,
     message.event, message.expires, message.max_forwards, message.user_agent, message.content_type, message.body,
-    message.transport, message.source.ip }
+    message.transport, message.source and message.source.ip }
   for _, address in ipairs { message.from, message.to, message.contact or message.to } do
     seen[#seen + 1] = { tostring(address), address.user, address.host, address.port, address.display, address.tag }
   end

@@ -122,7 +122,8 @@ alice receives 404 Not Found
 #[test]
 fn section_3_5_the_type_of_the_document() {
     let asks = |accept: &str| WATCHES.replace("  Event: dialog\n", &format!("  Event: dialog\n  Accept: {accept}\n"));
-    let refused = asks("application/pidf+xml").split("alice receives").next().unwrap().to_owned();
+    let refused =
+        asks("application/pidf+xml").replace("watching", "refused").split("alice receives").next().unwrap().to_owned();
     play(&[
         &refused,
         "alice receives 406 Not Acceptable\n",

@@ -108,7 +108,9 @@ impl Server {
              <basic>open</basic></status></tuple><note>{}</note></presence>",
             "n".repeat(note)
         );
-        let head = Request::new("PUBLISH").from("bob", "p").line("Content-Type: application/pidf+xml").branch(branch);
+        let mut head =
+            Request::new("PUBLISH").from("bob", "p").line("Content-Type: application/pidf+xml").branch(branch);
+        head.call_id = branch.to_owned();
         let text =
             format!("{}{body}", head.text().replace("Content-Length: 0", &format!("Content-Length: {}", body.len())));
         self.send_from("192.0.2.2:5060", &text)

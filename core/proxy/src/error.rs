@@ -49,6 +49,8 @@ pub enum Error {
     Overloaded,
     #[error("{remote} has not shown that it wants {octets} octets, and takes no connection")]
     Unproved { remote: SocketAddr, octets: usize },
+    #[error("the server stops")]
+    Stopping,
     #[error("the script has no {kind} named {name:?}")]
     NoSuchRoute { kind: &'static str, name: String },
     #[error(transparent)]
@@ -68,7 +70,7 @@ impl Error {
             Self::LoopDetected => (482, "Loop Detected"),
             Self::BreadthExceeded => (440, "Max-Breadth Exceeded"),
             Self::TooManyHops => (483, "Too Many Hops"),
-            Self::Overloaded => (503, "Service Unavailable"),
+            Self::Overloaded | Self::Stopping => (503, "Service Unavailable"),
             Self::Send(_) | Self::Unproved { .. } | Self::UnsupportedTransport { .. } => (477, "Send Failed"),
             Self::AlreadyAnswered
             | Self::AckNotAnswered

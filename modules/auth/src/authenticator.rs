@@ -169,7 +169,8 @@ impl Authenticator {
     fn accept(&self, claim: &Claim<'_>, candidate: &Candidate<'_>, account: &Account) -> Result<Box<str>, Failure> {
         // Without a count, a nonce can be used once only.
         let count = candidate.credentials.count().unwrap_or(1);
-        self.policy.nonces.count(candidate.nonce, count, claim.now).map_err(|_| Failure::Replayed)?;
+        let print = self.policy.print(claim.request);
+        self.policy.nonces.count(candidate.nonce, count, print, claim.now).map_err(|_| Failure::Replayed)?;
         self.guesses.succeeded(&candidate.attempt);
         Ok(account.user.clone())
     }
@@ -506,8 +507,19 @@ mod tests {
         let first = Attempt { nonce: nonce.clone(), ..RIGHT };
         let second = Attempt { nonce, count: 2, ..RIGHT };
         assert_eq!(attempt(&authenticator, &first), Step::Done(Ok("ann".into())));
-        assert_eq!(attempt(&authenticator, &first), refused(Failure::Replayed));
+        let mut changed = request(&authenticator, &first);
+        changed.push(HeaderName::Contact, "<sip:mallory@192.0.2.66>");
+        assert_eq!(judge(&authenticator, &changed, NOW), refused(Failure::Replayed));
         assert_eq!(attempt(&authenticator, &second), Step::Done(Ok("ann".into())));
+    }
+
+    #[test]
+    fn the_same_request_is_let_in_again_while_it_can_be_a_retransmission() {
+        let authenticator = authenticator("SHA-256", "auth");
+        let request = request(&authenticator, &RIGHT);
+        let after = |seconds| judge(&authenticator, &request, NOW + Duration::from_secs(seconds));
+        assert_eq!([after(0), after(1), after(32)], [0, 1, 2].map(|_| Step::Done(Ok("ann".into()))));
+        assert_eq!(after(33), refused(Failure::Replayed));
     }
 
     #[test]
@@ -522,7 +534,9 @@ mod tests {
         let lenient = authenticator("SHA-256", "optional");
         let again = old(&lenient);
         assert_eq!(attempt(&lenient, &again), Step::Done(Ok("ann".into())));
-        assert_eq!(attempt(&lenient, &again), refused(Failure::Replayed));
+        let mut changed = request(&lenient, &again);
+        changed.push(HeaderName::Contact, "<sip:mallory@192.0.2.66>");
+        assert_eq!(judge(&lenient, &changed, NOW), refused(Failure::Replayed));
     }
 
     #[test]

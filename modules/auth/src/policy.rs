@@ -1,6 +1,6 @@
 //! What is asked of clients: algorithms, quality of protection, and the nonces.
 
-use std::hash::Hasher;
+use std::hash::{Hash, Hasher};
 use std::net::{IpAddr, SocketAddr};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -8,6 +8,7 @@ use std::time::Duration;
 use sha2::{Digest, Sha256};
 use signalbox::module::{ModuleError, Settings};
 use signalbox_sip::digest::{Algorithm, Nonce, Nonces, Origin, WithoutQop};
+use signalbox_sip::message::Message;
 use siphasher::sip::SipHasher13;
 
 /// What the parameters say.
@@ -25,6 +26,8 @@ pub(crate) struct Policy {
     /// Hashes addresses. Servers that share a secret agree on these.
     places: SipHasher13,
     key: [u8; 16],
+    /// Of the prints of requests.
+    print: SipHasher13,
 }
 
 /// The parameter `qop`.
@@ -56,6 +59,7 @@ impl Policy {
             cipher: SipHasher13::new_with_keys(random()?, random()?),
             places: SipHasher13::new_with_key(&key),
             key,
+            print: SipHasher13::new_with_keys(random()?, random()?),
         })
     }
 
@@ -89,6 +93,22 @@ impl Policy {
     /// For the counters of wrong passwords.
     pub(crate) fn key(&self) -> [u8; 16] {
         self.key
+    }
+
+    /// What stands for a request, so that it is known again when it comes again: all that its sender has written, but for what servers on its way
+    /// write into Via.
+    pub(crate) fn print(&self, request: &Message) -> u32 {
+        let mut hasher = self.print;
+        request.method().as_str().hash(&mut hasher);
+        request.request_uri().hash(&mut hasher);
+        let via = request.top_via().ok();
+        via.and_then(|via| via.branch()).hash(&mut hasher);
+        for (name, value) in request.lines().filter(|(name, _)| !name.eq_ignore_ascii_case("via") && *name != "v") {
+            name.hash(&mut hasher);
+            value.hash(&mut hasher);
+        }
+        hasher.write(request.body());
+        (hasher.finish() >> 32) as u32
     }
 }
 

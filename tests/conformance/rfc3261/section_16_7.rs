@@ -321,3 +321,44 @@ fn step_6_a_redirection_is_passed_on() {
     assert_eq!(summaries(&sent), ["ACK 192.0.2.11:5060".to_owned(), format!("302 {ALICE}")]);
     assert_eq!(sent[1].items(HeaderName::Contact), ["<sip:bob@192.0.2.12>"]);
 }
+
+/// Step 6: a 503 of a next hop becomes a 500 on the way to the sender. The failure route hears what the next hop has said, and what counts
+/// as a 503 (§16.9) as one.
+#[test]
+fn step_6_the_failure_route_sees_the_503_that_the_sender_does_not() {
+    const SCRIPT: &str = "function route(msg) t_on_failure('down') t_relay() end
+        function failure_route.down(msg)
+          local from = msg.response.source
+          append_to_reply('X-Seen: ' .. msg.response.status .. ' ' .. (from and from.ip or 'nowhere'))
+          if msg.ruri.user == 'quiet' then return end
+          t_reply(486)
+        end";
+    let seen = |answer: &Out| answer.message.values_of("X-Seen").next().unwrap_or_default().to_owned();
+    let mut proxy = Proxy::with_script(SCRIPT);
+    let invite = only(proxy.send(&request("INVITE", "sip:bob@192.0.2.11", &[])));
+    let sent = proxy.answer(&invite, 503, &[]);
+    assert_eq!(seen(&sent[1]), "503 192.0.2.11");
+    let mut proxy = Proxy::with_script(SCRIPT);
+    proxy.site().cut_off("192.0.2.11:5060".parse().unwrap());
+    assert_eq!(seen(&only(proxy.send(&request("MESSAGE", "sip:bob@192.0.2.11", &[])))), "503 nowhere");
+    let mut proxy = Proxy::with_script(SCRIPT);
+    let invite = only(proxy.send(&request("INVITE", "sip:quiet@192.0.2.11", &[])));
+    let sent = proxy.answer(&invite, 503, &[]);
+    assert_eq!(summaries(&sent), ["ACK 192.0.2.11:5060".to_owned(), format!("500 {ALICE}")]);
+}
+
+/// In a reply route `msg` is the response, and so is its source; the request's is another.
+#[test]
+fn a_reply_route_knows_where_the_response_came_from() {
+    let mut proxy = Proxy::with_script(
+        "function route(msg) t_on_reply('back') t_relay() end
+        function reply_route.back(msg)
+          msg.headers:add('X-Seen', msg.source.ip .. ' ' .. msg.source.port .. ' ' .. msg.transport)
+        end",
+    );
+    let invite = only(proxy.send(&request("INVITE", "sip:bob@192.0.2.11:5070", &[])));
+    for status in [180, 200] {
+        let answer = only(proxy.answer(&invite, status, &[]));
+        assert_eq!(answer.message.values_of("X-Seen").collect::<Vec<_>>(), ["192.0.2.11 5070 udp"]);
+    }
+}

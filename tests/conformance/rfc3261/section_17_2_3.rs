@@ -1,9 +1,12 @@
 //! §17.2.3: matching requests to server transactions.
 
+use std::time::Duration;
+
+use signalbox::transport::Protocol;
 use signalbox_sip::message::Message;
 use signalbox_sip::transaction::{TransactionKey, TransactionKeys};
 
-use crate::wire::{Proxy, RELAY, only, request, summaries};
+use crate::wire::{FORWARD, Proxy, RELAY, only, request, summaries};
 
 fn key(method: &str, via: &str) -> TransactionKey {
     let text = format!(
@@ -73,5 +76,140 @@ fn clients_of_rfc_2543_are_served_over_the_wire() {
     let sent = proxy.answer(&invite, 487, &[]);
     assert_eq!(summaries(&sent), ["ACK 192.0.2.11:5060", "487 192.0.2.1:5060"]);
     assert!(proxy.send(&of_alice("ACK", "1 ACK")).is_empty());
-    assert!(proxy.pass(std::time::Duration::from_secs(2)).is_empty(), "the ACK ends the repetition of the 487");
+    assert!(proxy.pass(Duration::from_secs(2)).is_empty(), "the ACK ends the repetition of the 487");
+}
+
+/// Where repetitions come from: the first port, and others as after a NAT has forgotten it. With three workers most go to another worker.
+const PORTS: std::ops::RangeInclusive<u16> = 5061..=5064;
+const SEEDS: std::ops::RangeInclusive<u64> = 1..=5;
+
+/// Alice sends this from another port of hers.
+fn send_from_port(proxy: &mut Proxy, port: u16, message: &str) -> Vec<String> {
+    summaries(&proxy.send_from(&format!("192.0.2.1:{port}"), Protocol::Udp, message))
+}
+
+/// A request of Alice's who wants answers at the port that she sends from (RFC 3581).
+fn symmetric(method: &str, lines: &[&str]) -> String {
+    let via = "Via: SIP/2.0/UDP 192.0.2.1:5060;rport;branch=z9hG4bKalice";
+    request(method, "sip:bob@192.0.2.11", &[&[via], lines].concat())
+}
+
+/// The source is no part of the rules either: a request that comes again from another port goes on once, whichever worker has it.
+#[test]
+fn a_repetition_from_another_port_is_not_relayed_again() {
+    for (seed, method) in SEEDS.flat_map(|seed| ["INVITE", "MESSAGE", "OPTIONS"].map(|method| (seed, method))) {
+        let mut proxy = Proxy::with_workers(RELAY, 3, seed);
+        let request = symmetric(method, &[]);
+        let relayed = only(proxy.send(&request));
+        for port in PORTS {
+            assert_eq!(send_from_port(&mut proxy, port, &request), [""; 0], "{method}, seed {seed}");
+        }
+        let answered = proxy.answer(&relayed, 200, &[]);
+        assert_eq!(summaries(&answered), ["200 192.0.2.1:5064"], "to where it came from last: {method}, seed {seed}");
+        assert_eq!(proxy.site().transactions().0, 1);
+    }
+}
+
+/// After its answer, too: that is sent again to where the repetition has come from.
+#[test]
+fn a_repetition_from_another_port_after_the_answer_is_answered_again() {
+    for (seed, script) in SEEDS.flat_map(|seed| [RELAY, "t_reply(200)"].map(|script| (seed, script))) {
+        let mut proxy = Proxy::with_workers(script, 3, seed);
+        let request = symmetric("MESSAGE", &[]);
+        let sent = proxy.send(&request);
+        if script == RELAY {
+            proxy.answer(&only(sent), 200, &[]);
+        }
+        for port in PORTS {
+            let answers = send_from_port(&mut proxy, port, &request);
+            assert_eq!(answers, [format!("200 192.0.2.1:{port}")], "{script}, seed {seed}");
+        }
+        assert_eq!(proxy.site().transactions().0, 1);
+    }
+}
+
+/// A client that asks for no answers at its source port has them where its Via says, wherever the repetition came from.
+#[test]
+fn a_repetition_from_another_port_without_rport_is_answered_where_its_via_says() {
+    for seed in SEEDS {
+        let mut proxy = Proxy::with_workers("t_reply(200)", 3, seed);
+        let request = request("MESSAGE", "sip:bob@192.0.2.11", &[]);
+        proxy.send(&request);
+        for port in PORTS {
+            assert_eq!(send_from_port(&mut proxy, port, &request), ["200 192.0.2.1:5060"], "seed {seed}");
+        }
+    }
+}
+
+/// Somebody at another host who knows the branch cannot have the answers that are still to come.
+#[test]
+fn a_repetition_from_another_host_takes_no_answers_away() {
+    for seed in SEEDS {
+        let mut proxy = Proxy::with_workers(RELAY, 3, seed);
+        let request = symmetric("INVITE", &[]);
+        let relayed = only(proxy.send(&request));
+        assert!(proxy.send_from("192.0.2.66:5060", Protocol::Udp, &request).is_empty());
+        assert_eq!(summaries(&proxy.answer(&relayed, 200, &[])), ["200 192.0.2.1:5060"], "seed {seed}");
+    }
+}
+
+/// ACK and CANCEL find their INVITE from another port as well.
+#[test]
+fn ack_and_cancel_from_another_port_reach_their_invite() {
+    for (seed, port) in SEEDS.flat_map(|seed| PORTS.map(move |port| (seed, port))) {
+        let mut proxy = Proxy::with_workers(RELAY, 3, seed);
+        let invite = only(proxy.send(&symmetric("INVITE", &[])));
+        proxy.answer(&invite, 180, &[]);
+        let sent = proxy.send_from(&format!("192.0.2.1:{port}"), Protocol::Udp, &symmetric("CANCEL", &[]));
+        let expected = [format!("200 192.0.2.1:{port}"), "CANCEL 192.0.2.11:5060".to_owned()];
+        assert_eq!(summaries(&sent), expected, "seed {seed}");
+        proxy.answer(&sent[1], 200, &[]);
+        proxy.answer(&invite, 487, &[]);
+        assert!(send_from_port(&mut proxy, port, &symmetric("ACK", &[])).is_empty());
+        assert!(proxy.pass(Duration::from_secs(3)).is_empty(), "the ACK ends the repetition of the 487, seed {seed}");
+    }
+}
+
+/// A transaction that is over leaves nothing behind: the same branch is a new request.
+#[test]
+fn after_the_transaction_the_same_branch_is_a_new_request_for_any_worker() {
+    for seed in SEEDS {
+        let mut proxy = Proxy::with_workers("t_reply(403)", 3, seed);
+        let request = symmetric("MESSAGE", &[]);
+        proxy.send(&request);
+        proxy.pass(Duration::from_secs(33));
+        assert_eq!(proxy.site().transactions(), (0, 0));
+        for port in PORTS {
+            assert_eq!(send_from_port(&mut proxy, port, &request), [format!("403 192.0.2.1:{port}")], "seed {seed}");
+        }
+        assert_eq!(proxy.site().transactions(), (1, 0));
+    }
+}
+
+/// §16.11: a stateless proxy's branch "MUST be the same value […] for a retransmission", wherever that comes from.
+#[test]
+fn without_a_transaction_a_repetition_from_another_port_goes_on_with_the_same_branch() {
+    for seed in SEEDS {
+        let mut proxy = Proxy::with_workers(FORWARD, 3, seed);
+        let request = symmetric("MESSAGE", &[]);
+        let first = only(proxy.send(&request)).branch();
+        for port in PORTS {
+            let again = only(proxy.send_from(&format!("192.0.2.1:{port}"), Protocol::Udp, &request));
+            assert_eq!(again.branch(), first, "seed {seed}");
+            assert_eq!(summaries(&proxy.answer(&again, 200, &[])), [format!("200 192.0.2.1:{port}")], "seed {seed}");
+        }
+    }
+}
+
+/// An answer without a transaction leaves none, and the same one is given again.
+#[test]
+fn a_request_answered_without_a_transaction_is_answered_anew_by_any_worker() {
+    for seed in SEEDS {
+        let mut proxy = Proxy::with_workers("sl_reply(404)", 3, seed);
+        for port in PORTS {
+            let answer = send_from_port(&mut proxy, port, &symmetric("MESSAGE", &[]));
+            assert_eq!(answer, [format!("404 192.0.2.1:{port}")], "seed {seed}");
+        }
+        assert_eq!(proxy.site().transactions(), (0, 0));
+    }
 }

@@ -1,5 +1,6 @@
 //! §22: authentication, and what becomes of it while the accounts cannot be read.
 
+use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -33,8 +34,12 @@ struct Desk {
 
 impl Desk {
     fn new() -> Self {
+        Self::with_workers(1, 1)
+    }
+
+    fn with_workers(workers: u16, seed: u64) -> Self {
         let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("scenarios/scripts/digest.lua");
-        Self::with(&script, &[])
+        Self::with(&script, &[], (workers, seed))
     }
 
     /// Takes a realm from each request, and lets MESSAGEs through as well.
@@ -42,10 +47,10 @@ impl Desk {
         let folder = tempfile::tempdir().unwrap();
         let script = folder.path().join("route.lua");
         std::fs::write(&script, ALL_REALMS).unwrap();
-        Self::with(&script, parameters)
+        Self::with(&script, parameters, (1, 1))
     }
 
-    fn with(script: &Path, parameters: &[(&str, Value)]) -> Self {
+    fn with(script: &Path, parameters: &[(&str, Value)], (workers, seed): (u16, u64)) -> Self {
         let database = tempfile::tempdir().unwrap();
         let url = format!("sqlite:{}", database.path().join("accounts.db").display());
         add_account(&url);
@@ -55,6 +60,7 @@ impl Desk {
         let auth = configured(export::entry::<Auth>(), &parameters).unwrap();
         setup.modules = vec![Configured::new(export::entry::<Registrar>()), auth];
         setup.fault = Some(fault.clone());
+        (setup.workers, setup.seed) = (workers, seed);
         Self { site: Site::start(setup).unwrap(), fault, _database: database, requests: 0 }
     }
 
@@ -64,20 +70,39 @@ impl Desk {
     }
 
     fn register_from(&mut self, source: &str, credentials: Option<&str>) -> Message {
+        let message = self.registering_from(source, credentials);
+        self.deliver(&message, source.parse().unwrap())
+    }
+
+    /// The next REGISTER of alice, with these credentials.
+    fn registering(&mut self, credentials: &str) -> String {
+        self.registering_from(ALICE, Some(credentials))
+    }
+
+    fn registering_from(&mut self, source: &str, credentials: Option<&str>) -> String {
         let credentials: Vec<_> =
             credentials.iter().map(|credentials| format!("Authorization: {credentials}")).collect();
         let mut lines = vec!["To: <sip:alice@example.com>", "Contact: <sip:alice@192.0.2.1>"];
         lines.extend(credentials.iter().map(String::as_str));
-        self.send(source, ("REGISTER", URI), &lines)
+        self.message(("REGISTER", URI), source, &lines)
     }
 
     fn send(&mut self, source: &str, (method, uri): (&str, &str), lines: &[&str]) -> Message {
+        let (message, source) = (self.message((method, uri), source, lines), source.parse().unwrap());
+        self.deliver(&message, source)
+    }
+
+    /// The next request from this source.
+    fn message(&mut self, (method, uri): (&str, &str), source: &str, lines: &[&str]) -> String {
         self.requests += 1;
         let via = format!("Via: SIP/2.0/UDP {source};branch=z9hG4bK{}", self.requests);
         let cseq = format!("CSeq: {} {method}", self.requests);
-        let lines = [&[via.as_str(), &cseq], lines].concat();
-        let flow = flow_from(source.parse().unwrap(), Protocol::Udp);
-        let sent = self.site.deliver(request(method, uri, &lines).as_bytes(), flow);
+        request(method, uri, &[&[via.as_str(), &cseq], lines].concat())
+    }
+
+    /// The answer to what comes from there.
+    fn deliver(&mut self, message: &str, source: SocketAddr) -> Message {
+        let sent = self.site.deliver(message.as_bytes(), flow_from(source, Protocol::Udp));
         assert_eq!(sent.len(), 1, "one answer");
         Message::parse(&sent[0].1).unwrap()
     }
@@ -332,4 +357,52 @@ fn a_domain_has_one_realm_however_a_client_writes_it() {
         let line = format!("Authorization: {}", credentials_of("alice", &challenge, "wonderland"));
         assert_eq!(desk.send(ALICE, ("REGISTER", URI), &[&to, &line]).status(), 200, "{domain}");
     }
+}
+
+/// §17.2.2: the final response is repeated, though nothing is kept of a REGISTER: with every fifth packet lost, and repetitions that come
+/// from other ports and so to other workers, each REGISTER ends with the answer to what was done.
+#[test]
+fn a_register_with_credentials_gets_its_200_however_often_it_must_be_repeated() {
+    for workers in [1, 3] {
+        let mut desk = Desk::with_workers(workers, 1);
+        let mut random = 7_u64;
+        let mut is_lost = || {
+            // xorshift64: any sequence that repeats will do.
+            random ^= random << 13;
+            random ^= random >> 7;
+            random ^= random << 17;
+            (random >> 32).is_multiple_of(5)
+        };
+        for _ in 0..200 {
+            let challenge = desk.register(None);
+            let message = desk.registering(&credentials(&challenge, "wonderland", 1));
+            // §17.1.2.2: eleven times in 64·T1.
+            let answers = (0..11).filter_map(|count| {
+                let answer = (!is_lost()).then(|| desk.deliver(&message, ([192, 0, 2, 1], 5060 + count % 4).into()))?;
+                (!is_lost()).then_some(answer)
+            });
+            assert_eq!(answers.map(|answer| answer.status()).next(), Some(200), "{workers} workers");
+        }
+    }
+}
+
+/// The same credentials in another request are another matter, and so is the same request when it can be no retransmission any more.
+#[test]
+fn credentials_are_not_taken_for_another_request_or_after_the_transaction() {
+    let mut desk = Desk::with_workers(3, 1);
+    let challenge = desk.register(None);
+    let message = desk.registering(&credentials(&challenge, "wonderland", 1));
+    assert_eq!(desk.deliver(&message, ([192, 0, 2, 1], 5060).into()).status(), 200);
+    for (from, to) in [
+        ("alice@192.0.2.1>", "mallory@192.0.2.66>"),
+        ("branch=z9hG4bK", "branch=z9hG4bKx"),
+        ("Call-ID: ", "Call-ID: x"),
+    ] {
+        let other = message.replace(from, to);
+        assert_ne!(other, message);
+        assert_eq!(desk.deliver(&other, ([192, 0, 2, 1], 5061).into()).status(), 401, "{to}");
+    }
+    assert_eq!(desk.deliver(&message, ([192, 0, 2, 1], 5062).into()).status(), 200);
+    desk.site.pass_until(desk.site.now() + Duration::from_secs(33));
+    assert_eq!(desk.deliver(&message, ([192, 0, 2, 1], 5060).into()).status(), 401);
 }

@@ -45,7 +45,8 @@ fn a_subscribe_whose_texts_are_too_long_to_be_kept_is_refused() {
     ];
     let mut server = Server::new(&[("use_db", 0.into())]);
     for (number, request) in requests.iter().enumerate() {
-        let all = server.send(&request.replace("z9hG4bKm1", &format!("z9hG4bKl{number}")));
+        let request = request.replace("z9hG4bKm1", &format!("z9hG4bKl{number}"));
+        let all = server.send(&request.replace("CSeq: 1 ", &format!("CSeq: {} ", number + 1)));
         assert_eq!((all.len(), status(&all)), (1, 413), "{request}");
     }
     assert_eq!(server.counter("pa_over_limit"), requests.len() as u64);
@@ -159,6 +160,7 @@ fn nobody_publishes_for_a_user_of_the_same_name_in_another_domain() {
     {
         let mut request =
             Request::new("PUBLISH").line("Content-Type: application/pidf+xml").branch(&format!("p{number}"));
+        request.call_id = format!("call{number}");
         (request.uri, request.from, request.to) = (uri.to_owned(), format!("<{from}>;tag=p"), format!("<{to}>"));
         let text = request.text().replace("Content-Length: 0", &format!("Content-Length: {}", body.len()));
         assert_eq!(status(&server.send(&format!("{text}{body}"))), expected, "{uri} {from} {to}");

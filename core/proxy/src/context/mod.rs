@@ -15,7 +15,7 @@
 use std::cell::{Cell, Ref, RefCell, RefMut};
 use std::collections::BTreeMap;
 use std::rc::Rc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use signalbox_sip::message::Message;
 use signalbox_sip::method::Method;
@@ -46,6 +46,8 @@ pub struct Context {
     kind: Routes,
     /// What this route looks at other than the request: a response, or the branch's own copy of the request.
     message: Option<Rc<RefCell<Message>>>,
+    /// Where the response came from that this route looks at; nothing if it was made here.
+    response_source: Option<Flow>,
 }
 
 /// All that is known of one request while it is routed. It lives until the last final response is sent.
@@ -57,6 +59,12 @@ pub(crate) struct Routing {
     pub(crate) source: Flow,
     /// Where responses go (RFC 3261 §18.2.2, RFC 3581 §4).
     pub(crate) reply_to: Cell<Flow>,
+    /// No copy of the request has come along another way before.
+    pub(crate) unmerged: Cell<bool>,
+    /// This worker has claimed the request, and no transaction holds the claim yet.
+    pub(crate) claimed: Cell<bool>,
+    /// The script had answers go to where the request came from, whatever its Via says.
+    pub(crate) rport_forced: Cell<bool>,
     pub(crate) server: Cell<Option<ServerId>>,
     /// The transaction is there only to keep repetitions off while the script waits.
     pub(crate) absorbing: Cell<bool>,
@@ -80,6 +88,9 @@ pub(crate) struct State {
     pub(crate) record_route: Option<RecordRoute>,
     /// The request belongs to a dialog, and this is the way to the party ahead: a user of ours.
     pub(crate) ahead: Option<Way>,
+    /// What `t_set_fr` says instead of timer C, and instead of timers B and F.
+    pub(crate) final_within: Option<Duration>,
+    pub(crate) answered_within: Option<Duration>,
     pub(crate) on_failure: Option<Rc<str>>,
     pub(crate) on_reply: Option<Rc<str>>,
     pub(crate) on_branch: Option<Rc<str>>,
@@ -125,6 +136,14 @@ impl Routing {
     }
 }
 
+impl Drop for Routing {
+    fn drop(&mut self) {
+        if self.claimed.get() {
+            self.worker.release(self.key);
+        }
+    }
+}
+
 impl Context {
     /// A request that has just come in.
     pub(crate) fn for_request(
@@ -140,6 +159,9 @@ impl Context {
             key,
             source,
             reply_to: Cell::new(reply_to),
+            unmerged: Cell::new(false),
+            claimed: Cell::new(false),
+            rport_forced: Cell::new(false),
             server: Cell::new(None),
             absorbing: Cell::new(false),
             answered: Cell::new(false),
@@ -147,7 +169,7 @@ impl Context {
             loop_hash: Cell::new(None),
             state: RefCell::default(),
         };
-        Self { routing: Rc::new(routing), kind: Routes::REQUEST, message: None }
+        Self { routing: Rc::new(routing), kind: Routes::REQUEST, message: None, response_source: None }
     }
 
     /// A route that has no request: a timer, an event, the start. Functions that need a request are not allowed there.
@@ -160,7 +182,13 @@ impl Context {
 
     /// The same request in another kind of route, with the response or branch that the route looks at.
     pub(crate) fn in_route(routing: &Rc<Routing>, kind: Routes, message: Option<Rc<RefCell<Message>>>) -> Self {
-        Self { routing: routing.clone(), kind, message }
+        Self { routing: routing.clone(), kind, message, response_source: None }
+    }
+
+    /// The response that the route looks at came from there.
+    pub(crate) fn with_response_source(mut self, source: Option<Flow>) -> Self {
+        self.response_source = source;
+        self
     }
 
     pub(crate) fn routing(&self) -> &Rc<Routing> {
@@ -223,6 +251,11 @@ impl Context {
     /// The way that the request came.
     pub fn source(&self) -> &Flow {
         &self.routing.source
+    }
+
+    /// The way that the response of a reply or failure route came; nothing if it was made here, such as when nobody answered.
+    pub fn response_source(&self) -> Option<&Flow> {
+        self.response_source.as_ref()
     }
 
     /// The targets that were added to the request's own URI.

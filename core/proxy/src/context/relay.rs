@@ -1,5 +1,7 @@
 //! Sending on: relaying statefully, forwarding without a transaction, and the routes armed for what follows.
 
+use std::time::Duration;
+
 use signalbox_sip::header::HeaderName;
 use signalbox_sip::method::Method;
 
@@ -82,7 +84,13 @@ impl Context {
             None => forward::next_hop(&request, strict)?,
         };
         // §16.11: the same branch for each repetition of the request, another one for every other.
-        let branch = BranchToken { worker: worker.index(), sender: Sender::Stateless(self.digest()), passage };
+        let digest = self.digest();
+        // A connection is held by the worker that it came to. A datagram may come again to any worker, and gets the same branch there.
+        let sender = match routing.source.protocol.is_reliable() {
+            true => worker.index(),
+            false => u16::try_from(digest % u32::from(worker.workers().count())).unwrap_or_default(),
+        };
+        let branch = BranchToken { worker: sender, sender: Sender::Stateless(digest), passage };
         if uri.is_some() {
             way.flow = None;
         }
@@ -121,6 +129,14 @@ impl Context {
             self.targets().add(target)
         });
         self.note(result)
+    }
+
+    /// Branches that are sent from now on wait for so long: an INVITE that rings for its final response, as timer C does (§16.8), and any
+    /// request for its first response, or its final one if it is no INVITE, as timers B and F do. `None` leaves what the settings say.
+    pub fn set_final_response_times(&self, ringing: Option<Duration>, answer: Option<Duration>) {
+        let mut state = self.routing().state.borrow_mut();
+        state.final_within = ringing.or(state.final_within);
+        state.answered_within = answer.or(state.answered_within);
     }
 
     /// Has `failure_route.name` run when all branches have failed. `None` disarms it.

@@ -95,6 +95,24 @@ impl<'a> Reply<'a> {
 }
 
 impl Context {
+    /// Refuses a request that is served here, if it has come along another way before: "the UAS core SHOULD generate a 482 (Loop
+    /// Detected) response" (RFC 3261 §8.2.2.2). To be called before anything is done for the request.
+    ///
+    /// # Errors
+    /// [`Error::LoopDetected`] if it has; it is to be answered.
+    pub fn check_merged(&self) -> Result<(), Error> {
+        let routing = self.routing();
+        if routing.unmerged.get() {
+            return Ok(());
+        }
+        if routing.worker.is_merged(&routing.request.borrow(), routing.key) {
+            routing.worker.counters().merged_requests.increment();
+            return self.note(Err(Error::LoopDetected));
+        }
+        routing.unmerged.set(true);
+        Ok(())
+    }
+
     /// Answers the request: through its transaction where there is one, else without (RFC 3261 §16.11).
     pub fn send_reply(&self, reply: &Reply<'_>) -> Result<(), Error> {
         let result = self.try_send_reply(reply);
@@ -118,7 +136,16 @@ impl Context {
             routing.worker.forget_absorbed(routing);
         }
         match routing.server.get() {
-            Some(server) => routing.worker.respond(server, &response),
+            Some(server) => {
+                // §8.2.2.2: what the script itself takes, such as a MESSAGE, it takes once.
+                if (200..300).contains(&reply.status) && self.check_merged().is_err() {
+                    let request = routing.request.borrow();
+                    let (status, reason) = Error::LoopDetected.status();
+                    response = request.reply(status, reason);
+                    routing.worker.tag(&mut response, &request);
+                }
+                routing.worker.respond(server, &response)
+            }
             None if routing.answered.get() => Err(Error::AlreadyAnswered),
             None => {
                 routing.answered.set(reply.status >= 200);

@@ -100,5 +100,6 @@ impl Context {
         let mut reply_to = self.routing().reply_to.get();
         reply_to.remote = self.source().remote;
         self.routing().reply_to.set(reply_to);
+        self.routing().rport_forced.set(true);
     }
 }

@@ -1,9 +1,12 @@
 //! Sending a request on.
 
+use std::time::Duration;
+
 use super::Core;
 use crate::error::Error;
 use crate::module::function::Row;
-use crate::module::{Function, Kind, Outcome, Routes};
+use crate::module::parameter::parse_duration;
+use crate::module::{Function, Kind, Outcome, Refusal, Routes};
 
 const RELAYING: Routes = Routes::REQUEST.or(Routes::FAILURE);
 
@@ -52,6 +55,18 @@ pub(super) fn rows() -> Vec<Function<Core>> {
             .result("boolean: true if there is any that can be tried")
             .routes(Routes::FAILURE)
             .plain(|_: &Core, context, _| Ok((context.append_redirects()? > 0).into())),
+        Function::new("t_set_fr")
+            .doc("How long branches that are sent from now on wait before they fail with 408 and the next target or the failure route has its turn. \
+                  Spans of time such as `5s` or `1500ms`; a whole number counts milliseconds, as in Kamailio. 0 leaves what `timers` in the settings says.")
+            .argument("final", Kind::String, "For a final response to an INVITE that rings, from the newest provisional response on; then it is cancelled. Of `timers`: `c`.")
+            .optional("provisional", Kind::String, "For any response to an INVITE, and for the final one to other requests. Of `timers`: `fr`.")
+            .result("boolean: true")
+            .routes(RELAYING | Routes::BRANCH)
+            .plain(|_: &Core, context, arguments| {
+                let ringing = span(arguments.string(0))?;
+                context.set_final_response_times(ringing, span(arguments.string(1))?);
+                Ok(true.into())
+            }),
         arm("t_on_failure", Routes::FAILURE, RELAYING)
             .doc("Has `failure_route.name(msg)` run when all branches have failed; it may answer, or relay to further targets.")
             .plain(|_: &Core, context, arguments| done(context.on_failure(arguments.string(0)))),
@@ -71,6 +86,19 @@ fn arm(name: &'static str, kind: Routes, routes: Routes) -> Row<Core> {
         .optional("name", Kind::Route(kind), "The name of the route; none is run when it is left out.")
         .result("boolean: true")
         .routes(routes)
+}
+
+/// The longest time that `t_set_fr` takes: a day.
+const MAX_SPAN: Duration = Duration::from_secs(86_400);
+
+/// A span of time; nothing if none is given, or zero.
+fn span(text: Option<&str>) -> Result<Option<Duration>, Refusal> {
+    let Some(text) = text else { return Ok(None) };
+    let span = text.parse().map(Duration::from_millis).ok().or_else(|| parse_duration(text));
+    match span.filter(|span| *span <= MAX_SPAN) {
+        Some(span) => Ok(Some(span).filter(|span| !span.is_zero())),
+        None => Err(Refusal::misuse("a span of time is up to a day, such as \"5s\", \"1500ms\" or 1500")),
+    }
 }
 
 fn done(result: Result<(), Error>) -> Outcome {

@@ -3,20 +3,25 @@
 use std::any::{Any, TypeId};
 use std::collections::{BTreeMap, HashMap};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, OnceLock, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
 use tokio::runtime::Handle;
 
 use super::event::{EventName, EventSource, Events};
 use crate::clock::Clock;
+use crate::error::Error;
 use crate::storage::Storage;
-use crate::transactions::OutgoingRequest;
+use crate::transactions::local::Outgoing;
 use crate::transactions::proofs::Proofs;
+use crate::transactions::{LocalOutcome, OutgoingRequest};
 use crate::worker::Workers;
 
 /// How often [`Host::tick`] is called in a running server.
 pub const TICK: Duration = Duration::from_millis(200);
+
+/// Requests that modules may make before the workers start. What is restored from a database makes one for each subscription, at the most.
+pub const MAX_EARLY_REQUESTS: usize = 1_000_000;
 
 /// The core as modules see it: services, counters, the background runtime. Cheap to clone, usable from any thread.
 #[derive(Clone)]
@@ -30,6 +35,8 @@ struct Inner {
     services: RwLock<HashMap<TypeId, Box<dyn Any + Send + Sync>>>,
     counters: RwLock<BTreeMap<&'static str, Counter>>,
     workers: OnceLock<Workers>,
+    /// Requests made before the workers have started.
+    early: Mutex<Vec<Outgoing>>,
     events: Arc<Events>,
     proofs: Proofs,
 }
@@ -58,6 +65,7 @@ impl Host {
             services: RwLock::default(),
             counters: RwLock::new(BTreeMap::from([("events_lost", lost.clone())])),
             workers: OnceLock::new(),
+            early: Mutex::default(),
             events: Arc::new(Events::new(lost)),
             proofs: Proofs::default(),
         }))
@@ -108,12 +116,33 @@ impl Host {
         &self.0.runtime
     }
 
-    /// Sends a request of the server's own, from any thread. Requests of one dialog leave in the order of these calls.
-    /// Dropped, with a call of nobody, before the workers have started.
+    /// Sends a request of the server's own, from any thread. Requests of one dialog leave in the order of these calls. What is asked for before
+    /// the workers have started leaves as they start; more than [`MAX_EARLY_REQUESTS`] of these are not sent, and their callers are told so.
     pub fn request(&self, request: OutgoingRequest) {
-        if let Some(workers) = self.0.workers.get() {
-            workers.request(request);
+        match self.0.workers.get() {
+            Some(workers) => workers.request(request),
+            None => self.request_early(request.into()),
         }
+    }
+
+    fn request_early(&self, request: Outgoing) {
+        let mut early = self.0.early.lock().unwrap_or_else(PoisonError::into_inner);
+        // They may have started just now, and will not look here again.
+        if let Some(workers) = self.0.workers.get() {
+            drop(early);
+            return workers.send_own(request);
+        }
+        if early.len() < MAX_EARLY_REQUESTS {
+            return early.push(request);
+        }
+        drop(early);
+        tracing::warn!(
+            call_id = request.message.call_id(),
+            limit = MAX_EARLY_REQUESTS,
+            "too many requests before the start: not sent"
+        );
+        self.counter("early_requests_lost").increment();
+        request.caller.tell(LocalOutcome::NotSent(Error::Overloaded));
     }
 
     /// The workers, once they have started.
@@ -124,7 +153,10 @@ impl Host {
     pub(crate) fn set_workers(&self, workers: Workers) {
         self.0.events.set_workers(workers.clone());
         // A host serves one server: the first one.
-        let _ = self.0.workers.set(workers);
+        if self.0.workers.set(workers.clone()).is_ok() {
+            let early = std::mem::take(&mut *self.0.early.lock().unwrap_or_else(PoisonError::into_inner));
+            early.into_iter().for_each(|request| workers.send_own(request));
+        }
     }
 
     /// Where the event of this name, a row of the declaration of `module`, is raised.
@@ -169,6 +201,9 @@ impl Counter {
 
 #[cfg(test)]
 mod tests {
+    use signalbox_sip::message::Message;
+    use signalbox_sip::method::Method;
+
     use super::*;
 
     trait Greeter: Send + Sync {
@@ -195,6 +230,46 @@ mod tests {
         assert!(host.service::<dyn Greeter>().is_none());
         host.provide::<dyn Greeter>(Arc::new(English));
         assert_eq!(host.service::<dyn Greeter>().unwrap().greet(), "hello");
+    }
+
+    /// A request whose outcome is noted.
+    fn request(told: &Arc<Mutex<Vec<u16>>>) -> OutgoingRequest {
+        let told = told.clone();
+        let on_final = Box::new(move |outcome: LocalOutcome| told.lock().unwrap().push(outcome.status()));
+        OutgoingRequest {
+            message: Message::request(&Method::Notify, "sip:bob@192.0.2.1"),
+            flow: None,
+            allowance: None,
+            on_final,
+        }
+    }
+
+    #[test]
+    fn what_is_asked_for_before_the_workers_start_goes_to_them_as_they_do() {
+        let ((_runtime, host), told) = (host(), Arc::default());
+        host.request(request(&told));
+        host.request(request(&told));
+        let workers = Workers::alone(&host);
+        host.request(request(&told));
+        let mail = workers.take(0);
+        assert_eq!((mail.len(), told.lock().unwrap().len()), (3, 0));
+        drop(mail);
+        assert_eq!(*told.lock().unwrap(), [503; 3], "each caller is told once");
+    }
+
+    #[test]
+    fn callers_are_told_once_also_if_no_worker_ever_starts_or_the_worker_has_ended() {
+        let ((_runtime, host), told) = (host(), Arc::default());
+        host.request(request(&told));
+        drop(host);
+        assert_eq!(*told.lock().unwrap(), [503]);
+        let (_runtime, host) = self::host();
+        let workers = Workers::alone(&host);
+        host.request(request(&told));
+        workers.close(0);
+        host.request(request(&told));
+        assert_eq!(*told.lock().unwrap(), [503; 3]);
+        assert!(workers.take(0).is_empty());
     }
 
     #[test]

@@ -15,7 +15,9 @@ use signalbox_sip::uri::Uri;
 use super::address::{Address, RequestUri};
 use super::current::Current;
 use super::headers::Headers;
+use crate::module::Routes;
 use crate::settings::nearest::nearest;
+use crate::transport::Flow;
 
 /// `msg`, and `msg.response`.
 pub(super) struct Msg {
@@ -70,7 +72,11 @@ pub(super) const FIELDS: [Field; 21] = [
     Field { name: "content_type", kind: "string?", doc: "Content-Type." },
     Field { name: "body", kind: "string", doc: "The body; assign a string to replace it, the Content-Type stays." },
     Field { name: "headers", kind: "Headers", doc: "All headers, by name." },
-    Field { name: "source", kind: "Source", doc: "Where the message came from." },
+    Field {
+        name: "source",
+        kind: "Source",
+        doc: "Where the message came from: in a reply route the response, else the request; `nil` for a response that was made here.",
+    },
     Field { name: "transport", kind: "string", doc: "The transport that the message came by: `udp` or `tcp`." },
     Field {
         name: "response",
@@ -82,6 +88,16 @@ pub(super) const FIELDS: [Field; 21] = [
 impl Msg {
     fn read<T>(&self, read: impl FnOnce(&Message) -> Result<T>) -> Result<T> {
         self.which.read(&self.current, read)
+    }
+
+    /// The way that the message came; nothing for a response that was made here.
+    fn source(&self) -> Result<Option<Flow>> {
+        let source = self.current.with(|context, _| match self.which {
+            Which::Response => context.response_source().copied(),
+            Which::Routed if context.kind() == Routes::REPLY => context.response_source().copied(),
+            Which::Routed => Some(*context.source()),
+        });
+        source.ok_or_else(outside)
     }
 }
 
@@ -230,16 +246,14 @@ fn add_parts<F: UserDataFields<Msg>>(fields: &mut F) {
         })
     });
     fields.add_field_method_get("headers", |_, this| Ok(Headers { current: this.current.clone(), which: this.which }));
-    fields.add_field_method_get("transport", |_, this| {
-        this.current.with(|context, _| context.source().protocol.parameter()).ok_or_else(outside)
-    });
+    fields.add_field_method_get("transport", |_, this| Ok(this.source()?.map(|flow| flow.protocol.parameter())));
     fields.add_field_method_get("source", |lua, this| {
-        let flow = this.current.with(|context, _| *context.source()).ok_or_else(outside)?;
+        let Some(flow) = this.source()? else { return Ok(None) };
         let source = lua.create_table()?;
         source.raw_set("ip", flow.remote.ip().to_string())?;
         source.raw_set("port", flow.remote.port())?;
         source.raw_set("transport", flow.protocol.parameter())?;
-        Ok(source)
+        Ok(Some(source))
     });
     fields.add_field_method_get("response", |_, this| {
         let there = this.current.with(|context, _| context.response().is_some()).ok_or_else(outside)?;

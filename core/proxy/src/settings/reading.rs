@@ -1,6 +1,7 @@
 //! What each function of a settings file does with its arguments.
 
 use std::fmt;
+use std::time::Duration;
 
 use signalbox_sip::transaction::Timers;
 
@@ -323,10 +324,13 @@ fn timers(reading: &mut Reading, values: &[Value]) -> Result<(), String> {
         Parameter::duration("t4", default.t4).range(0..=600),
         // RFC 3261 §16.6 step 11: "The timer MUST be larger than 3 minutes."
         Parameter::duration("c", default.c).range(181..=86_400),
+        // Zero: 64·T1.
+        Parameter::duration("fr", Duration::ZERO).range(0..=3600),
     ];
     let settings = checked(&rows, record(values)?)?;
     let of = |name: &str| settings.duration(name);
-    reading.core.timers = Timers { t1: of("t1"), t2: of("t2"), t4: of("t4"), c: of("c") };
+    reading.core.timers =
+        Timers { t1: of("t1"), t2: of("t2"), t4: of("t4"), c: of("c"), fr: Some(of("fr")).filter(|fr| !fr.is_zero()) };
     match of("t1").is_zero() || of("t2") < of("t1") {
         true => Err("t1 is more than 0, and t2 at least t1 (RFC 3261 §17.1.1.1)".into()),
         false => Ok(()),

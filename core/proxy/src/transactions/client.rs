@@ -1,11 +1,12 @@
 //! Requests that were sent out: responses to them, retransmission, ACK and CANCEL (RFC 3261 §17.1, §9.1).
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use signalbox_sip::header::HeaderName;
 use signalbox_sip::message::Message;
 use signalbox_sip::method::Method;
-use signalbox_sip::transaction::{Actions, ClientTransaction, Ended, InviteClient, Send, Timer};
+use signalbox_sip::transaction::{Actions, ClientTransaction, Ended, InviteClient, Send, Timer, Timers};
 
 use super::allowance::{Allowance, Permission};
 use super::branch::{BranchToken, Passage, Sender};
@@ -28,17 +29,20 @@ pub(crate) struct Outgoing {
     pub(crate) passage: Passage,
     /// See [`Target::proved`](crate::context::Target::proved).
     pub(crate) proved: bool,
+    /// How long it waits for an answer, if not as the settings say.
+    pub(crate) answered_within: Option<Duration>,
 }
 
 impl Worker {
     /// Sends a request in a new client transaction.
     pub(crate) fn start_client(&self, outgoing: Outgoing, owner: Owner) -> Result<ClientId, (Owner, Error)> {
-        let Outgoing { mut request, flow, dictated, allowance, passage, proved } = outgoing;
+        let Outgoing { mut request, flow, dictated, allowance, passage, proved, answered_within } = outgoing;
         let unproved = !proved && !self.is_proved(&flow);
         if unproved && !self.host().proofs().may_try(flow.remote.ip(), &request, self.now()) {
             self.counters().unproved.increment();
             return Err((owner, Error::Unanswered { remote: flow.remote }));
         }
+        let timers = Timers { fr: answered_within.or_else(|| self.timers().fr), ..*self.timers() };
         let allowance = allowance.filter(|allowance| !allowance.is_proved(flow.remote.ip()));
         let token = self.random_token();
         let Some(id) = self.table().next_client(token) else { return Err((owner, Error::Overloaded)) };
@@ -67,11 +71,11 @@ impl Worker {
         let reliable = flow.protocol.is_reliable() || unproved;
         let (machine, actions) = if invite {
             let mut machine = InviteClient::new(reliable);
-            let actions = machine.start(self.timers());
+            let actions = machine.start(&timers);
             (ClientMachine::Invite(machine), actions)
         } else {
             let mut machine = ClientTransaction::new(reliable);
-            let actions = machine.start(self.timers());
+            let actions = machine.start(&timers);
             (ClientMachine::Other(machine), actions)
         };
         {
@@ -204,14 +208,14 @@ impl Worker {
             Owner::Branch(server, index) => {
                 response.remove_first_item(HeaderName::Via);
                 if response.has(HeaderName::Via) {
-                    self.branch_responded(server, index, response);
+                    self.branch_responded(server, index, response, source);
                 } else {
                     // §16.7 step 3: without another Via it was not meant to be passed on; it counts as never come.
                     self.counters().stray_responses.increment();
                     self.branch_timed_out(server, index);
                 }
             }
-            Owner::Local(on_final) => on_final(LocalOutcome::Response(Box::new(response))),
+            Owner::Local(caller) => caller.tell(LocalOutcome::Response(Box::new(response))),
             Owner::Nobody => {}
         }
     }
@@ -384,10 +388,10 @@ impl Worker {
             (_, Ended::Normal) | (Owner::Nobody, _) => {}
             (Owner::Branch(server, index), Ended::Timeout) => self.branch_timed_out(server, index),
             (Owner::Branch(server, index), Ended::TransportError) => self.branch_failed(server, index),
-            (Owner::Local(on_final), Ended::Timeout) => on_final(LocalOutcome::Timeout),
-            (Owner::Local(on_final), Ended::TransportError) => {
+            (Owner::Local(caller), Ended::Timeout) => caller.tell(LocalOutcome::Timeout),
+            (Owner::Local(caller), Ended::TransportError) => {
                 let error = SendError::ConnectionGone { remote: client.flow.remote };
-                on_final(LocalOutcome::NotSent(error.into()));
+                caller.tell(LocalOutcome::NotSent(error.into()));
             }
         }
     }

@@ -19,12 +19,47 @@ pub struct OutgoingRequest {
     pub flow: Option<Flow>,
     /// What may go to the address if it has not proved itself; nothing if it has.
     pub allowance: Option<Arc<Allowance>>,
-    /// Called once, on a worker's thread: it must be quick.
+    /// Called exactly once, whatever becomes of the request: on a worker's thread or, if the request never gets to a worker, on that of the
+    /// caller or of what drops it. It must be quick.
     pub on_final: OnFinal,
 }
 
 /// See [`OutgoingRequest::on_final`].
 pub type OnFinal = Box<dyn FnOnce(LocalOutcome) + Send>;
+
+/// The one who asked for a request to be sent. Told of the outcome exactly once: that the server stops, if nothing else is said before this is
+/// dropped.
+pub(crate) struct Caller(Option<OnFinal>);
+
+/// A request of the server's own on its way to the worker that sends it.
+pub(crate) struct Outgoing {
+    pub(crate) message: Message,
+    pub(crate) flow: Option<Flow>,
+    pub(crate) allowance: Option<Arc<Allowance>>,
+    pub(crate) caller: Caller,
+}
+
+impl Caller {
+    pub(crate) fn tell(mut self, outcome: LocalOutcome) {
+        if let Some(on_final) = self.0.take() {
+            on_final(outcome);
+        }
+    }
+}
+
+impl Drop for Caller {
+    fn drop(&mut self) {
+        if let Some(on_final) = self.0.take() {
+            on_final(LocalOutcome::NotSent(Error::Stopping));
+        }
+    }
+}
+
+impl From<OutgoingRequest> for Outgoing {
+    fn from(OutgoingRequest { message, flow, allowance, on_final }: OutgoingRequest) -> Self {
+        Self { message, flow, allowance, caller: Caller(Some(on_final)) }
+    }
+}
 
 /// How a request of the server ended.
 #[derive(Debug)]
@@ -33,7 +68,8 @@ pub enum LocalOutcome {
     Response(Box<Message>),
     /// None came in 64·T1 (RFC 3261 §17.1.2.2): counts as a 408.
     Timeout,
-    /// It could not be sent: counts as a 503 (§8.1.3.1).
+    /// It could not be sent: counts as a 503 (§8.1.3.1). [`Error::Stopping`] if the server stopped before an answer came, so that nothing is
+    /// known of what became of it.
     NotSent(Error),
 }
 
@@ -51,10 +87,13 @@ impl LocalOutcome {
 impl Worker {
     /// Sends a request of the server's own, in a client transaction of this worker.
     pub fn send_request(&self, request: OutgoingRequest) {
-        let OutgoingRequest { mut message, flow, allowance, on_final } = request;
+        self.send_own(request.into());
+    }
+
+    pub(crate) fn send_own(&self, Outgoing { mut message, flow, allowance, caller }: Outgoing) {
         if message.value(signalbox_sip::header::HeaderName::MaxForwards).is_none() {
             message.push(signalbox_sip::header::HeaderName::MaxForwards, "70");
         }
-        self.send_towards(message, (flow, allowance), Owner::Local(on_final));
+        self.send_towards(message, (flow, allowance), Owner::Local(caller));
     }
 }

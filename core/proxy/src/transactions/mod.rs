@@ -17,7 +17,7 @@ mod allowance;
 pub(crate) mod branch;
 pub(crate) mod client;
 pub(crate) mod conclusions;
-mod local;
+pub(crate) mod local;
 pub mod proofs;
 pub(crate) mod proxying;
 pub(crate) mod server;

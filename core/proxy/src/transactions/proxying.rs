@@ -20,6 +20,7 @@ use crate::context::{Context, Routing, Target};
 use crate::error::Error;
 use crate::forward;
 use crate::module::Routes;
+use crate::transport::Flow;
 use crate::worker::transmit::{BranchWay, Origin};
 use crate::worker::{Route, Worker};
 
@@ -29,10 +30,13 @@ pub(crate) struct Proxying {
     fork: Fork,
     branches: SmallVec<[Branch; 1]>,
     /// The best failure so far (§16.7 step 6).
-    best: Option<Message>,
+    best: Option<Kept>,
     /// What the request takes along: the digest of its way, and how many further requests may be made of it.
     passage: Passage,
 }
+
+/// A response, and the way that it came unless it was made here.
+type Kept = (Message, Option<Flow>);
 
 struct Branch {
     target: Target,
@@ -67,7 +71,7 @@ impl Proxying {
         // MUST remove them from the response before adding the response to the response context."
         match (left, &mut self.best) {
             (None, _) => {}
-            (Some(left), Some(best)) if !left.is_empty() => {
+            (Some(left), Some((best, _))) if !left.is_empty() => {
                 best.remove(HeaderName::Contact);
                 left.iter().for_each(|contact| best.push(HeaderName::Contact, contact));
             }
@@ -165,34 +169,42 @@ impl Worker {
     }
 
     /// A response came on a branch; our Via is off it already.
-    pub(crate) fn branch_responded(&self, id: ServerId, branch: BranchId, response: Message) {
+    pub(crate) fn branch_responded(&self, id: ServerId, branch: BranchId, response: Message, source: Flow) {
         let reply_route = {
             let mut table = self.table();
             let Some(proxying) = table.server(id).and_then(|server| server.proxying.as_ref()) else { return };
             let reply_route = proxying.routing.state.borrow().on_reply.clone();
             reply_route.map(|name| (name, proxying.routing.clone()))
         };
-        let Some((name, routing)) = reply_route else { return self.weigh_response(id, branch, response) };
+        let Some((name, routing)) = reply_route else {
+            return self.weigh_response(id, branch, response, Some(source));
+        };
         let response = Rc::new(RefCell::new(response));
-        let context = Context::in_route(&routing, Routes::REPLY, Some(response.clone()));
+        let context =
+            Context::in_route(&routing, Routes::REPLY, Some(response.clone())).with_response_source(Some(source));
         self.run_route(Route::Reply(name), context, move |worker, _| {
             let response = Rc::try_unwrap(response).map_or_else(|shared| shared.borrow().clone(), RefCell::into_inner);
-            worker.weigh_response(id, branch, response);
+            worker.weigh_response(id, branch, response, Some(source));
         });
     }
 
-    fn weigh_response(&self, id: ServerId, branch: BranchId, response: Message) {
+    fn weigh_response(&self, id: ServerId, branch: BranchId, response: Message, source: Option<Flow>) {
         let status = response.status();
         let steps = self.with_proxying(id, |proxying| {
             if (101..200).contains(&status)
                 && let Some(branch) = proxying.branches.get_mut(usize::from(branch.0))
                 && let Some(timer_c) = &mut branch.timer_c
             {
-                *timer_c = self.now() + self.timers().c;
+                let within = proxying.routing.state.borrow().final_within;
+                *timer_c = self.now() + within.unwrap_or_else(|| self.timers().c);
+                // What was set at the beginning may come too late for what the script wants.
+                if let (Some(within), Some(client)) = (within, branch.client) {
+                    self.set_timer(within, Due::Client(client, Timer::C));
+                }
             }
             proxying.fork.on_response(branch, status)
         });
-        self.run_steps(id, steps, Some(response));
+        self.run_steps(id, steps, Some((response, source)));
     }
 
     /// No final response came on a branch (§16.8).
@@ -215,14 +227,21 @@ impl Worker {
         });
         let Some(Some((id, branch))) = owner else { return };
         let now = self.now();
-        let mut put_off = None;
+        let (mut put_off, mut is_over) = (None, false);
         let steps = self.with_proxying(id, |proxying| {
-            let until = proxying.branches.get(usize::from(branch.0)).and_then(|branch| branch.timer_c);
-            put_off = until.and_then(|until| until.checked_duration_since(now)).filter(|left| !left.is_zero());
-            if put_off.is_some() { Steps::new() } else { proxying.fork.on_timer_c(branch) }
+            let timer = proxying.branches.get_mut(usize::from(branch.0)).map(|branch| &mut branch.timer_c);
+            // It has fired before: a script that sets times of its own has more than one timer set.
+            let Some(timer @ Some(_)) = timer else { return Steps::new() };
+            put_off = timer.and_then(|until| until.checked_duration_since(now)).filter(|left| !left.is_zero());
+            if put_off.is_some() {
+                return Steps::new();
+            }
+            (*timer, is_over) = (None, true);
+            proxying.fork.on_timer_c(branch)
         });
         match put_off {
             Some(left) => self.set_timer(left, Due::Client(client, Timer::C)),
+            None if !is_over => {}
             None => {
                 if !steps.iter().any(|step| matches!(step, Step::Cancel(_))) {
                     self.abandon_client(client);
@@ -238,12 +257,12 @@ impl Worker {
         proxying.map(event).unwrap_or_default()
     }
 
-    fn run_steps(&self, id: ServerId, steps: Steps, mut response: Option<Message>) {
+    fn run_steps(&self, id: ServerId, steps: Steps, mut response: Option<Kept>) {
         for step in steps {
             match step {
                 Step::Launch(branch) => self.launch(id, branch),
                 Step::Forward(_) => {
-                    if let Some(response) = &response {
+                    if let Some((response, _)) = &response {
                         // Answered in between by the script: then this response is one too many.
                         let _ = self.respond(id, response);
                     }
@@ -257,7 +276,7 @@ impl Worker {
                     }
                 }
                 Step::Challenge(_) => {
-                    if let Some(response) = &response {
+                    if let Some((response, _)) = &response {
                         self.add_challenges(id, response);
                     }
                 }
@@ -285,7 +304,7 @@ impl Worker {
     /// §16.7 step 7: challenges of all branches go into the one response.
     fn add_challenges(&self, id: ServerId, response: &Message) {
         self.with_proxying(id, |proxying| {
-            if let Some(best) = &mut proxying.best {
+            if let Some((best, _)) = &mut proxying.best {
                 for name in [HeaderName::WwwAuthenticate, HeaderName::ProxyAuthenticate] {
                     for value in response.values(name) {
                         best.push(name, value);
@@ -310,12 +329,17 @@ impl Worker {
             name.map(|name| (name, proxying.routing.clone(), proxying.best.clone(), tried))
         };
         let Some((name, routing, best, tried)) = armed else { return self.answer(id, outcome) };
-        let response = match (outcome, best) {
+        let own = |status| (routing.request.borrow().reply(status, status::reason(status)), None);
+        let (response, source) = match (outcome, best) {
             (Outcome::Kept(_), Some(best)) => best,
-            (Outcome::Own(status), _) => routing.request.borrow().reply(status, status::reason(status)),
-            (Outcome::Kept(_) | Outcome::Silence, _) => routing.request.borrow().reply(408, status::reason(408)),
+            // §16.7 step 6 has the sender hear 500 instead of a 503. The script hears what the next hop said, or what counts as that.
+            (Outcome::Own(500), Some(best)) if best.0.status() == 503 => best,
+            (Outcome::Own(500), _) => own(503),
+            (Outcome::Own(status), _) => own(status),
+            (Outcome::Kept(_) | Outcome::Silence, _) => own(408),
         };
-        let context = Context::in_route(&routing, Routes::FAILURE, Some(Rc::new(RefCell::new(response))));
+        let context = Context::in_route(&routing, Routes::FAILURE, Some(Rc::new(RefCell::new(response))))
+            .with_response_source(source);
         self.run_route(Route::Failure(name), context, move |worker, _| {
             let undecided = {
                 let mut table = worker.table();
@@ -337,7 +361,7 @@ impl Worker {
             (proxying.routing.clone(), proxying.best.take())
         };
         let result = match (outcome, best) {
-            (Outcome::Kept(_), Some(best)) => self.respond(id, &best),
+            (Outcome::Kept(_), Some((best, _))) => self.respond(id, &best),
             (Outcome::Silence, _) => return self.abandon_server(id),
             (outcome, _) => {
                 let status = if let Outcome::Own(status) = outcome { status } else { 500 };
@@ -411,7 +435,7 @@ impl Worker {
         let (status, reason) = error.status();
         let mut response = request.reply(status, reason);
         self.tag(&mut response, request);
-        self.weigh_response(id, branch, response);
+        self.weigh_response(id, branch, response, None);
     }
 
     /// Notes which client transaction a branch has.
@@ -420,12 +444,17 @@ impl Worker {
         self.with_proxying(id, |proxying| {
             let invite = *proxying.routing.request.borrow().method() == Method::Invite;
             cancelled = proxying.fork.is_branch_cancelled(branch);
+            let state = proxying.routing.state.borrow();
+            // Until something is heard of the branch, timer B alone counts.
+            let answered = state.answered_within.unwrap_or_else(|| self.timers().duration(Timer::B, 0));
+            let within = state.final_within.map_or_else(|| self.timers().c, |within| within.max(answered));
+            drop(state);
             if let Some(branch) = proxying.branches.get_mut(usize::from(branch.0)) {
                 branch.client = Some(client);
-                branch.timer_c = invite.then(|| self.now() + self.timers().c);
+                branch.timer_c = invite.then(|| self.now() + within);
             }
             if invite {
-                self.set_timer(self.timers().c, Due::Client(client, Timer::C));
+                self.set_timer(within, Due::Client(client, Timer::C));
             }
             Steps::new()
         });

@@ -7,25 +7,22 @@ use signalbox_sip::method::Method;
 use signalbox_sip::transaction::{Actions, InviteServer, Send, ServerTransaction, Timer, TransactionKey};
 
 use super::ServerId;
-use super::table::{Due, ServerMachine};
+use super::table::{Due, Server, ServerMachine};
 use crate::context::Routing;
 use crate::error::Error;
 use crate::forward;
 use crate::transport::Flow;
 use crate::worker::Worker;
 use crate::worker::handover::Receiver;
-use crate::worker::mailbox::Mail;
 
-/// A CANCEL, on its way through the workers until one knows its INVITE.
-pub(crate) struct Cancel {
+/// A CANCEL of which this worker knows no transaction.
+struct Cancel {
     request: Message,
     source: Flow,
     reply_to: Flow,
     /// Its own key, and that of its INVITE.
     key: TransactionKey,
     invite: TransactionKey,
-    /// How many workers have looked for the INVITE.
-    asked: u16,
 }
 
 impl Worker {
@@ -34,8 +31,7 @@ impl Worker {
         match self.receiver_of(request.call_id()) {
             Receiver::Here => self.receive_request_here(request, source),
             _ if self.knows(&request) => self.receive_request_here(request, source),
-            Receiver::Elsewhere(receiver) => self.hand_request_over(receiver, request, source, false),
-            Receiver::Perhaps(receiver) => self.hand_request_over(receiver, request, source, true),
+            Receiver::Elsewhere(receiver) => self.hand_request_over(receiver, request, source),
             // Nothing comes again over a connection.
             Receiver::Full if source.protocol.is_reliable() => self.receive_request_here(request, source),
             // As from a socket that is full: it comes again.
@@ -43,25 +39,34 @@ impl Worker {
         }
     }
 
-    /// A request that no other worker has to do with.
+    /// A request that this worker handles, unless another one has its transaction.
     pub(crate) fn receive_request_here(&self, mut request: Message, source: Flow) {
-        let key = self.transaction_keys().of_request(&request);
         // Before the Via is changed, which is part of the key where clients follow RFC 2543.
+        let key = self.transaction_keys().of_request(&request);
         let invite = (*request.method() == Method::Cancel).then(|| self.transaction_keys().of_cancel(&request));
+        let known = key.as_ref().ok().and_then(|key| self.table().server_by_key(key));
+        if let (Ok(key), None, 2..) = (&key, known, self.workers().count()) {
+            let invite = invite.as_ref().and_then(|invite| invite.as_ref().ok().copied());
+            if let Some(holder) = self.holder(*request.method() == Method::Ack, *key, invite) {
+                return self.hand_request_over(holder, request, source);
+            }
+        }
         let (key, reply_to) = match (key, forward::receive_via(&mut request, &source)) {
             (Ok(key), Ok(reply_to)) => (key, reply_to),
-            (_, Err(error)) => return self.refuse(&request, &source, error.status()),
+            (key, Err(error)) => {
+                key.into_iter().for_each(|key| self.release(key));
+                return self.refuse(&request, &source, error.status());
+            }
             (Err(_), Ok(reply_to)) => return self.refuse(&request, &reply_to, (400, "Bad Request")),
         };
-        let known = self.table().server_by_key(&key);
         match (request.method(), known) {
             (Method::Ack, Some(server)) => self.receive_ack(server, request, source, reply_to),
             (Method::Ack, None) if self.is_own_tag(&request) => self.counters().absorbed_acks.increment(),
-            (_, Some(server)) => self.repeat(server),
+            (_, Some(server)) => self.repeat(server, source, reply_to),
             (Method::Cancel, None) => {
                 // Its own key could be made, and so could this.
                 let invite = invite.and_then(Result::ok).unwrap_or(key);
-                self.receive_cancel(Cancel { request, source, reply_to, key, invite, asked: 0 });
+                self.receive_cancel(Cancel { request, source, reply_to, key, invite });
             }
             _ => self.route_request(request, source, reply_to, key),
         }
@@ -86,17 +91,29 @@ impl Worker {
         let _ = self.send_response(&response, reply_to);
     }
 
-    fn repeat(&self, id: ServerId) {
-        let actions = {
+    /// A request came again. Its answer goes to where it comes from now, which is another port after a NAT has forgotten the first; what
+    /// is still to come goes there too, unless it is another host.
+    fn repeat(&self, id: ServerId, source: Flow, mut reply_to: Flow) {
+        let (actions, before) = {
             let mut table = self.table();
             let Some(server) = table.server(id) else { return };
-            match &mut server.machine {
+            if server.rport_forced {
+                reply_to.remote = source.remote;
+            }
+            let before = std::mem::replace(&mut server.reply_to, reply_to);
+            let actions = match &mut server.machine {
                 ServerMachine::Invite(machine) => machine.on_request(),
                 ServerMachine::Other(machine) => machine.on_request(),
-            }
+            };
+            (actions, before)
         };
         self.counters().repeated_requests.increment();
         self.apply_server(id, &actions);
+        if before.remote.ip() != reply_to.remote.ip()
+            && let Some(server) = self.table().server(id)
+        {
+            server.reply_to = before;
+        }
     }
 
     fn receive_ack(&self, id: ServerId, request: Message, source: Flow, reply_to: Flow) {
@@ -115,24 +132,10 @@ impl Worker {
         }
     }
 
-    pub(crate) fn receive_cancel(&self, cancel: Cancel) {
-        let Cancel { request, source, reply_to, key, invite, asked } = cancel;
+    fn receive_cancel(&self, cancel: Cancel) {
+        let Cancel { request, source, reply_to, key, invite } = cancel;
         let known = self.table().server_by_key(&invite);
         let Some(id) = known else {
-            if let Some(server) = self.table().server_by_key(&key) {
-                return self.repeat(server);
-            }
-            // It may have come another way than its INVITE, and so to another worker. Nobody knowing any, it ends where it came in: what
-            // is forwarded without a transaction has a branch by worker, and a CANCEL has to have that of its INVITE (§16.11).
-            let workers = self.workers();
-            if workers.count() > 1 && asked < workers.count() {
-                let cancel = Cancel { request, source, reply_to, key, invite, asked: asked + 1 };
-                let next = (self.index() + 1) % workers.count();
-                if !workers.post_if_room(next, Mail::Cancel(Box::new(cancel))) {
-                    self.counters().overload_dropped.increment();
-                }
-                return;
-            }
             // §16.10: nothing is known of the request, so the CANCEL goes where the script sends it.
             return self.route_request(request, source, reply_to, key);
         };
@@ -182,6 +185,8 @@ impl Worker {
         let added = self.table().add_server(routing.key, machine, routing.reply_to.get(), Some(routing.clone()));
         let id = added.ok_or(Error::Overloaded)?;
         routing.server.set(Some(id));
+        // The transaction holds the claim from now on.
+        routing.claimed.set(false);
         self.apply_server(id, &actions);
         Ok(id)
     }
@@ -229,7 +234,7 @@ impl Worker {
         if !routing.absorbing.replace(false) || !self.is_undecided(routing) {
             return;
         }
-        let removed = routing.server.take().and_then(|id| self.table().remove_server(id));
+        let removed = routing.server.take().and_then(|id| self.remove_server(id));
         drop(removed);
     }
 
@@ -276,9 +281,16 @@ impl Worker {
             self.set_timer(after, Due::Server(id, timer));
         }
         if actions.ended.is_some() {
-            let removed = self.table().remove_server(id);
+            let removed = self.remove_server(id);
             drop(removed);
         }
+    }
+
+    /// Takes a transaction out. To be dropped where nobody holds the table.
+    fn remove_server(&self, id: ServerId) -> Option<Server> {
+        let removed = self.table().remove_server(id)?;
+        self.release(removed.key);
+        Some(removed)
     }
 
     fn send_trying(&self, id: ServerId) {

@@ -12,7 +12,7 @@ use signalbox_sip::transaction::{
 use slab::Slab;
 
 use super::Allowance;
-use super::local::OnFinal;
+use super::local::Caller;
 use super::proxying::Proxying;
 use crate::context::Routing;
 use crate::transport::Flow;
@@ -63,6 +63,8 @@ pub(crate) struct Server {
     serial: u32,
     pub(crate) machine: ServerMachine,
     pub(crate) reply_to: Flow,
+    /// Answers go to where the request came from, whatever its Via says.
+    pub(crate) rport_forced: bool,
     /// The newest response, as sent.
     pub(crate) response: Option<Box<[u8]>>,
     /// The request while it has no final response.
@@ -113,7 +115,7 @@ pub(crate) enum Owner {
     /// A branch of a relayed request.
     Branch(ServerId, signalbox_sip::fork::BranchId),
     /// Something in this server.
-    Local(OnFinal),
+    Local(Caller),
     /// Nobody any more.
     Nobody,
 }
@@ -143,7 +145,8 @@ impl Table {
         }
         self.serial = self.serial.wrapping_add(1);
         let serial = self.serial;
-        let server = Server { key, serial, machine, reply_to, response: None, routing, proxying: None };
+        let rport_forced = routing.as_ref().is_some_and(|routing| routing.rport_forced.get());
+        let server = Server { key, serial, machine, reply_to, rport_forced, response: None, routing, proxying: None };
         let slot = u32::try_from(self.servers.insert(server)).ok()?;
         self.index(&key).insert(key, slot);
         Some(ServerId { slot, serial })
@@ -205,6 +208,16 @@ impl Table {
     /// Server and client transactions that there are.
     pub(crate) fn len(&self) -> (usize, usize) {
         (self.servers.len(), self.clients.len())
+    }
+
+    /// Takes out those who wait for the outcome of the server's own requests.
+    pub(crate) fn take_callers(&mut self) -> Vec<Caller> {
+        let taken = self.clients.iter_mut().map(|(_, client)| match &client.owner {
+            Owner::Local(_) => std::mem::replace(&mut client.owner, Owner::Nobody),
+            Owner::Branch(..) | Owner::Nobody => Owner::Nobody,
+        });
+        let callers = taken.filter_map(|owner| if let Owner::Local(caller) = owner { Some(caller) } else { None });
+        callers.collect()
     }
 
     /// Requests that came in and have no final response yet.

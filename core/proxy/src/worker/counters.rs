@@ -35,6 +35,8 @@ pub struct Counters {
     pub handed_over: Counter,
     /// New requests given to workers with less to do.
     pub requests_handed_over: Counter,
+    /// Requests refused with 482, since they had come along another way before.
+    pub merged_requests: Counter,
 }
 
 impl Counters {
@@ -59,6 +61,7 @@ impl Counters {
             unanswered: host.counter("unanswered"),
             loops_detected: host.counter("loops_detected"),
             targets_cut: host.counter("targets_cut"),
+            merged_requests: host.counter("merged_requests"),
             requests_handed_over: host.counter("requests_handed_over"),
             handed_over: host.counter("handed_over"),
         }

@@ -4,15 +4,15 @@
 //! worker that has not come to rest for a while, when another one has, hands the requests that nothing is known of here over, by their
 //! Call-ID: a request, its repetitions, its CANCEL and its ACK all go the same way.
 //!
-//! When that is over, the transactions of what was handed over are still elsewhere. So what is not known here goes the same way for as
-//! long as they may live, and comes back where it is not known there either.
+//! When that is over, the transactions of what was handed over are still elsewhere: the directory tells where. It does so for repetitions
+//! that come from another port than the first, too.
 
 use std::cell::{Cell, RefCell};
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use signalbox_sip::message::Message;
-use signalbox_sip::method::Method;
+use signalbox_sip::transaction::TransactionKey;
 
 use super::mailbox::Mail;
 use super::{Worker, here};
@@ -33,19 +33,8 @@ pub(crate) enum Receiver {
     Here,
     /// Another worker.
     Elsewhere(u16),
-    /// Another worker if it knows of it.
-    Perhaps(u16),
     /// Another worker, which has no room for more.
     Full,
-}
-
-/// How a request goes from one worker to another.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Terms {
-    /// To be handled there in any case.
-    ForGood,
-    /// To be sent back to this worker where nothing is known of it.
-    IfKnown { from: u16 },
 }
 
 /// A request that came in at another worker.
@@ -54,7 +43,6 @@ pub(crate) struct Handed {
     source: Flow,
     /// Since when it has waited, see [`Worker::set_waited_since`].
     since: Option<Instant>,
-    terms: Terms,
 }
 
 /// What one worker hands over.
@@ -62,8 +50,6 @@ pub(crate) struct Handed {
 pub(super) struct Handover {
     /// New requests are handed over until then.
     until: Cell<Option<Instant>>,
-    /// Transactions that this has made elsewhere may live until then.
-    traces_until: Cell<Option<Instant>>,
     /// Those of the present batch, with the worker that each goes to.
     ready: RefCell<Vec<(u16, Handed)>>,
 }
@@ -132,9 +118,7 @@ impl Worker {
         if workers.should_hand_over(self.index(), now) {
             handover.until.set(Some(now + HOLD));
         }
-        let is_before = |time: &Cell<Option<Instant>>| time.get().is_some_and(|time| now < time);
-        let hands_over = is_before(&handover.until);
-        if !hands_over && !is_before(&handover.traces_until) {
+        if handover.until.get().is_none_or(|until| now >= until) {
             return Receiver::Here;
         }
         let receiver = workers.by_call_id(call_id);
@@ -144,29 +128,41 @@ impl Worker {
         if !workers.load(receiver).is_some_and(Load::has_room) {
             return Receiver::Full;
         }
-        if hands_over { Receiver::Elsewhere(receiver) } else { Receiver::Perhaps(receiver) }
+        Receiver::Elsewhere(receiver)
     }
 
-    /// Hands a request over to another worker when this batch ends. One that knows nothing of it sends it back if it is `only_if_known`.
-    pub(crate) fn hand_request_over(&self, receiver: u16, request: Message, source: Flow, only_if_known: bool) {
+    /// The other worker that has the transaction of a request which this one knows nothing of. If none has, the request is this worker's
+    /// from now on, unless it is an ACK. `invite` is what a CANCEL is about: it is where that is.
+    pub(crate) fn holder(&self, is_ack: bool, key: TransactionKey, invite: Option<TransactionKey>) -> Option<u16> {
+        let directory = self.workers().directory();
+        let holder = match invite.and_then(|invite| directory.find(invite)) {
+            Some(worker) => worker,
+            None if is_ack => directory.find(key)?,
+            None => directory.claim(key, self.index()),
+        };
+        (holder != self.index()).then_some(holder)
+    }
+
+    /// Whether any worker has the request of this key.
+    pub(crate) fn is_held(&self, key: TransactionKey) -> bool {
+        self.workers().directory().find(key).is_some()
+    }
+
+    /// This worker has nothing to do with the request of this key any more.
+    pub(crate) fn release(&self, key: TransactionKey) {
+        self.workers().directory().release(key, self.index());
+    }
+
+    /// Hands a request over to another worker when this batch ends.
+    pub(crate) fn hand_request_over(&self, receiver: u16, request: Message, source: Flow) {
+        if !self.workers().load(receiver).is_some_and(Load::has_room) {
+            // As from a socket that is full: it comes again.
+            return self.counters().overload_dropped.increment();
+        }
         // What came over a connection begins to wait only now.
         let since = self.waited_since().get().or_else(|| Some(self.now()));
-        let terms = if only_if_known {
-            Terms::IfKnown { from: self.index() }
-        } else {
-            self.leaves_traces(*request.method() == Method::Invite);
-            Terms::ForGood
-        };
         self.counters().requests_handed_over.increment();
-        self.queue_handed(receiver, Handed { request, source, since, terms });
-    }
-
-    /// A request is handed over for good: repetitions come for 64·T1, and a CANCEL as long as an INVITE may be under way.
-    fn leaves_traces(&self, invite: bool) {
-        let timers = self.timers();
-        let until = self.now() + timers.lifetime() + if invite { timers.c } else { Duration::ZERO };
-        let traces_until = &self.handover().traces_until;
-        traces_until.set(traces_until.get().max(Some(until)));
+        self.queue_handed(receiver, Handed { request, source, since });
     }
 
     fn queue_handed(&self, receiver: u16, handed: Handed) {
@@ -198,18 +194,9 @@ impl Worker {
                 load.remove(&handed.request);
             }
             self.set_waited_since(handed.since);
-            self.guarded(|worker| worker.receive_handed(handed));
+            self.guarded(|worker| worker.receive_request_here(handed.request, handed.source));
         }
         self.set_waited_since(None);
-    }
-
-    fn receive_handed(&self, handed: Handed) {
-        match handed.terms {
-            Terms::IfKnown { from } if !self.knows(&handed.request) => {
-                self.queue_handed(from, Handed { terms: Terms::ForGood, ..handed });
-            }
-            _ => self.receive_request_here(handed.request, handed.source),
-        }
     }
 }
 
@@ -218,6 +205,8 @@ mod tests {
     use std::rc::Rc;
     use std::sync::Arc;
     use std::time::SystemTime;
+
+    use signalbox_sip::method::Method;
 
     use super::*;
     use crate::clock::Clock;
@@ -317,19 +306,14 @@ mod tests {
     }
 
     #[test]
-    fn requests_stay_where_they_came_in_when_nothing_handed_over_can_be_left() {
-        for (method, still_looked_for) in [("OPTIONS", 0), ("INVITE", 1)] {
-            let pair = Pair::new();
-            pair.receive(method, "a", Protocol::Udp);
-            let (timers, handed_over) = (pair.workers[0].timers(), &pair.workers[0].counters().requests_handed_over);
-            pair.rest(timers.lifetime());
-            pair.receive("OPTIONS", "b", Protocol::Udp);
-            assert_eq!(handed_over.value(), 1 + still_looked_for, "{method}");
-            pair.rest(timers.c);
-            pair.receive("OPTIONS", "c", Protocol::Udp);
-            assert_eq!(handed_over.value(), 1 + still_looked_for, "{method}");
-            assert_eq!(pair.workers[0].transactions().0, 2, "both are here");
-        }
+    fn requests_stay_where_they_came_in_when_their_transaction_elsewhere_is_over() {
+        let pair = Pair::new();
+        pair.receive("OPTIONS", "a", Protocol::Udp);
+        let (timers, handed_over) = (pair.workers[0].timers(), &pair.workers[0].counters().requests_handed_over);
+        pair.rest(timers.lifetime());
+        while !pair.workers[1].fire_timers(100) {}
+        pair.receive("OPTIONS", "a", Protocol::Udp);
+        assert_eq!((handed_over.value(), pair.transactions().0), (1, [1, 0]));
     }
 
     #[test]

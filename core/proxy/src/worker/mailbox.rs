@@ -8,10 +8,12 @@ use signalbox_sip::message::Message;
 use siphasher::sip::SipHasher13;
 use tokio::sync::Notify;
 
+use super::directory::Directory;
 use super::handover::{Handed, Load};
+use super::merging::Served;
 use super::{Worker, here};
 use crate::module::Host;
-use crate::transactions::server::Cancel;
+use crate::transactions::local::Outgoing;
 use crate::transactions::{ClientId, OutgoingRequest};
 use crate::transport::Flow;
 
@@ -22,17 +24,15 @@ const MAX_WAITING: usize = 16_384;
 pub(crate) enum Mail {
     /// A message that came in at another worker's socket.
     Message(Message, Flow),
-    /// New requests that came in at a worker that has too much to do.
+    /// Requests that came in at a worker that has too much to do, or that knows less of them than this one.
     Requests(Vec<Handed>),
-    /// A CANCEL that another worker knows no INVITE for.
-    Cancel(Box<Cancel>),
     /// Bytes for a connection that this worker holds, and the client transaction of another worker to tell when they
     /// cannot be sent.
     Send(Flow, Vec<u8>, Option<(u16, ClientId)>),
     /// What another worker was to send for this one could not be sent.
     SendingFailed(ClientId),
     /// A request of the server's own.
-    Request(OutgoingRequest),
+    Request(Outgoing),
     /// Anything else that must run on the worker's thread.
     Task(Box<dyn FnOnce(&Worker) + Send>),
 }
@@ -43,6 +43,8 @@ pub struct Workers(Arc<Inner>);
 
 struct Inner {
     mailboxes: Box<[Mailbox]>,
+    directory: Directory,
+    served: Served,
     /// Of the hash by which work is dealt out: nobody can have one worker do all of it.
     key: (u64, u64),
     /// What times of [`Load`]s are counted from.
@@ -51,9 +53,16 @@ struct Inner {
 
 #[derive(Default)]
 struct Mailbox {
-    queue: Mutex<Vec<Mail>>,
+    queue: Mutex<Queue>,
     bell: Notify,
     load: Load,
+}
+
+#[derive(Default)]
+struct Queue {
+    mail: Vec<Mail>,
+    /// The worker has ended: nobody reads this any more.
+    closed: bool,
 }
 
 /// What this thread's worker has queued goes out before another worker hears of what made it do so: a NOTIFY that leaves
@@ -72,7 +81,8 @@ impl Workers {
 
     fn with_key(count: u16, key: (u64, u64)) -> Self {
         let mailboxes = (0..count.max(1)).map(|_| Mailbox::default()).collect();
-        Self(Arc::new(Inner { mailboxes, key, began: Instant::now() }))
+        let directory = Directory::new(count);
+        Self(Arc::new(Inner { mailboxes, directory, served: Served::new(), key, began: Instant::now() }))
     }
 
     /// The mailbox of a worker that is alone and runs on the caller's thread, as in a test; `host` sends its requests there.
@@ -94,6 +104,10 @@ impl Workers {
 
     /// Sends a request of the server's own. All requests of one dialog leave from one worker, in the order of these calls.
     pub fn request(&self, request: OutgoingRequest) {
+        self.send_own(request.into());
+    }
+
+    pub(crate) fn send_own(&self, request: Outgoing) {
         let held_by = request.flow.and_then(|flow| flow.connection).map(|connection| connection.worker);
         let worker = held_by.unwrap_or_else(|| self.by_call_id(request.message.call_id()));
         self.post(worker, Mail::Request(request));
@@ -109,6 +123,16 @@ impl Workers {
         let mut hasher = SipHasher13::new_with_keys(self.0.key.0, self.0.key.1);
         subject.hash(&mut hasher);
         u16::try_from(hasher.finish() % u64::from(self.count())).unwrap_or_default()
+    }
+
+    /// Which worker has which transaction.
+    pub(super) fn directory(&self) -> &Directory {
+        &self.0.directory
+    }
+
+    /// The requests that have been served lately.
+    pub(super) fn served(&self) -> &Served {
+        &self.0.served
     }
 
     pub(super) fn load(&self, worker: u16) -> Option<&Load> {
@@ -153,11 +177,16 @@ impl Workers {
         // Mail for a worker that does not exist can only come from a forged branch: it is nobody's.
         let Some(mailbox) = self.0.mailboxes.get(usize::from(worker)) else { return true };
         let mut queue = mailbox.queue.lock().unwrap_or_else(PoisonError::into_inner);
-        if queue.len() >= limit {
+        if queue.closed {
+            // Who waits for the outcome of what is in it is told as it is dropped, and may post again.
+            drop(queue);
+            return true;
+        }
+        if queue.mail.len() >= limit {
             return false;
         }
-        queue.push(mail);
-        let first = queue.len() == 1;
+        queue.mail.push(mail);
+        let first = queue.mail.len() == 1;
         drop(queue);
         if first {
             mailbox.bell.notify_one();
@@ -173,9 +202,19 @@ impl Workers {
         }
     }
 
+    /// The worker has ended: what waits for it, and what comes yet, is dropped.
+    pub(crate) fn close(&self, worker: u16) {
+        let Some(mailbox) = self.0.mailboxes.get(usize::from(worker)) else { return };
+        let mut queue = mailbox.queue.lock().unwrap_or_else(PoisonError::into_inner);
+        queue.closed = true;
+        let left = std::mem::take(&mut queue.mail);
+        drop(queue);
+        drop(left);
+    }
+
     pub(crate) fn take(&self, worker: u16) -> Vec<Mail> {
         match self.0.mailboxes.get(usize::from(worker)) {
-            Some(mailbox) => std::mem::take(&mut mailbox.queue.lock().unwrap_or_else(PoisonError::into_inner)),
+            Some(mailbox) => std::mem::take(&mut mailbox.queue.lock().unwrap_or_else(PoisonError::into_inner).mail),
             None => Vec::new(),
         }
     }

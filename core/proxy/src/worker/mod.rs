@@ -8,6 +8,8 @@
 //! | [`transmit`] | requests out: Via, flows, looking up hosts |
 //! | [`respond`] | responses out: where each goes |
 //! | [`route`] | running the script |
+//! | `directory` | which worker has which transaction |
+//! | `merging` | requests that come along several ways |
 //! | [`handover`] | new requests for workers that have less to do |
 //! | [`mailbox`] | what reaches a worker from other threads |
 //! | [`here`] | the worker whose thread this is |
@@ -19,10 +21,12 @@
 
 mod admission;
 pub mod counters;
+mod directory;
 pub(crate) mod handover;
 mod here;
 mod inbox;
 pub mod mailbox;
+mod merging;
 pub mod options;
 pub mod receive;
 pub mod refusal;

@@ -70,10 +70,13 @@ impl Worker {
 
     /// A request that no transaction knows: the script decides.
     pub(crate) fn route_request(&self, request: Message, source: Flow, reply_to: Flow, key: TransactionKey) {
-        if self.refuses_new_requests() && *request.method() != Method::Ack && request.to_tag().is_none() {
-            return self.refuse_overload(&request, &reply_to);
+        let is_ack = *request.method() == Method::Ack;
+        if self.refuses_new_requests() && !is_ack && request.to_tag().is_none() {
+            self.refuse_overload(&request, &reply_to);
+            return self.release(key);
         }
         let context = Context::for_request(self, request, source, reply_to, key);
+        context.routing().claimed.set(!is_ack);
         self.run_route(Route::Request, context, |_, context| context.end_of_route());
     }
 
@@ -120,6 +123,13 @@ impl Worker {
         count
     }
 
+    /// The worker ends: all who wait for an outcome of the server's own requests are told.
+    pub fn abandon_own_requests(&self) {
+        self.workers().close(self.index());
+        let callers = self.table().take_callers();
+        drop(callers);
+    }
+
     /// What another worker wanted to be sent could not be, and nothing sends it again.
     fn lost(&self, error: &SendError) {
         self.counters().messages_lost.increment();
@@ -130,7 +140,6 @@ impl Worker {
     pub(crate) fn receive_mail(&self, mail: Mail) {
         match mail {
             Mail::Message(message, flow) => self.receive_message(message, flow),
-            Mail::Cancel(cancel) => self.receive_cancel(*cancel),
             Mail::Requests(requests) => self.receive_handed_over(requests),
             Mail::Send(flow, bytes, client) => match (self.network().send_for(&flow, &bytes, client), client) {
                 (Ok(()), _) => {}
@@ -143,7 +152,7 @@ impl Worker {
                 (Err(error), None) => self.lost(&error),
             },
             Mail::SendingFailed(client) => self.sending_failed(&[client]),
-            Mail::Request(request) => self.send_request(request),
+            Mail::Request(request) => self.send_own(request),
             Mail::Task(task) => task(self),
         }
     }

@@ -36,7 +36,10 @@ impl Worker {
     pub fn refuse_at_a_glance(&self, datagram: &[u8], source: &Flow) -> bool {
         let Some(glance) = Glance::at(datagram) else { return false };
         let Some(key) = self.transaction_keys().of_branch(&glance.top_via, glance.method) else { return false };
-        if self.receiver_of(glance.call_id) != Receiver::Here || self.table().server_by_key(&key).is_some() {
+        if self.receiver_of(glance.call_id) != Receiver::Here
+            || self.table().server_by_key(&key).is_some()
+            || self.is_held(key)
+        {
             return false;
         }
         let counters = self.counters();

@@ -50,6 +50,7 @@ impl Worker {
         while self.pending() > 0 && timeout_at(deadline, tokio::time::sleep(DRAIN_CHECK)).await.is_ok() {}
         self.end_of_batch();
         yield_now().await;
+        self.abandon_own_requests();
     }
 
     async fn read_datagrams(self, socket: Rc<UdpSocket>, local: SocketAddr) {

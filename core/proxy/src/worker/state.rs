@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use signalbox_sip::header::Via;
 use signalbox_sip::lex;
 use signalbox_sip::message::Message;
-use signalbox_sip::transaction::{Timers, TransactionKeys};
+use signalbox_sip::transaction::{Timers, TransactionKey, TransactionKeys};
 use tokio::sync::Notify;
 
 use super::handover::Handover;
@@ -293,6 +293,18 @@ impl Worker {
     /// Whether the To tag of an ACK is one that [`Worker::local_tag`] made: it acknowledges an answer of ours.
     pub(crate) fn is_own_tag(&self, ack: &Message) -> bool {
         ack.to_tag().is_some_and(|tag| tag == self.local_tag(ack))
+    }
+
+    /// Whether a request that ends here is another one's copy, come along another way (§8.2.2.2): it is to be answered 482.
+    pub(crate) fn is_merged(&self, request: &Message, key: TransactionKey) -> bool {
+        if request.to_tag().is_some() {
+            return false;
+        }
+        let number = request.cseq().to_le_bytes();
+        let tag = request.from_tag().unwrap_or_default();
+        let parts = [request.call_id().as_bytes(), tag.as_bytes(), &number, request.method().as_str().as_bytes()];
+        let digest = keyed_digest(self.0.secrets.tag, parts);
+        !self.workers().served().is_first(digest, key, self.now(), self.timers().lifetime())
     }
 
     pub(crate) fn loop_hash(&self, request: &Message) -> u32 {

@@ -211,7 +211,9 @@ impl Worker {
             Owner::Branch(server, branch) => Some((*server, *branch)),
             Owner::Local(_) | Owner::Nobody => None,
         };
-        match self.start_client(Outgoing { request, flow, dictated, allowance, passage, proved }, owner) {
+        let answered_within = routing.as_ref().and_then(|routing| routing.state.borrow().answered_within);
+        let outgoing = Outgoing { request, flow, dictated, allowance, passage, proved, answered_within };
+        match self.start_client(outgoing, owner) {
             Ok(client) => {
                 if let Some((server, branch)) = branch {
                     self.branch_started(server, branch, client);
@@ -221,7 +223,7 @@ impl Worker {
                 (Owner::Branch(server, branch), Some(routing)) => {
                     self.branch_refused(server, branch, &routing.request.borrow(), &error);
                 }
-                (Owner::Local(on_final), _) => on_final(LocalOutcome::NotSent(error)),
+                (Owner::Local(caller), _) => caller.tell(LocalOutcome::NotSent(error)),
                 _ => {}
             },
         }
@@ -230,7 +232,7 @@ impl Worker {
     fn not_sent(&self, request: &Message, owner: Owner, error: Error) {
         match owner {
             Owner::Branch(server, branch) => self.branch_refused(server, branch, request, &error),
-            Owner::Local(on_final) => on_final(LocalOutcome::NotSent(error)),
+            Owner::Local(caller) => caller.tell(LocalOutcome::NotSent(error)),
             Owner::Nobody => {}
         }
     }

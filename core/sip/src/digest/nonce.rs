@@ -12,7 +12,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use siphasher::sip128::{Hasher128, SipHasher24};
 use subtle::ConstantTimeEq;
 
-use super::replay::Counts;
+use super::replay::{Counts, Use};
 
 /// Bytes of the time, in milliseconds: enough for 8,900 years.
 const TIME_LEN: usize = 6;
@@ -130,9 +130,9 @@ impl Nonces {
     }
 
     /// Notes that `count` was used with `nonce`, or says that it was used before. Call this last, when the response has
-    /// proved right.
-    pub fn count(&self, nonce: ValidNonce, count: u32, now: Duration) -> Result<(), Replayed> {
-        self.counts.note(nonce, count, now)
+    /// proved right. `print` stands for the whole request: the one that came last may come again.
+    pub fn count(&self, nonce: ValidNonce, count: u32, print: u32, now: Duration) -> Result<(), Replayed> {
+        self.counts.note(nonce, Use { count, print, now })
     }
 
     fn signature(&self, realm: &str, signed: &[u8]) -> [u8; SIGNATURE_LEN] {

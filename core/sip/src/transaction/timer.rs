@@ -48,6 +48,8 @@ pub struct Timers {
     pub t4: Duration,
     /// Timer C; §16.6 step 11 wants more than three minutes.
     pub c: Duration,
+    /// Timers B and F: how long a request waits for any answer at all; 64·T1 if nothing is said.
+    pub fr: Option<Duration>,
 }
 
 /// Timer D over unreliable transports is at least this long, whatever T1 is (§17.1.1.2).
@@ -63,6 +65,7 @@ impl Timers {
         t2: Duration::from_secs(4),
         t4: Duration::from_secs(5),
         c: Duration::from_secs(185),
+        fr: None,
     };
 }
 
@@ -85,7 +88,8 @@ impl Timers {
         match timer {
             Timer::A => self.doubled(repetition),
             Timer::E | Timer::G => self.doubled(repetition).min(self.t2),
-            Timer::B | Timer::F | Timer::H | Timer::J | Timer::L | Timer::M | Timer::Cancelled => self.lifetime(),
+            Timer::B | Timer::F => self.fr.unwrap_or_else(|| self.lifetime()),
+            Timer::H | Timer::J | Timer::L | Timer::M | Timer::Cancelled => self.lifetime(),
             Timer::C => self.c,
             Timer::D => self.lifetime().max(TIMER_D_MINIMUM),
             Timer::I | Timer::K => self.t4,

@@ -33,6 +33,7 @@ pub(crate) async fn handle_publish(module: Arc<PresenceAgent>, context: Context,
         context.new_transaction()?;
     }
     state.counters.publishes.increment();
+    request::refuse_merged(&context)?;
     match publish(state, &context, domain).await {
         Ok(()) => Ok(Value::Boolean(true)),
         Err(rejection) => {

@@ -55,6 +55,7 @@ pub(crate) async fn handle_subscription(module: Arc<PresenceAgent>, context: Con
         context.new_transaction()?;
     }
     state.counters.subscribes.increment();
+    request::refuse_merged(&context)?;
     let longest = arguments.integer(1).and_then(|seconds| u64::try_from(seconds).ok()).map(Duration::from_secs);
     match subscribe(state, &context, (domain, longest)).await {
         Ok(status) => {

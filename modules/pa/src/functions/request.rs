@@ -101,3 +101,12 @@ pub(crate) fn reject(state: &State, context: &Context, rejection: &Rejection) ->
     }
     context.send_reply(&reply)
 }
+
+/// RFC 3261 §8.2.2.2: one request that comes along several ways is served once, and the other ways get 482.
+pub(super) fn refuse_merged(context: &Context) -> Result<(), Refusal> {
+    if let Err(error) = context.check_merged() {
+        context.reply_error()?;
+        return Err(error.into());
+    }
+    Ok(())
+}

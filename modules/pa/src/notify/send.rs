@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use signalbox::error::Error;
 use signalbox::transactions::{Allowance, LocalOutcome, OutgoingRequest};
 use signalbox::transport::Flow;
 use signalbox_sip::dialog::rate::Rates;
@@ -44,7 +45,7 @@ fn send_on_flow(state: &Arc<State>, flow: Flow, message: Message, notify: Notify
     let (reporting, id) = (state.clone(), notify.id);
     let on_final = Box::new(move |outcome| match (outcome, notify.way.way()) {
         // The connection is gone; the Contact may still be reached.
-        (LocalOutcome::NotSent(_), Some(way)) => {
+        (LocalOutcome::NotSent(error), Some(way)) if !matches!(error, Error::Stopping) => {
             let message = way.message(&notify);
             let allowance = Path::without_flow(&flow, &message);
             send_to_contact(&reporting, id, message, allowance);
@@ -65,6 +66,8 @@ fn report(state: &Arc<State>, id: Token, outcome: &LocalOutcome) {
                 .and_then(|event| Rates::parse(event.params).ok()),
         }),
         LocalOutcome::Timeout => None,
+        // Nothing is known of the watcher: the subscription goes on after the next start.
+        LocalOutcome::NotSent(Error::Stopping) => return,
         LocalOutcome::NotSent(error) => {
             tracing::info!(%error, subscription = %id, "a NOTIFY could not be sent");
             None
