@@ -5,6 +5,7 @@ mod hostile;
 mod hostile_peers;
 mod presence;
 mod presence_document;
+mod published_documents;
 mod reload;
 mod rfc3261;
 mod rfc3842;

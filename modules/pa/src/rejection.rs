@@ -45,6 +45,8 @@ pub enum Rejection {
     CSeq,
     #[error("the body is too large")]
     TooLarge,
+    #[error("what is published for the presentity is too large together")]
+    TooLargeTogether,
     #[error("the presentity has too many {0}")]
     TooMany(&'static str),
     #[error("the {0} has too many subscriptions already")]
@@ -74,6 +76,11 @@ impl Rejection {
             Self::NotAcceptable => (406, "Not Acceptable".into()),
             Self::UnsupportedMediaType { .. } => (415, "Unsupported Media Type".into()),
             Self::UnsupportedEncoding => (415, "Unsupported Media Type".into()),
+            Self::BadDocument(PidfError::Xml(error)) | Self::BadDialogInfo(DialogInfoError::Xml(error))
+                if error.is_of_size() =>
+            {
+                (413, format!("Request Entity Too Large: {error}").into())
+            }
             Self::BadDocument(error) => (400, format!("Bad Document: {error}").into()),
             Self::BadDialogInfo(error) => (400, format!("Bad Document: {error}").into()),
             Self::NothingPublished => (400, "No Entity Tag And No Body".into()),
@@ -86,6 +93,7 @@ impl Rejection {
             Self::TooLarge => (413, "Request Entity Too Large".into()),
             // As the registrar has it.
             Self::TooLong { name, .. } => (413, format!("{name} Too Long").into()),
+            Self::TooLargeTogether => (413, "Request Entity Too Large: Together With Other Publications".into()),
             Self::TooMany(_) | Self::TooManyOf(_) => (403, "Limit Reached".into()),
             Self::Forbidden => (403, "Forbidden".into()),
             Self::NotPublisher => (403, "This Is Not Your Address".into()),
@@ -97,7 +105,7 @@ impl Rejection {
 
     /// Whether a limit on what is kept was met: counted, and said in the log.
     pub fn is_limit(&self) -> bool {
-        matches!(self, Self::TooMany(_) | Self::TooManyOf(_) | Self::TooLong { .. } | Self::TooLarge | Self::Full)
+        matches!(self, Self::TooMany(_) | Self::TooManyOf(_) | Self::Full) || self.status().0 == 413
     }
 
     /// The header that the response must carry beside the usual ones.

@@ -81,12 +81,18 @@ pub struct Settings {
     pub notify_min_interval: Duration,
     /// How many subscriptions and octets are kept for whom.
     pub limits: Limits,
+    /// Octets that the publications of one presentity may take.
+    pub max_presentity_octets: usize,
+    /// Octets that all publications together may take.
+    pub max_published_octets: usize,
     /// There is a database that subscriptions and publications are committed to.
     pub durable: bool,
 }
 
 /// Seconds.
 const YEAR: i64 = 31_536_000;
+/// More memory than a machine has.
+const OCTETS: i64 = 1 << 40;
 
 /// The rows of the module's parameters.
 pub fn parameters() -> Vec<Parameter> {
@@ -138,6 +144,12 @@ pub fn parameters() -> Vec<Parameter> {
             .doc("Whether `store_winfo` and `dump_stored_winfo` keep watchers in the database. Needs `db_url`."),
         seconds("offline_winfo_expiration", 259_200).doc("How long a watcher is kept for `dump_stored_winfo`."),
         Parameter::duration("offline_winfo_timer", Duration::from_secs(3600)).range(1..=YEAR).doc("How often those that were kept for longer are removed from the database."),
+        Parameter::integer("max_presentity_octets", 262_144).range(1024..=OCTETS).doc(
+            "Octets that the publications of one presentity may take, each as it came and as it goes into documents. A PUBLISH beyond that is answered 413.",
+        ),
+        Parameter::integer("max_published_octets", 268_435_456).range(1024..=OCTETS).doc(
+            "Octets that all publications together may take. A PUBLISH beyond that is answered 503. The documents that are made of them take as much again for each form that somebody watches.",
+        ),
         seconds("closed_grace", 20).doc("How long a contact that is no longer registered is shown as closed."),
         seconds("notify_min_interval", 0).doc("Least time between two NOTIFYs to one watcher about changes. RFC 3856 and RFC 3857 recommend 5 seconds."),
         Parameter::boolean("ignore_408_on_notify", false)
@@ -166,6 +178,7 @@ impl Settings {
             minimum: settings.duration(minimum),
             maximum: settings.duration(maximum),
         };
+        let octets = |name| usize::try_from(settings.integer(name)).unwrap_or(usize::MAX);
         for user in ["use_db", "use_offline_winfo"] {
             if settings.boolean(user) && settings.string("db_url").is_empty() {
                 let problem = format!(
@@ -224,6 +237,8 @@ impl Settings {
             ignore_notify_challenge: settings.boolean("ignore_401_on_notify"),
             notify_min_interval: settings.duration("notify_min_interval"),
             limits: limits(settings),
+            max_presentity_octets: octets("max_presentity_octets"),
+            max_published_octets: octets("max_published_octets"),
             durable: settings.boolean("use_db"),
         })
     }
@@ -307,6 +322,8 @@ impl Default for Settings {
             ignore_notify_challenge: true,
             notify_min_interval: Duration::ZERO,
             limits: Limits::default(),
+            max_presentity_octets: 262_144,
+            max_published_octets: 268_435_456,
             durable: false,
         }
     }

@@ -240,7 +240,13 @@ impl World {
         let published = self.agent.publish(&ALICE, request, self.now, |id| {
             let part = Part::of_publication(&pidf, id);
             let content_type = "application/pidf+xml".into();
-            Ok(with_body.then(|| Content { content_type, body: Bytes::from(text), part, dialogs: Box::default() }))
+            Ok(with_body.then(|| Content {
+                content_type,
+                body: Bytes::from(text),
+                part,
+                dialogs: Box::default(),
+                room: None,
+            }))
         });
         let publisher = &mut self.publishers[number];
         let accepted = match published {
@@ -391,7 +397,7 @@ impl World {
                 modified: *modified,
                 content: content.clone(),
             };
-            self.agent.restore_publication(&ALICE, publication, self.now);
+            self.agent.restore_publication(&ALICE, publication, self.now).expect("within the limits");
         }
         for (id, (accepted, expires_at, watcher)) in &self.database.subscriptions {
             let restored = RestoredSubscription {

@@ -32,7 +32,7 @@ impl<W: Watcher> Agent<W> {
         let matched = request.if_match.map(|tag| self.matched(target, tag)).transpose()?;
         let expires = self.settings.publication.choose(request.expires)?;
         let id = matched.unwrap_or_else(|| self.tokens.token().0);
-        let asked = Asked { id, expires, content: read(id)?.map(Arc::new) };
+        let asked = Asked { id, expires, content: self.with_room(read(id)?)? };
         self.take(target, request.if_match, asked, now)
     }
 
@@ -54,12 +54,19 @@ impl<W: Watcher> Agent<W> {
             let known = presentity.and_then(|known| known.publications.iter().find(|publication| publication.id == id));
             known.map(|publication| publication.entity_tag.to_string())
         };
-        let asked = Asked { id, expires, content: content.map(Arc::new) };
+        let asked = Asked { id, expires, content: self.with_room(content)? };
         // The tag is another only if two of its requests come at once.
         self.take(target, tag.as_deref(), asked, now).map_err(|rejection| match rejection {
             Rejection::UnknownEntityTag => Rejection::CSeq,
             rejection => rejection,
         })
+    }
+
+    /// What is published takes its place among all that is.
+    fn with_room(&self, content: Option<Content>) -> Result<Option<Arc<Content>>, Rejection> {
+        let Some(mut content) = content else { return Ok(None) };
+        content.room = Some(self.space.take(content.octets())?);
+        Ok(Some(Arc::new(content)))
     }
 
     fn take(
@@ -79,7 +86,8 @@ impl<W: Watcher> Agent<W> {
         let Some(presentity) = shard.presentity(at) else {
             return Err(Rejection::UnknownEntityTag);
         };
-        let published = presentity.publications.publish(if_match, asked, now, &self.tokens);
+        let limit = self.settings.max_presentity_octets;
+        let published = presentity.publications.publish(if_match, asked, limit, now, &self.tokens);
         if published.as_ref().is_ok_and(|published| published.changed) {
             presentity.changed();
         }

@@ -10,6 +10,7 @@ use super::quota::Payer;
 use super::shards::Agent;
 use super::target::Target;
 use crate::publication::Publication;
+use crate::rejection::Rejection;
 use crate::subscription::{Identity, Start, Status, Subscription, Watcher, Wishes};
 use crate::token::Token;
 
@@ -75,16 +76,27 @@ impl<W: Watcher> Agent<W> {
         true
     }
 
-    /// Puts back a publication from the database.
-    pub fn restore_publication(&self, target: &Target<'_>, publication: Publication, now: Instant) {
+    /// Puts back a publication from the database, unless it breaks today's limits.
+    pub fn restore_publication(
+        &self,
+        target: &Target<'_>,
+        mut publication: Publication,
+        now: Instant,
+    ) -> Result<(), Rejection> {
+        let octets = publication.content.octets();
+        if let Some(content) = Arc::get_mut(&mut publication.content) {
+            content.room = Some(self.space.take(octets)?);
+        }
         let mut shard = self.lock(self.shard_of(target.uid));
         let at = self.find_or_add(&mut shard, target, now);
         if let Some(presentity) = shard.presentity(at) {
-            presentity.publications.restore(publication);
+            let restored = presentity.publications.restore(publication, self.settings.max_presentity_octets);
             presentity.changed();
             // One whose time is over is seen to go.
             presentity.update_teller(now);
+            restored.inspect_err(|_| shard.remove_if_idle(at))?;
         }
         shard.schedule_presentity(at, now);
+        Ok(())
     }
 }

@@ -20,6 +20,7 @@ use super::target::Target;
 use super::untold::Untold;
 use crate::packages::{PRESENCE, PackageId, Packages};
 use crate::presentity::{Domain, Presentity};
+use crate::publication::Space;
 use crate::settings::Settings;
 use crate::subscription::{Fingerprint, Identity, Watcher};
 use crate::token::{Token, Tokens};
@@ -38,6 +39,8 @@ pub struct Agent<W> {
     pub(super) aliases: Aliases,
     pub(super) untold: Untold,
     pub(super) quotas: Arc<Quotas>,
+    /// What is published.
+    pub space: Space,
 }
 
 impl<W: Watcher> Agent<W> {
@@ -51,6 +54,7 @@ impl<W: Watcher> Agent<W> {
         let quotas = Quotas::new(settings.limits, key);
         Self {
             rules: Rules { policy, packages },
+            space: Space::new(settings.max_published_octets),
             settings,
             tokens: Tokens::new(key),
             key,

@@ -143,6 +143,7 @@ impl Story {
                 body: Bytes::from_static(text.as_bytes()),
                 part,
                 dialogs: Box::default(),
+                room: None,
             }))
         })
     }

@@ -51,6 +51,11 @@ impl Part {
         Self { text: text.into(), tuples_end: end, notes_end: end, open, priority: if open { q } else { 0 } }
     }
 
+    /// Octets of what it adds to a document.
+    pub fn octets(&self) -> usize {
+        self.text.len()
+    }
+
     pub fn is_open(&self) -> bool {
         self.open
     }
@@ -109,7 +114,7 @@ pub fn merged(entity: &str, parts: &[&Part]) -> Pidf {
     for part in parts {
         let text = union(pidf::NAMESPACE, entity, std::iter::once(*part));
         // What a publisher could say at once can be read again.
-        if let Ok(one) = Pidf::parse(text.as_bytes(), &Limits::default()) {
+        if let Ok(one) = Pidf::of_text(&text, &OWN) {
             let tuples = one.tuples.into_iter().filter(|tuple| tuple.id != NOBODY);
             whole.tuples.extend(tuples);
             whole.notes.extend(one.notes);
@@ -119,6 +124,17 @@ pub fn merged(entity: &str, parts: &[&Part]) -> Pidf {
     whole.tuples.truncate(pidf::MAX_TUPLES);
     whole
 }
+
+/// For what this agent wrote itself: with its prefixes and declarations a document may be longer than one that is published.
+const OWN: Limits = Limits {
+    bytes: usize::MAX,
+    depth: usize::MAX,
+    elements: usize::MAX,
+    attributes: usize::MAX,
+    element_attributes: usize::MAX,
+    declarations: usize::MAX,
+    repetition: 1,
+};
 
 /// The id of the tuple of a presentity that says nothing.
 const NOBODY: &str = "none";

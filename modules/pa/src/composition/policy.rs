@@ -70,7 +70,7 @@ mod tests {
                  <contact priority='{priority}'>sip:{i}@there</contact></tuple></presence>"
             );
             let part = Part::of_publication(&Pidf::parse(text.as_bytes(), &Limits::default()).unwrap(), i);
-            presentity.publications.restore(Publication {
+            let publication = Publication {
                 id: i,
                 entity_tag: Token(i),
                 expires_at: now + Duration::from_secs(100),
@@ -80,9 +80,11 @@ mod tests {
                     body: "".into(),
                     part,
                     dialogs: Box::default(),
+                    room: None,
                 }
                 .into(),
-            });
+            };
+            presentity.publications.restore(publication, usize::MAX).unwrap();
         }
         presentity
     }

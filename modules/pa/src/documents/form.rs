@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use signalbox_sip::header::{Accept, Header};
-use signalbox_sip::lex::split_list;
+use signalbox_sip::lex::{Params, split_list};
 use siphasher::sip::SipHasher13;
 
 use super::document_type::DocumentType;
@@ -60,6 +60,13 @@ pub fn essence(content_type: &str) -> &str {
     content_type.split(';').next().unwrap_or_default().trim()
 }
 
+/// The parameter `charset` of a Content-Type value, without its quotes.
+pub fn charset(content_type: &str) -> Option<&str> {
+    let (_, parameters) = content_type.split_once(';')?;
+    let value = Params::new(parameters).value("charset")?;
+    Some(value.trim_matches('"'))
+}
+
 /// A document as it stands in a NOTIFY. Clones share it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Body {
@@ -110,6 +117,13 @@ mod tests {
             assert_eq!(Form::parse(&form.text()), Some(form));
         }
         assert_eq!(Form::parse("application/nonsense"), None);
+    }
+
+    #[test]
+    fn the_charset_is_found_among_the_parameters() {
+        assert_eq!(charset("application/pidf+xml; x=y ;Charset=\"UTF-16\""), Some("UTF-16"));
+        assert_eq!(charset("application/pidf+xml;charset=utf-8"), Some("utf-8"));
+        assert_eq!((charset("application/pidf+xml"), charset("a/b;charset")), (None, None));
     }
 
     #[test]

@@ -9,4 +9,4 @@ pub mod document_type;
 pub mod form;
 
 pub use document_type::{DocumentType, negotiate};
-pub use form::{Body, ContentType, Form, essence};
+pub use form::{Body, ContentType, Form, charset, essence};

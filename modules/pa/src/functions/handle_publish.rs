@@ -14,12 +14,9 @@ use super::stored;
 use crate::agent::{AcceptedPublish, Target};
 use crate::packages::EventPackage;
 use crate::presentity::Domain;
-use crate::publication::{Content, Publish};
+use crate::publication::{Content, MAX_BODY, Publish};
 use crate::rejection::Rejection;
 use crate::state::{PresenceAgent, State};
-
-/// Bytes of a published body.
-const MAX_BODY: usize = 64 * 1024;
 
 /// The script function. It answers the request in any case.
 pub(crate) async fn handle_publish(module: Arc<PresenceAgent>, context: Context, arguments: Arguments) -> Outcome {

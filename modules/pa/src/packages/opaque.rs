@@ -29,7 +29,13 @@ impl EventPackage for Opaque {
     }
 
     fn read(&self, content_type: &str, body: Bytes, _publisher: u64) -> Result<Content, Rejection> {
-        Ok(Content { content_type: content_type.into(), body, part: Part::default(), dialogs: Box::default() })
+        Ok(Content {
+            content_type: content_type.into(),
+            body,
+            part: Part::default(),
+            dialogs: Box::default(),
+            room: None,
+        })
     }
 
     fn compose(&self, presentity: &Presentity, form: &Form) -> Option<Body> {

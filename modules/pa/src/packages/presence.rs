@@ -3,15 +3,15 @@
 use bytes::Bytes;
 use signalbox_documents::lpidf::Lpidf;
 use signalbox_documents::pidf::{self, Pidf};
-use signalbox_documents::xml::Limits;
+use signalbox_documents::xml::{self, Limits};
 use signalbox_documents::{cpim_pidf, xpidf};
 
 use super::authorization::Authorization;
 use super::package::{EventPackage, Notified, Published, Terms};
 use crate::composition::{self, Composition, Part};
-use crate::documents::{Body, ContentType, DocumentType, Form};
+use crate::documents::{Body, ContentType, DocumentType, Form, charset};
 use crate::presentity::Presentity;
-use crate::publication::Content;
+use crate::publication::{Content, MAX_BODY};
 use crate::rejection::Rejection;
 
 /// The package `presence`.
@@ -40,13 +40,15 @@ impl EventPackage for Presence {
     }
 
     fn read(&self, content_type: &str, body: Bytes, publisher: u64) -> Result<Content, Rejection> {
-        let limits = Limits::default();
+        let limits = Limits { bytes: MAX_BODY, ..Limits::default() };
+        let text =
+            xml::decode(&body, charset(content_type), &limits).map_err(|error| Rejection::BadDocument(error.into()))?;
         let pidf = match DocumentType::parse(content_type) {
-            Some(DocumentType::CpimPidf) => cpim_pidf::parse(&body, &limits),
-            _ => Pidf::parse(&body, &limits),
+            Some(DocumentType::CpimPidf) => cpim_pidf::of_text(&text, &limits),
+            _ => Pidf::of_text(&text, &limits),
         };
         let part = Part::of_publication(&pidf.map_err(Rejection::BadDocument)?, publisher);
-        Ok(Content { content_type: content_type.into(), body, part, dialogs: Box::default() })
+        Ok(Content { content_type: content_type.into(), body, part, dialogs: Box::default(), room: None })
     }
 
     fn compose(&self, presentity: &Presentity, form: &Form) -> Option<Body> {
@@ -92,13 +94,14 @@ mod tests {
         let now = Instant::now();
         for (id, (document, text)) in (0..).zip(documents) {
             let content = presence().read(document.content_type(), text.clone().into(), id).unwrap();
-            presentity.publications.restore(Publication {
+            let publication = Publication {
                 id,
                 entity_tag: Token(id),
                 expires_at: now + Duration::from_secs(100),
                 modified: now,
                 content: content.into(),
-            });
+            };
+            presentity.publications.restore(publication, usize::MAX).unwrap();
         }
         presentity
     }

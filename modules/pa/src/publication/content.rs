@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use signalbox_documents::dialog_info::Dialog;
 
+use super::Room;
 use crate::composition::Part;
 use crate::token::Token;
 
@@ -22,7 +23,7 @@ pub struct Publication {
 }
 
 /// A published document: as it came, for the database, and as it goes into the composed one.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, PartialEq, Eq)]
 pub struct Content {
     /// The value of Content-Type.
     pub content_type: Arc<str>,
@@ -31,9 +32,18 @@ pub struct Content {
     pub part: Part,
     /// The dialogs that it tells of; only for the package `dialog`.
     pub dialogs: Box<[Dialog]>,
+    /// What it takes of the [`Space`](super::Space) of all; none before the agent has found some for it.
+    pub room: Option<Room>,
 }
 
 impl Content {
+    /// Octets that it takes: as it came, and as it goes into documents.
+    pub fn octets(&self) -> usize {
+        // What is read of dialogs is about as long as what was published.
+        let dialogs = if self.dialogs.is_empty() { 0 } else { self.body.len() };
+        self.content_type.len() + self.body.len() + self.part.octets() + dialogs
+    }
+
     /// Whether watchers would see no difference.
     pub fn says_the_same(&self, other: &Self) -> bool {
         let looked_into = self.part != Part::default() || !self.dialogs.is_empty();

@@ -4,9 +4,15 @@
 //! |---|---|
 //! | [`publications`] | the publications of one presentity and their entity tags: initial, refresh, modify, remove |
 //! | [`content`] | one publication |
+//! | [`space`] | how much of them is kept, in octets |
 
 pub mod content;
 pub mod publications;
+pub mod space;
 
 pub use content::{Asked, Content, Publication, Publish, Published};
 pub use publications::{MAX_PUBLICATIONS, Publications};
+pub use space::{Room, Space};
+
+/// Octets of a published body, as it comes and as the UTF-8 that it is read as. A longer one is answered 413.
+pub const MAX_BODY: usize = 64 * 1024;

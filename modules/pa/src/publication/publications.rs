@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use super::content::{Asked, Publication, Published};
+use super::content::{Asked, Content, Publication, Published};
 use crate::rejection::Rejection;
 use crate::token::{Token, Tokens};
 
@@ -24,16 +24,20 @@ impl Publications {
     }
 
     /// Step 6 and what follows of a PUBLISH whose body has been read. The precondition is looked at again: another PUBLISH may have come
-    /// in between.
+    /// in between. `limit` is in octets of all publications.
     pub fn publish(
         &mut self,
         if_match: Option<&str>,
         asked: Asked,
+        limit: usize,
         now: Instant,
         tokens: &Tokens,
     ) -> Result<Published, Rejection> {
         let Asked { id, expires, content } = asked;
         let matched = if_match.map(|tag| self.position(tag.trim()).ok_or(Rejection::UnknownEntityTag)).transpose()?;
+        if let Some(content) = content.as_ref().filter(|_| !expires.is_zero()) {
+            self.check_room(content, id, limit)?;
+        }
         let entity_tag = tokens.token();
         let mut published =
             Published { id, entity_tag, expires, modified: now, changed: false, content: None, previous: None };
@@ -70,6 +74,13 @@ impl Publications {
         Ok(published)
     }
 
+    /// Whether a content for the publication of this id leaves all of them within `limit` octets.
+    fn check_room(&self, content: &Content, id: u64, limit: usize) -> Result<(), Rejection> {
+        let others = self.0.iter().filter(|publication| publication.id != id);
+        let octets: usize = others.map(|publication| publication.content.octets()).sum();
+        if octets + content.octets() > limit { Err(Rejection::TooLargeTogether) } else { Ok(()) }
+    }
+
     fn position(&self, entity_tag: &str) -> Option<usize> {
         let entity_tag = Token::parse(entity_tag)?;
         self.0.iter().position(|publication| publication.entity_tag == entity_tag)
@@ -88,9 +99,14 @@ impl Publications {
         }
     }
 
-    /// Puts back what was read from the database.
-    pub fn restore(&mut self, publication: Publication) {
+    /// Puts back what was read from the database, if it is within today's limits.
+    pub fn restore(&mut self, publication: Publication, limit: usize) -> Result<(), Rejection> {
+        if self.0.len() >= MAX_PUBLICATIONS {
+            return Err(Rejection::TooMany("publications"));
+        }
+        self.check_room(&publication.content, publication.id, limit)?;
         self.0.push(publication);
+        Ok(())
     }
 
     /// Drops what has expired and gives the ids.
@@ -133,6 +149,9 @@ mod tests {
 
     const HOUR: Duration = Duration::from_secs(3600);
 
+    /// Room for many small ones and few large ones.
+    const LIMIT: usize = 16 * 1024;
+
     struct Bench {
         publications: Publications,
         tokens: Tokens,
@@ -155,12 +174,13 @@ mod tests {
                 body: Bytes::copy_from_slice(uri.as_bytes()),
                 part: Part::of_contact(uri, 1000, true),
                 dialogs: Box::default(),
+                room: None,
             });
             let id = if_match.map(|tag| self.publications.matched(tag)).transpose()?;
             let id = id.unwrap_or_else(|| self.tokens.token().0);
             let expires = expires.map_or(HOUR, Duration::from_secs);
             let asked = Asked { id, expires, content: content.map(Arc::new) };
-            self.publications.publish(if_match, asked, self.now, &self.tokens)
+            self.publications.publish(if_match, asked, LIMIT, self.now, &self.tokens)
         }
     }
 
@@ -244,5 +264,20 @@ mod tests {
             bench.publish(None, None, Some("sip:a@1")).unwrap();
         }
         assert_eq!(bench.publish(None, None, Some("sip:a@1")), Err(Rejection::TooMany("publications")));
+    }
+
+    #[test]
+    fn a_presentity_has_a_bounded_number_of_octets_published() {
+        let mut bench = Bench::new();
+        let long = |length| format!("sip:{}", "a".repeat(length));
+        let first = bench.publish(None, None, Some(&long(LIMIT / 4))).unwrap();
+        assert_eq!(bench.publish(None, None, Some(&long(LIMIT / 4))), Err(Rejection::TooLargeTogether));
+        bench.publish(None, None, Some("sip:b")).unwrap();
+        // What is there can be replaced by as much, refreshed and removed.
+        let modified = bench.publish(Some(&tag(&first)), None, Some(&long(LIMIT / 4 + 1))).unwrap();
+        assert_eq!(bench.publish(Some(&tag(&modified)), None, Some(&long(LIMIT))), Err(Rejection::TooLargeTogether));
+        let refreshed = bench.publish(Some(&tag(&modified)), None, None).unwrap();
+        bench.publish(Some(&tag(&refreshed)), Some(0), None).unwrap();
+        bench.publish(None, None, Some(&long(LIMIT / 4))).unwrap();
     }
 }

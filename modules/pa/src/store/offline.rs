@@ -135,8 +135,11 @@ impl OfflineWatchers {
         let now = self.clock.now();
         let mut found = Vec::with_capacity(rows.len());
         for row in rows {
-            if row.integer("expires")? > self.unix(now) {
-                found.push(self.remembered(&row, now)?);
+            // One bad row does not hide the others.
+            match row.integer("expires").and_then(|expires| Ok((expires, self.remembered(&row, now)?))) {
+                Ok((expires, watcher)) if expires > self.unix(now) => found.push(watcher),
+                Ok(_) => {}
+                Err(error) => tracing::warn!(%error, uid = watched.uid, "a watcher in the database was left out"),
             }
         }
         Ok(found)

@@ -7,7 +7,7 @@ use signalbox_sip::dialog::rate::Rates;
 use signalbox_sip::lex::Params;
 
 use super::tables::{PUBLICATION, RESERVATION, STOP, SUBSCRIPTION};
-use super::write::{STOPPED, Store, left_out, number};
+use super::write::{STOPPED, Store, left_out, left_out_because, number};
 use crate::agent::{Agent, Effects, Record, RestoredSubscription, Target};
 use crate::documents::Form;
 use crate::functions::stored::{MAX_DIALOG, MAX_URI};
@@ -25,11 +25,18 @@ impl Store {
         effects: &mut Effects<Destination>,
     ) -> Result<(usize, usize), StorageError> {
         let (mut publications, mut subscriptions) = (0, 0);
+        let mut over = Vec::new();
         let load = |row: Row| {
-            publications += usize::from(self.restore_publication(&row, agent)?);
+            let taken = self.restore_publication(&row, agent)?;
+            publications += usize::from(taken);
+            if !taken && self.left(row.integer("expires")?).is_zero() {
+                over.push(row.integer("id")?.cast_unsigned());
+            }
             Ok(())
         };
         self.database.load(&PUBLICATION, load).await?;
+        // Nobody can refresh what was left out, so it goes when its time is over.
+        over.into_iter().for_each(|id| drop(self.remove_publication(id)));
         let mut marks = HashMap::new();
         let read = |row: Row| {
             marks.insert(row.integer("id")?, number(row.integer("mark")?));
@@ -60,8 +67,9 @@ impl Store {
             return Ok(left_out(row.text("uid")?));
         };
         let package = agent.packages().package(target.package);
-        let Ok(content) = package.read(row.text("document")?, body, id) else {
-            return Ok(left_out(target.uid));
+        let content = match package.read(row.text("document")?, body, id) {
+            Ok(content) => content,
+            Err(rejection) => return Ok(left_out_because(target.uid, &rejection)),
         };
         let now = self.clock.now();
         let publication = Publication {
@@ -71,8 +79,10 @@ impl Store {
             modified: self.instant(row.integer("modified")?),
             content: content.into(),
         };
-        agent.restore_publication(&target, publication, now);
-        Ok(true)
+        match agent.restore_publication(&target, publication, now) {
+            Ok(()) => Ok(true),
+            Err(rejection) => Ok(left_out_because(target.uid, &rejection)),
+        }
     }
 
     fn restore_subscription(

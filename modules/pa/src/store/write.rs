@@ -9,6 +9,7 @@ use super::tables::{MIGRATIONS, PUBLICATION, RESERVATION, STOP, SUBSCRIPTION};
 use crate::agent::Target;
 use crate::notify::Way;
 use crate::publication::Published;
+use crate::rejection::Rejection;
 use crate::subscription::Accepted;
 use crate::token::Token;
 
@@ -120,6 +121,12 @@ pub(super) const STOPPED: Value = Value::Integer(1);
 
 pub(super) fn left_out(uid: &str) -> bool {
     tracing::warn!(uid, "a row in the database makes no sense and was left out");
+    false
+}
+
+/// What the program that wrote it took, and this one would not.
+pub(super) fn left_out_because(uid: &str, rejection: &Rejection) -> bool {
+    tracing::warn!(uid, %rejection, "a publication in the database was left out");
     false
 }
 

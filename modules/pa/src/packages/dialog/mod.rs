@@ -13,15 +13,15 @@ pub mod merge;
 
 use bytes::Bytes;
 use signalbox_documents::dialog_info::{Dialog, DialogInfo, Participant};
-use signalbox_documents::xml::Limits;
+use signalbox_documents::xml::{self, Limits};
 
 use super::authorization::Authorization;
 use super::package::{EventPackage, Notified, Published, Terms};
 use super::teller::{Teller, Told};
 use crate::composition::Part;
-use crate::documents::{Body, DocumentType, Form};
+use crate::documents::{Body, DocumentType, Form, charset};
 use crate::presentity::Presentity;
-use crate::publication::Content;
+use crate::publication::{Content, MAX_BODY};
 use crate::rejection::Rejection;
 
 pub use dialogs::Dialogs;
@@ -54,9 +54,18 @@ impl EventPackage for DialogPackage {
     }
 
     fn read(&self, content_type: &str, body: Bytes, _publisher: u64) -> Result<Content, Rejection> {
-        let mut info = DialogInfo::parse(&body, &Limits::default()).map_err(Rejection::BadDialogInfo)?;
+        let limits = Limits { bytes: MAX_BODY, ..Limits::default() };
+        let text = xml::decode(&body, charset(content_type), &limits);
+        let info = text.map_err(Into::into).and_then(|text| DialogInfo::of_text(&text, &limits));
+        let mut info = info.map_err(Rejection::BadDialogInfo)?;
         info.dialogs.iter_mut().for_each(without_session_descriptions);
-        Ok(Content { content_type: content_type.into(), body, part: Part::default(), dialogs: info.dialogs.into() })
+        Ok(Content {
+            content_type: content_type.into(),
+            body,
+            part: Part::default(),
+            dialogs: info.dialogs.into(),
+            room: None,
+        })
     }
 
     /// The whole state at once, for those who look without a subscription.

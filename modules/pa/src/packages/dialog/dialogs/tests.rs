@@ -51,7 +51,9 @@ impl Story {
 
     fn look(&mut self) -> bool {
         let mut publications = Publications::default();
-        self.publications.iter().for_each(|publication| publications.restore(publication.clone()));
+        for publication in &self.publications {
+            publications.restore(publication.clone(), usize::MAX).unwrap();
+        }
         self.dialogs.published(&publications, self.now)
     }
 
