@@ -147,9 +147,14 @@ mod tests {
 
     #[test]
     fn more_tuples_than_a_document_may_have_are_told_as_far_as_they_go() {
-        let many: Vec<_> =
-            (0..200).map(|i| (DocumentType::Pidf, document(pidf::NAMESPACE, &format!("sip:{i}@there")))).collect();
-        let text = told(&published(&many), DocumentType::Lpidf);
+        let further = |n| {
+            format!(
+                "<tuple id='t{n}'><status><basic>open</basic></status><contact>sip:{n}@there</contact></tuple></presence>"
+            )
+        };
+        let one = document(pidf::NAMESPACE, "sip:a@there");
+        let four = (0..3).fold(one, |text, n| text.replace("</presence>", &further(n)));
+        let text = told(&published(&vec![(DocumentType::Pidf, four); 50]), DocumentType::Lpidf);
         assert_eq!(text.lines().count(), 1 + pidf::MAX_TUPLES);
     }
 
