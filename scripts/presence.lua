@@ -17,11 +17,13 @@ function route(msg)
   -- Nobody could say who has sent this.
   if not msg.from.uri then return sl_send_reply(400, "Bad From Header") end
 
+  if not acceptable(msg) then return end
+
   if msg.method == "REGISTER" then return register(msg) end
 
   -- The OPTIONS that clients and monitors look whether we are alive with: everybody may know.
   if msg.method == "OPTIONS" and is_myself() and not msg.ruri.user then
-    return sl_send_reply(200, "OK")
+    return options(msg)
   end
 
   -- Who says to be one of our users proves it, in dialogs too. Only an ACK can't be asked (RFC 3261 §22.1).
@@ -69,6 +71,47 @@ function route(msg)
     return sl_send_reply(404, "Not Found")
   end
   return relay()
+end
+
+local schemes = { sip = true, sips = true, tel = true, pres = true, im = true }
+
+-- What can be said of a request before anybody is looked for (RFC 3261 §16.3). Otherwise it has been answered.
+function acceptable(msg)
+  -- An ACK is answered by nobody.
+  if msg.method == "ACK" then return true end
+  local scheme = msg.ruri.scheme
+  if not schemes[scheme] or scheme == "sips" and msg.method == "REGISTER" then
+    sl_send_reply(416, "Unsupported URI Scheme")
+    return false
+  end
+  -- TLS is not spoken here, so nobody can be reached as a sips: URI wants it (RFC 5630 §5.3).
+  if scheme == "sips" and msg.ruri.user then
+    append_to_reply('Warning: 380 signalbox "SIPS Not Allowed"')
+    sl_send_reply(480, "Temporarily Unavailable")
+    return false
+  end
+  return not refuses_extensions(msg, "Proxy-Require")
+end
+
+-- Nothing that this header could ask for is supported (RFC 3261 §8.2.2.3, §16.3 step 5). True once that was answered.
+function refuses_extensions(msg, header)
+  local asked = table.concat(msg.headers:all(header), ", ")
+  if asked == "" then return false end
+  append_to_reply("Unsupported: " .. asked)
+  sl_send_reply(420, "Bad Extension")
+  return true
+end
+
+-- OPTIONS: what the server can do (RFC 3261 §11.2).
+function options(msg)
+  if refuses_extensions(msg, "Require") then return end
+  append_to_reply("Allow: OPTIONS, REGISTER, SUBSCRIBE, PUBLISH")
+  append_to_reply("Allow-Events: presence, presence.winfo")
+  append_to_reply("Accept: application/pidf+xml")
+  append_to_reply("Accept-Encoding: identity")
+  append_to_reply("Accept-Language: en")
+  append_to_reply("Supported: path")
+  return sl_send_reply(200, "OK")
 end
 
 -- REGISTER: where a user can be reached (RFC 3261 §10). The domain of To is the realm of the password.

@@ -20,6 +20,13 @@ function route(msg)
   if msg.method == "ACK" then return end
   if why == "preloaded route" then return sl_send_reply(403, "Preloaded Route Denied") end
 
+  -- TLS is not spoken here, so nobody can be reached as a sips: URI wants it (RFC 5630 §5.3).
+  if msg.ruri.scheme == "sips" and msg.ruri.user then
+    append_to_reply('Warning: 380 signalbox "SIPS Not Allowed"')
+    return sl_send_reply(480, "Temporarily Unavailable")
+  end
+  if refuses_extensions(msg, "Proxy-Require") then return end
+
   -- Only what is meant for our own domains is served: no open relay.
   if not is_myself() then
     return sl_send_reply(403, "Relaying Denied")
@@ -36,7 +43,12 @@ function route(msg)
 
   -- A request for the server itself, such as the OPTIONS that clients look whether we are alive with.
   if not msg.ruri.user then
-    if msg.method == "OPTIONS" then return sl_send_reply(200, "OK") end
+    if msg.method == "OPTIONS" then
+      if refuses_extensions(msg, "Require") then return end
+      -- What the server can do (§11.2): no body means anything to it.
+      append_to_reply("Allow: OPTIONS, REGISTER\r\nAccept:\r\nSupported: path")
+      return sl_send_reply(200, "OK")
+    end
     return sl_send_reply(404, "Not Found")
   end
 
@@ -45,6 +57,15 @@ function route(msg)
     return sl_send_reply(404, "Not Found")
   end
   return relay()
+end
+
+-- Nothing that this header could ask for is supported (RFC 3261 §8.2.2.3, §16.3 step 5). True once that was answered.
+function refuses_extensions(msg, header)
+  local asked = table.concat(msg.headers:all(header), ", ")
+  if asked == "" then return false end
+  append_to_reply("Unsupported: " .. asked)
+  sl_send_reply(420, "Bad Extension")
+  return true
 end
 
 -- Sends the request on; where that fails, answers why.

@@ -140,6 +140,10 @@ impl<'a> ContactUpdate<'a> {
     ) -> Result<Self, Rejection> {
         let params = contact.0.params;
         let uri = contact.0.uri().map_err(|_| Rejection::Malformed("Contact"))?;
+        // RFC 5630 §5.2: a sips: contact is accepted only if the Request-URI is one as well.
+        if uri.is_sips() && !Uri::parse(sender.request.request_uri()).is_ok_and(|uri| uri.is_sips()) {
+            return Err(Rejection::Malformed("Contact"));
+        }
         if params.get("q").is_some() && contact.q().is_none() {
             return Err(Rejection::Malformed("q"));
         }

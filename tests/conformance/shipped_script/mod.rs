@@ -1,5 +1,6 @@
 //! The shipped script `scripts/presence.lua` with all its modules, as phones and strangers meet it.
 
+mod answers;
 mod dialogs;
 mod strangers;
 
