@@ -165,10 +165,9 @@ pub fn set_breadth(message: &mut Message, breadth: u8) {
 /// address of record, so `sip:alice@example.com;x=1` and `;x=2` are one. Never 0.
 pub fn loop_hash(message: &Message, keys: (u64, u64)) -> u32 {
     let mut hasher = SipHasher13::new_with_keys(keys.0, keys.1);
-    match Aor::parse(message.request_uri()) {
-        Some(aor) => hasher.write(aor.as_str().as_bytes()),
-        None => hasher.write(message.request_uri().as_bytes()),
-    }
+    let uri = message.request_uri();
+    let aor = if Aor::is_canonical(uri) { None } else { Aor::parse(uri) };
+    hasher.write(aor.as_ref().map_or(uri, Aor::as_str).as_bytes());
     for name in [HeaderName::Route, HeaderName::ProxyRequire, HeaderName::From, HeaderName::CallId] {
         for value in message.values(name) {
             hasher.write(value.as_bytes());

@@ -6,23 +6,25 @@ use crate::header::HeaderName;
 use crate::lex;
 use crate::method::Method;
 
-/// A set of headers: a bit for each.
-type Set = u128;
+/// A set of headers: a bit for each, in two words.
+type Set = [u64; 2];
 
 const fn set(names: &[HeaderName]) -> Set {
-    let (mut set, mut at) = (0, 0);
+    let (mut set, mut at) = ([0, 0], 0);
     while at < names.len() {
-        set |= bit(names[at]);
+        let (word, bit) = place(names[at]);
+        set[word] |= bit;
         at += 1;
     }
     set
 }
 
-const fn bit(name: HeaderName) -> Set {
-    1 << name as u32
+/// Word and bit of a header.
+const fn place(name: HeaderName) -> (usize, u64) {
+    ((name as usize >> 6) & 1, 1 << (name as u32 & 63))
 }
 
-const _: () = assert!((HeaderName::Other as u32) < Set::BITS, "every header has a bit");
+const _: () = assert!((HeaderName::Other as u32) < 2 * u64::BITS, "every header has a bit");
 
 /// Those that this server decides by, and in whose value a comma outside of quotes makes a second one.
 const WITHOUT_COMMA: Set = set(&[
@@ -46,13 +48,13 @@ const WITHOUT_COMMA: Set = set(&[
 
 /// The header that a request has more often than it may; `None` if there is none.
 pub(super) fn repeated(request: &Message) -> Option<HeaderName> {
-    let mut seen = 0;
+    let mut seen: Set = [0, 0];
     let has_one_contact = makes_dialogs(&request.method);
     for line in &request.lines {
-        let bit = bit(line.name);
-        if WITHOUT_COMMA & bit != 0 {
+        let (word, bit) = place(line.name);
+        if WITHOUT_COMMA[word] & bit != 0 {
             let value = request.text_of(line.value_span());
-            if memchr::memchr(b',', value.as_bytes()).is_some() && lex::split_list(value).nth(1).is_some() {
+            if value.bytes().any(|byte| byte == b',') && lex::split_list(value).nth(1).is_some() {
                 return Some(line.name);
             }
         }
@@ -60,10 +62,10 @@ pub(super) fn repeated(request: &Message) -> Option<HeaderName> {
         if is_contact && lex::split_list(request.text_of(line.value_span())).nth(1).is_some() {
             return Some(line.name);
         }
-        if seen & bit != 0 && (is_contact || line.name.is_single()) {
+        if seen[word] & bit != 0 && (is_contact || line.name.is_single()) {
             return Some(line.name);
         }
-        seen |= bit;
+        seen[word] |= bit;
     }
     None
 }

@@ -68,7 +68,19 @@ impl Aor {
 
     /// Reads a URI in text form; `None` where it is none or has no address of record.
     pub fn parse(text: &str) -> Option<Self> {
-        Self::of(&Uri::parse(text).ok()?)
+        match Self::is_canonical(text) {
+            true => Some(Self(text.into())),
+            false => Self::of(&Uri::parse(text).ok()?),
+        }
+    }
+
+    /// Whether a URI is in canonical form as it stands. Most are; of some that are this says false.
+    pub fn is_canonical(uri: &str) -> bool {
+        let Some((user, host)) = uri.strip_prefix("sip:").and_then(|address| address.split_once('@')) else {
+            return false;
+        };
+        let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.');
+        !user.is_empty() && user.bytes().all(is_plain) && is_plain_domain(host)
     }
 
     pub fn as_str(&self) -> &str {
@@ -93,6 +105,24 @@ impl Aor {
     }
 }
 
+/// Whether this is a domain name in lower case that ends with a letter, and so is no address.
+fn is_plain_domain(host: &str) -> bool {
+    let mut before = b'.';
+    for byte in host.bytes() {
+        let fits = match byte {
+            b'a'..=b'z' | b'0'..=b'9' => true,
+            b'-' | b'.' => before.is_ascii_alphanumeric(),
+            _ => false,
+        };
+        if !fits {
+            return false;
+        }
+        before = byte;
+    }
+    let last_label = host.rfind('.').map_or(0, |dot| dot + 1);
+    before.is_ascii_lowercase() && host.as_bytes()[last_label].is_ascii_lowercase()
+}
+
 /// Appends a number without its visual separators, which don't count (RFC 3966 §5).
 fn push_number(number: &str, text: &mut String) {
     let mut digits = Vec::with_capacity(number.len());
@@ -115,7 +145,26 @@ impl fmt::Debug for Aor {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
+
+    proptest! {
+        #[test]
+        fn what_counts_as_canonical_is(
+            text in "(sip|sips|SIP|pres):([a-zA-Z0-9._%:;~-]{0,5}@)?[a-zA-Z0-9.-]{1,7}(:50[67]0|;x=1|\\?a=b|@b)?"
+        ) {
+            if Aor::is_canonical(&text) {
+                let read = Aor::of(&Uri::parse(&text).expect("a canonical URI is one"));
+                prop_assert_eq!(read.as_ref().map(Aor::as_str), Some(text.as_str()));
+            }
+        }
+
+        #[test]
+        fn plain_addresses_count_as_canonical(text in "sip:[a-zA-Z0-9._-]{1,5}@([a-z0-9]{1,4}[.]){0,2}[a-z]{2,4}") {
+            prop_assert!(Aor::is_canonical(&text));
+        }
+    }
 
     #[test]
     fn addresses_of_record_have_one_form() {
