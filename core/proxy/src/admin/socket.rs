@@ -4,21 +4,25 @@ use std::io;
 use std::os::unix::fs::{FileTypeExt, PermissionsExt};
 use std::os::unix::net::UnixStream as StdStream;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use socket2::{Domain, SockAddr, Socket, Type};
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::{UnixListener, UnixStream};
-use tokio::sync::{RwLock, Semaphore};
+use tokio::sync::{Notify, RwLock};
+use tokio::time::Instant;
 
 use super::registry::Registry;
 use super::rpc;
 
 /// Bytes of one request line. A longer one is answered with an error and the connection closed.
 pub const MAX_LINE: usize = 1 << 20;
-/// Connections served at a time; further ones wait.
+/// Connections served at a time. For one more, the one that has asked nothing for the longest time is closed, so that an operator always
+/// gets in.
 pub const MAX_CONNECTIONS: usize = 32;
+/// How long the other side may take for reading an answer.
+pub const ANSWER_TIMEOUT: Duration = Duration::from_secs(10);
 /// A connection that asks nothing for so long is closed.
 pub const IDLE: Duration = Duration::from_secs(600);
 
@@ -65,17 +69,23 @@ impl AdminSocket {
 
     /// Serves until dropped.
     pub async fn serve(self, registry: Arc<Registry>) {
-        let room = Arc::new(Semaphore::new(MAX_CONNECTIONS));
+        let seats = Seats::default();
         loop {
-            let Ok(permit) = room.clone().acquire_owned().await else { return };
             match self.listener.accept().await {
                 Ok((stream, _)) => {
                     let (registry, under_way) = (registry.clone(), self.under_way());
+                    let taken = seats.take().await;
                     tokio::spawn(async move {
-                        if let Err(error) = converse(stream, &registry, &under_way).await {
-                            tracing::debug!(%error, "admin connection failed");
+                        tokio::select! {
+                            result = converse(stream, &registry, &under_way, &taken.seat) => {
+                                if let Err(error) = result {
+                                    tracing::debug!(%error, "admin connection failed");
+                                }
+                            }
+                            () = taken.seat.leave.notified() => {
+                                tracing::info!("an idle admin connection is closed: others want to be served");
+                            }
                         }
-                        drop(permit);
                     });
                 }
                 Err(error) => {
@@ -85,6 +95,109 @@ impl AdminSocket {
                 }
             }
         }
+    }
+}
+
+/// The connections that are served.
+#[derive(Clone, Default)]
+struct Seats(Arc<SeatsInner>);
+
+#[derive(Default)]
+struct SeatsInner {
+    taken: Mutex<Vec<Arc<Seat>>>,
+    freed: Notify,
+}
+
+/// One connection.
+struct Seat {
+    state: Mutex<SeatState>,
+    leave: Notify,
+}
+
+#[derive(Clone, Copy)]
+enum SeatState {
+    /// Nothing has been asked since then.
+    Idle(Instant),
+    /// A command is carried out.
+    Busy,
+    /// It has been told to leave.
+    Leaving,
+}
+
+/// Frees the seat when it is dropped.
+struct Taken {
+    seat: Arc<Seat>,
+    seats: Seats,
+}
+
+impl Seats {
+    /// Waits only while every connection has a command carried out.
+    async fn take(&self) -> Taken {
+        loop {
+            let seat = Arc::new(Seat { state: Mutex::new(SeatState::Idle(Instant::now())), leave: Notify::new() });
+            if self.seat(&seat) {
+                return Taken { seat, seats: self.clone() };
+            }
+            self.0.freed.notified().await;
+        }
+    }
+
+    fn seat(&self, seat: &Arc<Seat>) -> bool {
+        let mut taken = self.0.taken.lock().unwrap_or_else(PoisonError::into_inner);
+        if taken.len() >= MAX_CONNECTIONS {
+            let mut idle: Vec<_> = taken.iter().filter_map(|seat| Some((seat.idle_since()?, seat.clone()))).collect();
+            idle.sort_by_key(|(since, _)| *since);
+            let Some((_, left)) = idle.into_iter().find(|(_, seat)| seat.leave()) else { return false };
+            taken.retain(|seat| !Arc::ptr_eq(seat, &left));
+        }
+        taken.push(seat.clone());
+        true
+    }
+}
+
+impl Drop for Taken {
+    fn drop(&mut self) {
+        let mut taken = self.seats.0.taken.lock().unwrap_or_else(PoisonError::into_inner);
+        taken.retain(|seat| !Arc::ptr_eq(seat, &self.seat));
+        self.seats.0.freed.notify_one();
+    }
+}
+
+impl Seat {
+    fn state(&self) -> MutexGuard<'_, SeatState> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn idle_since(&self) -> Option<Instant> {
+        match *self.state() {
+            SeatState::Idle(since) => Some(since),
+            SeatState::Busy | SeatState::Leaving => None,
+        }
+    }
+
+    /// Closes the connection, unless a command has just begun.
+    fn leave(&self) -> bool {
+        let mut state = self.state();
+        if matches!(*state, SeatState::Busy) {
+            return false;
+        }
+        *state = SeatState::Leaving;
+        self.leave.notify_one();
+        true
+    }
+
+    /// A command is going to be carried out, to its end. False if the connection is to be closed instead.
+    fn begin(&self) -> bool {
+        let mut state = self.state();
+        if matches!(*state, SeatState::Leaving) {
+            return false;
+        }
+        *state = SeatState::Busy;
+        true
+    }
+
+    fn rest(&self) {
+        *self.state() = SeatState::Idle(Instant::now());
     }
 }
 
@@ -125,7 +238,7 @@ fn listen(path: &Path) -> io::Result<UnixListener> {
     UnixListener::from_std(socket.into())
 }
 
-async fn converse(stream: UnixStream, registry: &Registry, under_way: &UnderWay) -> io::Result<()> {
+async fn converse(stream: UnixStream, registry: &Registry, under_way: &UnderWay, seat: &Seat) -> io::Result<()> {
     let (input, mut output) = stream.into_split();
     let mut input = BufReader::new(input);
     let mut line = Vec::new();
@@ -143,19 +256,23 @@ async fn converse(stream: UnixStream, registry: &Registry, under_way: &UnderWay)
         if line.trim_ascii().is_empty() {
             continue;
         }
-        let _under_way = under_way.0.read().await;
-        if let Some(mut answer) = rpc::answer(registry, &line).await {
-            answer.push('\n');
-            output.write_all(answer.as_bytes()).await?;
+        if !seat.begin() {
+            return Ok(());
         }
+        let _under_way = under_way.0.read().await;
+        let answer = rpc::answer(registry, &line).await;
+        if let Some(mut answer) = answer {
+            answer.push('\n');
+            let written = tokio::time::timeout(ANSWER_TIMEOUT, output.write_all(answer.as_bytes())).await;
+            written.map_err(|_| io::ErrorKind::TimedOut)??;
+        }
+        seat.rest();
     }
 }
 
 #[cfg(test)]
 mod tests {
     use std::sync::atomic::{AtomicBool, Ordering};
-
-    use tokio::sync::Notify;
 
     use super::*;
     use crate::admin::client::{Client, ClientError};
@@ -185,6 +302,29 @@ mod tests {
         server.abort();
         assert!(server.await.is_err());
         assert!(!path.exists(), "the file goes with the server");
+    }
+
+    #[tokio::test]
+    async fn idle_connections_keep_nobody_out() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("admin.sock");
+        let server = tokio::spawn(AdminSocket::bind(&path).unwrap().serve(echo()));
+        let mut idle = Vec::new();
+        for number in 0..60 {
+            let mut stream = UnixStream::connect(&path).await.unwrap();
+            if number % 2 == 0 {
+                stream.write_all(b"half a command").await.unwrap();
+            }
+            idle.push(stream);
+        }
+        let mut client = Client::connect(&path).await.unwrap();
+        assert_eq!(client.call("core.echo", json!(["hi"])).await.unwrap(), json!({ "text": "hi" }));
+        // Those that came first have left; the others may stay.
+        let mut end = [0; 1];
+        assert!(matches!(idle[0].read(&mut end).await, Ok(0) | Err(_)));
+        drop(idle);
+        assert_eq!(client.call("core.echo", json!(["on"])).await.unwrap(), json!({ "text": "on" }));
+        server.abort();
     }
 
     #[tokio::test]
