@@ -3,6 +3,8 @@
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 
+use super::interfaces;
+
 /// A transport protocol, by the name it has in a Via header (RFC 3261 §20.42).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Protocol {
@@ -90,9 +92,15 @@ impl Listener {
         self.advertise.clone().unwrap_or_else(|| self.address.to_string())
     }
 
-    /// Whether a message that leaves from here can come to `remote`: nothing leaves the machine from a loopback address.
+    /// Whether a message that leaves from here can come to `remote`: from a loopback address nothing leaves the machine, but it comes to
+    /// any address of the machine.
     pub(crate) fn reaches(&self, remote: SocketAddr) -> bool {
-        self.address.is_ipv4() == remote.is_ipv4() && (!self.address.ip().is_loopback() || remote.ip().is_loopback())
+        self.reaches_by(remote, interfaces::is_own_address)
+    }
+
+    fn reaches_by(&self, remote: SocketAddr, is_own: impl Fn(IpAddr) -> bool) -> bool {
+        self.address.is_ipv4() == remote.is_ipv4()
+            && (!self.address.ip().is_loopback() || remote.ip().is_loopback() || is_own(remote.ip()))
     }
 
     /// Whether `remote` is a neighbour: an address of the same network.
@@ -110,5 +118,28 @@ impl Listener {
 impl fmt::Display for Listener {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}:{}", self.protocol, self.address)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_loopback_listener_reaches_every_address_of_the_machine_and_no_other() {
+        let listener = |address: &str| Listener {
+            protocol: Protocol::Udp,
+            address: address.parse().unwrap(),
+            advertise: None,
+            prefix: None,
+        };
+        let own: [IpAddr; 2] = ["192.0.2.1".parse().unwrap(), "2001:db8::1".parse().unwrap()];
+        let reaches =
+            |from: &str, to: &str| listener(from).reaches_by(to.parse().unwrap(), |address| own.contains(&address));
+        assert!(reaches("127.0.0.1:5060", "127.0.0.9:5060") && reaches("127.0.0.1:5060", "192.0.2.1:5060"));
+        assert!(reaches("[::1]:5060", "[2001:db8::1]:5060"));
+        assert!(!reaches("127.0.0.1:5060", "192.0.2.2:5060") && !reaches("[::1]:5060", "[2001:db8::2]:5060"));
+        assert!(!reaches("127.0.0.1:5060", "[2001:db8::1]:5060"), "another family");
+        assert!(reaches("192.0.2.1:5060", "198.51.100.1:5060"));
     }
 }

@@ -4,6 +4,7 @@
 //! the address that the question came to. So each address gets a listener of its own.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
+use std::sync::LazyLock;
 
 use nix::ifaddrs::getifaddrs;
 use nix::net::if_::InterfaceFlags;
@@ -35,6 +36,13 @@ pub fn interfaces() -> Vec<Interface> {
         (interface.address.is_loopback(), !towards_default.contains(&Some(interface.address)))
     });
     interfaces
+}
+
+/// Whether the machine had this address when the question was first asked, which is about its start.
+pub(crate) fn is_own_address(address: IpAddr) -> bool {
+    static OWN: LazyLock<Vec<IpAddr>> =
+        LazyLock::new(|| interfaces().iter().map(|interface| interface.address).collect());
+    OWN.contains(&address)
 }
 
 /// Puts a listener for each address in the place of those that listen on all, and tells all which networks they are in.
