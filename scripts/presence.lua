@@ -19,6 +19,10 @@ function route(msg)
 
   if not acceptable(msg) then return end
 
+  -- Nobody here is trusted to assert who has sent a request (RFC 3325 §5): phones would believe it.
+  msg.headers:remove("P-Asserted-Identity")
+  msg.headers:remove("Remote-Party-ID")
+
   if msg.method == "REGISTER" then return register(msg) end
 
   -- The OPTIONS that clients and monitors look whether we are alive with: everybody may know.
