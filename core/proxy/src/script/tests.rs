@@ -225,6 +225,17 @@ fn a_wrong_call_is_an_error_with_its_line_and_what_would_be_right() {
 }
 
 #[test]
+fn what_one_function_answers_can_be_the_last_argument_of_another() {
+    let stage = Stage::new();
+    // `is_myself` answers false without a reason, which is nothing more than was asked for.
+    for body in ["record_route('', is_myself('elsewhere.example'))", "t_newtran(nil)", "t_newtran(nil, nil)"] {
+        let error = stage.fails(&format!("{body} error('went on')"));
+        assert!(error.contains("went on"), "{body}: {error}");
+    }
+    assert!(stage.fails("t_newtran(nil, 1)").contains("t_newtran takes at most 0 argument(s), 2 were given"));
+}
+
+#[test]
 fn what_waits_when_the_script_is_replaced_is_carried_to_its_end() {
     let stage = Stage::new();
     let engine = stage.load("function route(msg) avp.result = later('x') end").unwrap();
