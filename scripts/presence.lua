@@ -120,6 +120,8 @@ end
 
 -- REGISTER: where a user can be reached (RFC 3261 §10). The domain of To is the realm of the password.
 function register(msg)
+  -- Only a sip: or sips: URI can be registered (RFC 3261 §10.3 step 5).
+  if not msg.to.host then return sl_send_reply(400, "Bad To Header") end
   if not is_myself() or not is_myself(msg.to.host) then
     return sl_send_reply(403, "Relaying Denied")
   end

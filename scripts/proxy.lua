@@ -1,6 +1,9 @@
 -- A plain stateful proxy with a registrar, without authentication: for a laboratory or behind a firewall.
 -- Loaded by each worker, reloaded as a whole by SIGHUP or `signalbox ctl core reload`. Needs: loadmodule "registrar".
 
+-- The schemes that a Request-URI may have (RFC 3261 §16.3 step 2).
+local schemes = { sip = true, sips = true, tel = true, pres = true, im = true }
+
 function route(msg)
   if not mf_process_maxfwd_header(70) then
     return sl_send_reply(483, "Too Many Hops")
@@ -20,6 +23,7 @@ function route(msg)
   if msg.method == "ACK" then return end
   if why == "preloaded route" then return sl_send_reply(403, "Preloaded Route Denied") end
 
+  if not schemes[msg.ruri.scheme] then return sl_send_reply(416, "Unsupported URI Scheme") end
   -- TLS is not spoken here, so nobody can be reached as a sips: URI wants it (RFC 5630 §5.3).
   if msg.ruri.scheme == "sips" and msg.ruri.user then
     append_to_reply('Warning: 380 signalbox "SIPS Not Allowed"')
