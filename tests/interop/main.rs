@@ -12,5 +12,6 @@ mod messages;
 mod offline_winfo;
 mod presence;
 mod registration;
+mod rfc4475;
 mod support;
 mod workers;

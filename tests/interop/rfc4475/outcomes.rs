@@ -1,0 +1,86 @@
+//! What becomes of each message.
+//!
+//! A valid message meets a server at which nobody has registered: 407 or 401 asks who says to be one of ours for the password, which
+//! only `presence.lua` does; 404 says that the user has no phone; 403 that the request leads elsewhere. Each of them shows that the
+//! message was read. 400, 416, 420, 483 and 505 are what the RFC names.
+
+/// What a server does with a message of the RFC.
+pub(super) struct Outcome {
+    pub(super) file: &'static str,
+    /// The final status with `scripts/presence.lua`, over UDP and over TCP; 0 if it is dropped.
+    pub(super) presence: (u16, u16),
+    /// The same with `scripts/proxy.lua`.
+    pub(super) proxy: (u16, u16),
+    /// What becomes of the connection.
+    pub(super) after: After,
+}
+
+/// What becomes of a connection on which a good OPTIONS follows the message.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum After {
+    /// The OPTIONS is answered.
+    Alive,
+    /// The server closes it: where the next message begins cannot be known.
+    Closed,
+    /// It isn't: the server takes it for the rest of the message, and may wait for more.
+    Waiting,
+}
+
+use After::{Alive, Closed, Waiting};
+
+const fn row(file: &'static str, presence: (u16, u16), proxy: (u16, u16), after: After) -> Outcome {
+    Outcome { file, presence, proxy, after }
+}
+
+#[rustfmt::skip]
+pub(super) const OUTCOMES: &[Outcome] = &[
+    row("wsinv",      (407, 407), (404, 404), Alive),  // §3.1.1.1: the caller is one of ours; nobody has registered as the callee
+    row("intmeth",    (407, 407), (404, 404), Alive),  // §3.1.1.2: a method like any other
+    row("esc01",      (403, 403), (403, 403), Alive),  // §3.1.1.3: neither side is ours: no relay
+    row("escnull",    (401, 401), (200, 200), Alive),  // §3.1.1.4
+    row("esc02",      (407, 407), (403, 403), Alive),  // §3.1.1.5: no REGISTER, and not for a domain of ours
+    row("lwsdisp",    (407, 407), (404, 404), Alive),  // §3.1.1.6
+    row("longreq",    (404, 404), (404, 404), Alive),  // §3.1.1.7
+    row("dblreq",     (401, 401), (200, 200), Closed), // §3.1.1.8: in a stream an INVITE follows, and octets that belong to nothing
+    row("semiuri",    (404, 404), (404, 404), Alive),  // §3.1.1.9
+    row("transports", (407, 407), (404, 404), Alive),  // §3.1.1.10
+    row("mpart01",    (407, 407), (403, 403), Alive),  // §3.1.1.11: not for a domain of ours
+    row("unreason",   (  0,   0), (  0,   0), Alive),  // §3.1.1.12: answers nothing of ours
+    row("noreason",   (  0,   0), (  0,   0), Alive),  // §3.1.1.13: answers nothing of ours
+    row("badinv01",   (400, 400), (400, 400), Alive),  // §3.1.2.1
+    row("clerr",      (400,   0), (400,   0), Waiting), // §3.1.2.2: a stream waits for the rest
+    row("ncl",        (400, 400), (400, 400), Closed), // §3.1.2.3: says so for streams
+    row("scalar02",   (400, 400), (400, 400), Alive),  // §3.1.2.4
+    row("scalarlg",   (  0,   0), (  0,   0), Alive),  // §3.1.2.5: a response is dropped
+    row("quotbal",    (400, 400), (400, 400), Alive),  // §3.1.2.6
+    row("ltgtruri",   (400, 400), (400, 400), Alive),  // §3.1.2.7
+    row("lwsruri",    (400, 400), (400, 400), Alive),  // §3.1.2.8
+    row("lwsstart",   (400, 400), (400, 400), Alive),  // §3.1.2.9
+    row("trws",       (400, 400), (400, 400), Alive),  // §3.1.2.10
+    row("escruri",    (400, 400), (400, 400), Alive),  // §3.1.2.11
+    row("baddate",    (404, 404), (404, 404), Alive),  // §3.1.2.12: nobody here uses the Date
+    row("regbadct",   (401, 401), (400, 400), Alive),  // §3.1.2.13: the Contact is looked at behind the password
+    row("badaspec",   (400, 400), (400, 400), Alive),  // §3.1.2.14
+    row("baddn",      (400, 400), (400, 400), Waiting), // §3.1.2.15: the file lacks the empty line
+    row("badvers",    (505, 505), (505, 505), Alive),  // §3.1.2.16
+    row("mismatch01", (400, 400), (400, 400), Alive),  // §3.1.2.17
+    row("mismatch02", (400, 400), (400, 400), Alive),  // §3.1.2.18: takes 501 or 400
+    row("bigcode",    (  0,   0), (  0,   0), Alive),  // §3.1.2.19: a response is dropped
+    row("badbranch",  (404, 404), (404, 404), Alive),  // §3.2.1: falls back to RFC 2543
+    row("insuf",      (400, 400), (400, 400), Alive),  // §3.3.1
+    row("unkscm",     (416, 416), (416, 416), Alive),  // §3.3.2
+    row("novelsc",    (416, 416), (416, 416), Alive),  // §3.3.3
+    row("unksm2",     (400, 400), (400, 400), Alive),  // §3.3.4
+    row("bext01",     (420, 420), (420, 420), Alive),  // §3.3.5
+    row("invut",      (404, 404), (404, 404), Alive),  // §3.3.6: a proxy passes any body
+    row("regaut01",   (401, 401), (200, 200), Alive),  // §3.3.7: who asks for no password ignores it
+    row("multi01",    (400, 400), (400, 400), Alive),  // §3.3.8
+    row("mcl01",      (400, 400), (400, 400), Closed), // §3.3.9: says so for streams
+    row("bcast",      (  0,   0), (  0,   0), Alive),  // §3.3.10: "proxies should drop such responses"
+    row("zeromf",     (483, 483), (483, 483), Alive),  // §3.3.11
+    row("cparam01",   (401, 401), (200, 200), Alive),  // §3.3.12
+    row("cparam02",   (401, 401), (200, 200), Alive),  // §3.3.13
+    row("regescrt",   (401, 401), (200, 200), Alive),  // §3.3.14
+    row("sdp01",      (404, 404), (404, 404), Alive),  // §3.3.15: a proxy does not look at Accept
+    row("inv2543",    (404, 400), (404, 400), Closed), // §3.4.1: in a stream there must be a Content-Length (RFC 3261 §18.3)
+];
