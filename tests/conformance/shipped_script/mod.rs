@@ -2,9 +2,10 @@
 
 mod answers;
 mod dialogs;
+mod repetitions;
 mod strangers;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use signalbox::module::{Value, export};
 use signalbox::services::accounts::{AccountStore, CacheLimits};
@@ -39,21 +40,32 @@ pub(crate) struct Server {
 impl Server {
     /// The shipped server for example.com, with Alice, Bob and Dan registered.
     pub(crate) fn new() -> Self {
-        Self::with_script(&Path::new(env!("CARGO_MANIFEST_DIR")).join("../scripts/presence.lua"))
+        Self::with_script(&shipped())
+    }
+
+    /// The same with so many workers, and everybody may see presence; the seed chooses which worker has what comes from where.
+    pub(crate) fn with_workers(workers: u16, seed: u64) -> Self {
+        Self::start(&shipped(), "none", |setup| (setup.workers, setup.seed) = (workers, seed))
     }
 
     pub(crate) fn with_script(script: &Path) -> Self {
+        Self::start(script, "implicit", |_| {})
+    }
+
+    fn start(script: &Path, presence: &str, change: impl FnOnce(&mut Setup)) -> Self {
         let database = tempfile::tempdir().unwrap();
         let url = format!("sqlite:{}", database.path().join("accounts.db").display());
         add_accounts(&url);
         let block = Value::List(vec![Value::String("sip:mallory@elsewhere.example".to_owned())]);
+        let presence = ("auth", Value::String(presence.to_owned()));
         let mut setup = Setup::new(script, "example.com");
         setup.modules = vec![
             configured(export::entry::<Registrar>(), &[("use_db", Value::Boolean(false))]).unwrap(),
             configured(export::entry::<Auth>(), &[("db_url", Value::String(url))]).unwrap(),
-            configured(export::entry::<PresenceAgent>(), &[("use_db", Value::Boolean(false))]).unwrap(),
+            configured(export::entry::<PresenceAgent>(), &[("use_db", Value::Boolean(false)), presence]).unwrap(),
             configured(export::entry::<ImAuth>(), &[("block", block)]).unwrap(),
         ];
+        change(&mut setup);
         let mut server = Self { site: Site::start(setup).unwrap(), requests: 0, _database: database };
         for (user, from, host) in [("alice", ALICE, "10.0.0.1"), ("bob", BOB, "10.0.0.2"), ("dan", DAN, "192.0.2.4")] {
             let to = format!("To: <sip:{user}@example.com>");
@@ -74,22 +86,40 @@ impl Server {
 
     /// A request of this user, with the password if the server asks.
     pub(crate) fn send_as(&mut self, user: &str, from: &str, (method, uri): (&str, &str), lines: &[&str]) -> Vec<Out> {
+        match self.ask_as(user, from, (method, uri), lines) {
+            Ok(proved) => self.send(from, &proved),
+            Err(sent) => sent,
+        }
+    }
+
+    /// A request of this user with the password that the server has asked for, not sent yet. If the server has not asked, what it has sent.
+    pub(crate) fn ask_as(
+        &mut self,
+        user: &str,
+        from: &str,
+        (method, uri): (&str, &str),
+        lines: &[&str],
+    ) -> Result<String, Vec<Out>> {
         let sender = format!("From: <sip:{user}@example.com>;tag={user}");
         let mut all: Vec<String> = lines.iter().map(|&line| line.to_owned()).collect();
         if !lines.iter().any(|line| line.starts_with("From:")) {
             all.push(sender);
         }
-        let first = self.send_lines(from, (method, uri), &all);
-        let Some(answer) = first.first().filter(|out| matches!(out.message.status(), 401 | 407)) else { return first };
+        let first = self.next(from, (method, uri), &all);
+        let first = self.send(from, &first);
+        let Some(answer) = first.first().filter(|out| matches!(out.message.status(), 401 | 407)) else {
+            return Err(first);
+        };
         let (asks, tells) = match answer.message.status() {
             401 => (HeaderName::WwwAuthenticate, "Authorization"),
             _ => (HeaderName::ProxyAuthenticate, "Proxy-Authorization"),
         };
         all.push(format!("{tells}: {}", credentials(&answer.message, asks, (user, method, uri))));
-        self.send_lines(from, (method, uri), &all)
+        Ok(self.next(from, (method, uri), &all))
     }
 
-    fn send_lines(&mut self, from: &str, (method, uri): (&str, &str), lines: &[String]) -> Vec<Out> {
+    /// The next request with these lines.
+    fn next(&mut self, from: &str, (method, uri): (&str, &str), lines: &[String]) -> String {
         self.requests += 1;
         let mut all: Vec<String> = lines.to_vec();
         if !all.iter().any(|line| line.starts_with("Via:")) {
@@ -102,7 +132,7 @@ impl Server {
         }
         all.push(format!("CSeq: {} {method}", self.requests));
         let lines: Vec<&str> = all.iter().map(String::as_str).collect();
-        self.send(from, &request(method, uri, &lines))
+        request(method, uri, &lines)
     }
 
     /// The phone that got the request answers it with this Contact.
@@ -112,6 +142,10 @@ impl Server {
         response.push(HeaderName::Contact, contact);
         read(self.site.deliver(&response.to_bytes(), request.flow()))
     }
+}
+
+fn shipped() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../scripts/presence.lua")
 }
 
 /// Alice's connection, or a datagram.
