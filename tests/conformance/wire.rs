@@ -42,9 +42,12 @@ impl Proxy {
 
     /// The same with so many workers; the seed chooses which of them has what comes from where.
     pub(crate) fn with_workers(route: &str, workers: u16, seed: u64) -> Self {
-        Self::start(&format!("function route(msg)\n{route}\nend\n"), |setup| {
-            (setup.workers, setup.seed) = (workers, seed);
-        })
+        Self::with_script_and_workers(&format!("function route(msg)\n{route}\nend\n"), workers, seed)
+    }
+
+    /// A proxy with a whole script and so many workers.
+    pub(crate) fn with_script_and_workers(script: &str, workers: u16, seed: u64) -> Self {
+        Self::start(script, |setup| (setup.workers, setup.seed) = (workers, seed))
     }
 
     /// A proxy with a whole script.
