@@ -1,16 +1,16 @@
 //! What a 2xx has promised outlives a killed server and a database that goes: registrations, subscriptions and publications, on each
 //! database.
 
-use std::io::{Read, Write};
-use std::path::Path;
-use std::process::{Child, Command, Stdio};
+use std::process::Command;
+use std::time::{Duration, Instant};
 
 use crate::databases::on;
-use crate::support::database::Kind;
+use crate::support::database::{DatabaseServer, Kind};
+use crate::support::holder::Holder;
 use crate::support::party::{Party, Watch};
 use crate::support::peers;
 use crate::support::place::{DOMAIN, Place};
-use crate::support::server::{Server, Subject, binary, subject, write_settings};
+use crate::support::server::{Server, Subject, USERS, add_account, binary, subject, write_settings};
 use crate::support::wait::wait_for;
 
 const SCRIPT: &str = "function route(msg)
@@ -20,7 +20,16 @@ const SCRIPT: &str = "function route(msg)
   sl_send_reply(200, \"OK\")
 end
 ";
+/// Asks each to prove who it is.
+const WITH_DIGEST: &str = "function route(msg)
+  if msg.method ~= \"REGISTER\" then return sl_send_reply(200, \"OK\") end
+  if not www_authorize(msg.to.host) then return www_challenge(msg.to.host) end
+  sl_send_reply(200, \"Proved\")
+end
+";
 const CROWD: usize = 1000;
+/// How long a database may take to answer before it is given up, and some more for a busy machine.
+const LONGEST_WAIT: Duration = Duration::from_secs(8 + 4);
 
 #[test]
 fn presence_outlives_a_killed_server_on_sqlite() {
@@ -56,6 +65,34 @@ fn without_mariadb_what_must_be_stored_is_refused_and_what_is_in_memory_goes_on(
     });
 }
 
+/// A frozen database takes connections and answers nothing: only the time tells.
+#[test]
+fn while_postgresql_is_frozen_what_must_be_stored_is_refused_and_what_is_in_memory_goes_on() {
+    on(Kind::Postgres, |_, server| frozen(server));
+}
+
+#[test]
+fn while_mariadb_is_frozen_what_must_be_stored_is_refused_and_what_is_in_memory_goes_on() {
+    on(Kind::MariaDb, |_, server| frozen(server));
+}
+
+fn frozen(server: &DatabaseServer<'_>) {
+    let (place, url) = (server.place(), server.url());
+    let running = start(place, &url);
+    let mut frozen = None;
+    goes_on(place, &running, |there| frozen = (!there).then(|| server.freeze()));
+}
+
+#[test]
+fn while_postgresql_is_frozen_users_that_must_be_looked_up_are_refused_and_known_ones_are_not() {
+    on(Kind::Postgres, |_, server| looks_up(server));
+}
+
+#[test]
+fn while_mariadb_is_frozen_users_that_must_be_looked_up_are_refused_and_known_ones_are_not() {
+    on(Kind::MariaDb, |_, server| looks_up(server));
+}
+
 /// Another process has SQLite's file and keeps it.
 #[test]
 fn while_the_sqlite_file_is_locked_what_must_be_stored_is_refused_and_what_is_in_memory_goes_on() {
@@ -66,7 +103,12 @@ fn while_the_sqlite_file_is_locked_what_must_be_stored_is_refused_and_what_is_in
     let server = start(&place, "sqlite:signalbox.db");
     let mut holder = None;
     goes_on(&place, &server, |there| match there {
-        false => holder = Some(Holder::of(&place.path("signalbox.db"))),
+        false => {
+            let mut command = Command::new("sqlite3");
+            command.arg(place.path("signalbox.db"));
+            let statements = ".timeout 10000\nBEGIN EXCLUSIVE;\nSELECT 'held';\n";
+            holder = Some(Holder::start(&mut command, statements, "held"));
+        }
         true => holder = None,
     });
 }
@@ -99,31 +141,6 @@ fn while_the_disk_is_full_what_must_be_stored_is_refused_and_what_is_in_memory_g
         std::fs::write(&orders, order).expect("giving an order");
         wait_for(order, || done.exists().then_some(()));
     });
-}
-
-/// A process that holds a SQLite file until this is dropped.
-struct Holder(Child);
-
-impl Holder {
-    fn of(file: &Path) -> Self {
-        let mut command = Command::new("sqlite3");
-        command.arg(file).stdin(Stdio::piped()).stdout(Stdio::piped());
-        let mut child = command.spawn().expect("sqlite3");
-        let input = child.stdin.as_mut().expect("its input");
-        input.write_all(b".timeout 10000\nBEGIN EXCLUSIVE;\nSELECT 'held';\n").expect("asking for the file");
-        let mut answer = [0; 4];
-        child.stdout.as_mut().expect("its output").read_exact(&mut answer).expect("its answer");
-        assert_eq!(&answer, b"held");
-        Self(child)
-    }
-}
-
-impl Drop for Holder {
-    fn drop(&mut self) {
-        // It ends when its input does.
-        drop(self.0.stdin.take());
-        let _ = self.0.wait();
-    }
 }
 
 #[test]
@@ -201,14 +218,18 @@ fn goes_on(place: &Place, _server: &Server<'_>, mut database: impl FnMut(bool)) 
     party.until("the watcher has heard", |party| party.count("at home") == 1);
 
     database(false);
+    let asked = Instant::now();
     let refused = party.subscribe(&mut Watch::new("w1", "bob"), 600);
     assert_eq!((refused.status(), Party::retry_after(&refused)), (503, true));
+    assert!(asked.elapsed() < LONGEST_WAIT, "the first is refused after {:?}", asked.elapsed());
+    let asked = Instant::now();
     let refused = party.subscribe(&mut watches[0], 600);
     assert_eq!((refused.status(), Party::retry_after(&refused)), (503, true));
     let refused = party.publish("bob", None, Some("on the train"), 600).expect_err("refused");
     assert_eq!((refused.status(), Party::retry_after(&refused)), (503, true));
     let refused = party.register("carol", 600);
     assert_eq!((refused.status(), Party::retry_after(&refused)), (503, true));
+    assert!(asked.elapsed() < Duration::from_secs(2), "and others at once, not after {:?}", asked.elapsed());
     party.until("the watcher is told what expires", |party| party.count("at home") == 0);
 
     database(true);
@@ -216,4 +237,30 @@ fn goes_on(place: &Place, _server: &Server<'_>, mut database: impl FnMut(bool)) 
     assert_eq!(party.register("carol", 600).status(), 200);
     party.publish("bob", None, Some("on the train"), 600).expect("published");
     party.until("the watcher has heard of what came since", |party| party.count("on the train") == 1);
+}
+
+/// What the server answers to those who prove who they are while the database is frozen: alice is known from before, bob is not.
+fn looks_up(server: &DatabaseServer<'_>) {
+    let (place, url) = (server.place(), server.url());
+    let script = place.write("route.lua", WITH_DIGEST);
+    let address = place.server();
+    let text = format!(
+        "listen {{ \"udp:{address}\" }}\nalias {{ \"{DOMAIN}\" }}\nloadmodule \"auth\"\n\
+         modparam(\"auth\", \"db_url\", \"{url}\")\nroute_script {script:?}\n"
+    );
+    write_settings(place, &text);
+    USERS.iter().for_each(|user| add_account(place, user));
+    let _running = Server::start_again(place);
+    let mut party = Party::new(place);
+    assert_eq!(party.prove("alice").status(), 200);
+
+    let frozen = server.freeze();
+    let asked = Instant::now();
+    let refused = party.prove("bob");
+    assert_eq!((refused.status(), Party::retry_after(&refused)), (503, true));
+    assert!(asked.elapsed() < LONGEST_WAIT, "refused after {:?}", asked.elapsed());
+    assert_eq!(party.prove("alice").status(), 200, "her account is in memory");
+
+    drop(frozen);
+    party.until_accepted("the database is found again", |party| party.prove("bob").status() == 200);
 }

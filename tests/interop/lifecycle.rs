@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::net::UdpSocket;
+use std::time::{Duration, Instant};
 
 use crate::support::place::Place;
 use crate::support::process::Signal;
@@ -230,6 +231,43 @@ fn a_second_signal_stops_a_server_that_is_draining_at_once() {
     });
     assert_eq!(ended.code(), Some(1));
     assert!(server.process.output().contains("stopped before everything had ended"), "{}", server.process.output());
+}
+
+/// Does not come back from a MESSAGE: so many instructions are allowed that no test lives to see them used up.
+const STUCK: &str = "
+function route(msg)
+  if msg.method == 'OPTIONS' then return sl_send_reply(200, 'Serving') end
+  log.info('now it is stuck')
+  while true do end
+end
+";
+
+#[test]
+fn a_worker_that_is_stuck_in_a_script_does_not_keep_the_server_from_stopping() {
+    let place = Place::on_loopback();
+    write_settings(&place, &[]);
+    let settings = fs::read_to_string(place.path("settings.lua")).expect("the settings");
+    let limits = "workers(2)\nlimits { drain_timeout = '1s', instructions = 1000000000000000 }\n";
+    server::write_settings(&place, &(settings + limits));
+    place.write("route.lua", STUCK);
+    let mut server = Server::start_again(&place);
+    let sender = UdpSocket::bind((place.address, 0)).expect("a free port");
+    let request = format!(
+        "MESSAGE sip:bob@{0} SIP/2.0\r\nVia: SIP/2.0/UDP {1};branch=z9hG4bKstuck\r\nFrom: <sip:alice@{0}>;tag=1\r\nTo: <sip:bob@{0}>\r\n\
+         Call-ID: stuck\r\nCSeq: 1 MESSAGE\r\nContent-Length: 0\r\n\r\n",
+        place.server(),
+        sender.local_addr().expect("its address")
+    );
+    sender.send_to(request.as_bytes(), place.server()).expect("sending");
+    server.process.printed("now it is stuck");
+    let asked = Instant::now();
+    server.process.signal(Signal::Terminate);
+    let status = server.process.ended();
+    let waited = asked.elapsed();
+    assert_eq!(status.code(), Some(1), "{}", server.process.output());
+    assert!(server.process.output().contains("a worker did not end: it is stuck"), "{}", server.process.output());
+    // The drain time and a second, and some more for a busy machine.
+    assert!((Duration::from_secs(1)..Duration::from_secs(4)).contains(&waited), "stopped after {waited:?}");
 }
 
 #[test]

@@ -75,6 +75,16 @@ impl<'a> DatabaseServer<'a> {
         }
     }
 
+    /// Stops all its processes: connections stay open, new ones are taken by the kernel, and nothing answers.
+    pub(crate) fn freeze(&self) -> Frozen {
+        let process = self.process.as_ref().expect("it runs");
+        let mut frozen = Frozen(Vec::new());
+        // First the one that starts the others, so that none are added.
+        frozen.add(process.id());
+        children(process.id()).into_iter().for_each(|id| frozen.add(id));
+        frozen
+    }
+
     /// Where it runs; a server that uses it can be there too.
     pub(crate) fn place(&self) -> &'a Place {
         self.place
@@ -95,6 +105,46 @@ impl Drop for DatabaseServer<'_> {
             self.stop();
         }
     }
+}
+
+/// Stopped processes. They go on when this is dropped.
+pub(crate) struct Frozen(Vec<u32>);
+
+impl Frozen {
+    /// Stops a process that this test has started, or that such a one has.
+    fn add(&mut self, process: u32) {
+        self.0.push(process);
+        send(process, libc::SIGSTOP);
+        // The signal is only a request. One that was ending has ended, and stays a zombie while its parent is stopped.
+        wait_for("a process stops", || matches!(status(process)?, ('T' | 'Z', _)).then_some(()));
+    }
+}
+
+impl Drop for Frozen {
+    fn drop(&mut self) {
+        // No stopped process can have ended and left its id to another one.
+        self.0.iter().for_each(|id| send(*id, libc::SIGCONT));
+    }
+}
+
+fn send(process: u32, signal: i32) {
+    // SAFETY: a signal to a process that this test has started; it touches no memory of ours.
+    unsafe { libc::kill(process as libc::pid_t, signal) };
+}
+
+/// What /proc says after the name of a process: its state, then the id of the process that started it.
+fn status(process: u32) -> Option<(char, u32)> {
+    let text = fs::read_to_string(format!("/proc/{process}/stat")).ok()?;
+    let (_, rest) = text.rsplit_once(')')?;
+    let mut words = rest.split_whitespace();
+    Some((words.next()?.chars().next()?, words.next()?.parse().ok()?))
+}
+
+fn children(process: u32) -> Vec<u32> {
+    let names =
+        fs::read_dir("/proc").expect("/proc").flatten().filter_map(|entry| entry.file_name().into_string().ok());
+    let ids = names.filter_map(|name| name.parse().ok());
+    ids.filter(|id| status(*id).is_some_and(|(_, parent)| parent == process)).collect()
 }
 
 impl Kind {

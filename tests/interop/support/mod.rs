@@ -2,6 +2,7 @@
 
 pub(crate) mod baresip;
 pub(crate) mod database;
+pub(crate) mod holder;
 pub(crate) mod party;
 pub(crate) mod peers;
 pub(crate) mod place;

@@ -4,11 +4,13 @@ use std::collections::{HashMap, VecDeque};
 use std::net::UdpSocket;
 use std::time::{Duration, Instant};
 
+use signalbox_sip::digest::{Answer, Challenge, Ha1};
 use signalbox_sip::header::HeaderName;
 use signalbox_sip::message::Message;
 use signalbox_sip::method::Method;
 
 use super::place::{DOMAIN, Place};
+use super::sipp::password_of;
 use super::wait::PATIENCE;
 
 /// Requests that are out at a time.
@@ -126,12 +128,31 @@ impl<'a> Party<'a> {
         }
     }
 
+    /// Sends a REGISTER of a user that has an account, proves who it is when it is asked to, and returns the answer to that.
+    pub(crate) fn prove(&mut self, user: &str) -> Message {
+        let challenged = self.register_with(user, 600, "");
+        let Some(value) = challenged.value(HeaderName::WwwAuthenticate).filter(|_| challenged.status() == 401) else {
+            return challenged;
+        };
+        let challenge = Challenge::parse(value).expect("a challenge");
+        let algorithm = challenge.algorithm.expect("an algorithm that is known here");
+        let ha1 = Ha1::of(algorithm, user, &challenge.realm, &password_of(user));
+        let uri = format!("sip:{DOMAIN}");
+        let answer = Answer { username: user, method: "REGISTER", uri: &uri, cnonce: "c", count: 1 };
+        let credentials = answer.to(&challenge, &ha1).expect("credentials");
+        self.register_with(user, 600, &format!("Authorization: {credentials}\r\n"))
+    }
+
     pub(crate) fn register(&mut self, user: &str, expires: u32) -> Message {
+        self.register_with(user, expires, "")
+    }
+
+    fn register_with(&mut self, user: &str, expires: u32, more: &str) -> Message {
         self.publishing += 1;
         let local = self.local();
         let lines = format!(
             "From: <sip:{user}@{DOMAIN}>;tag=r\r\nTo: <sip:{user}@{DOMAIN}>\r\nContact: <sip:{user}@{local}>\r\n\
-             Expires: {expires}\r\nContent-Length: 0\r\n\r\n"
+             Expires: {expires}\r\n{more}Content-Length: 0\r\n\r\n"
         );
         let asked = self.request("REGISTER", "", ("register", self.publishing), &lines);
         self.answers(vec![asked]).remove(0)

@@ -182,7 +182,7 @@ pub(crate) fn write_settings(place: &Place, text: &str) {
 }
 
 #[track_caller]
-fn add_account(place: &Place, user: &str) {
+pub(crate) fn add_account(place: &Place, user: &str) {
     let address = format!("{user}@{}", place.domain);
     let output = run_signalbox(
         place,
