@@ -10,7 +10,7 @@ use tokio::sync::mpsc;
 
 use crate::support::database::{DatabaseServer, Kind};
 use crate::support::place::Place;
-use crate::support::wait::PATIENCE;
+use crate::support::wait::{PATIENCE, wait_for};
 
 #[test]
 fn storage_works_on_sqlite() {
@@ -37,6 +37,32 @@ fn postgresql_may_go_and_come_back() {
 #[test]
 fn mariadb_may_go_and_come_back() {
     on(Kind::MariaDb, gone_and_back);
+}
+
+#[test]
+fn a_write_that_was_given_up_on_postgresql_does_not_overwrite_a_later_one() {
+    on(Kind::Postgres, given_up_and_replaced);
+}
+
+#[test]
+fn a_write_that_was_given_up_on_mariadb_does_not_overwrite_a_later_one() {
+    on(Kind::MariaDb, given_up_and_replaced);
+}
+
+/// The connection of the writer freezes, and the rest of PostgreSQL does not.
+#[test]
+fn while_a_write_that_was_given_up_may_still_be_made_later_ones_are_refused() {
+    on(Kind::Postgres, frozen_and_replaced);
+}
+
+#[test]
+fn on_postgresql_a_write_of_a_killed_server_does_not_overwrite_what_is_written_after_its_restart() {
+    on(Kind::Postgres, killed_and_replaced);
+}
+
+#[test]
+fn on_mariadb_a_write_of_a_killed_server_does_not_overwrite_what_is_written_after_its_restart() {
+    on(Kind::MariaDb, killed_and_replaced);
 }
 
 static THINGS: Table = Table {
@@ -231,6 +257,89 @@ fn gone_and_back(runtime: &Runtime, server: &mut DatabaseServer<'_>) {
     runtime.block_on(journal.put(&THINGS, thing("kept", 2))).unwrap();
     assert_eq!(runtime.block_on(find(&database, "kept")).len(), 3);
     runtime.block_on(storage.close());
+}
+
+/// Another program keeps a row so long that a write to it and to a second row is given up. The second row is then written anew, before
+/// the other program lets go.
+fn given_up_and_replaced(runtime: &Runtime, server: &mut DatabaseServer<'_>) {
+    let storage = storage(runtime);
+    let database = runtime.block_on(storage.open(&server.url())).expect("opening");
+    runtime.block_on(database.migrate("things", &CREATE)).unwrap();
+    let journal = database.journal();
+    runtime.block_on(journal.write(["wanted", "kept"].map(|name| noted(name, "first")))).unwrap();
+    let Some(holder) = server.hold("SELECT part FROM things WHERE name = 'kept' FOR UPDATE") else { return };
+    // Of one statement the last change is made first, so that the database waits before it comes to the other row.
+    let stuck = runtime.block_on(journal.write(["wanted", "kept"].map(|name| noted(name, "given up"))));
+    assert!(matches!(stuck, Err(StorageError::Unavailable { .. })), "{stuck:?}");
+    written(runtime, &database, "promised");
+    drop(holder);
+    // Waits for the row as well: what else waited has had it before.
+    runtime.block_on(journal.write([noted("kept", "last")])).unwrap();
+    assert_eq!(note_of(runtime, &database), "promised");
+    runtime.block_on(storage.close());
+}
+
+fn frozen_and_replaced(runtime: &Runtime, server: &mut DatabaseServer<'_>) {
+    let storage = storage(runtime);
+    let database = runtime.block_on(storage.open(&server.url())).expect("opening");
+    runtime.block_on(database.migrate("things", &CREATE)).unwrap();
+    let journal = database.journal();
+    runtime.block_on(journal.write([noted("wanted", "first")])).unwrap();
+    let frozen = server.freeze_connections();
+    let stuck = runtime.block_on(journal.write([noted("wanted", "given up")]));
+    assert!(matches!(stuck, Err(StorageError::Unavailable { .. })), "{stuck:?}");
+    // Longer than making a connection takes.
+    let deadline = Instant::now() + Duration::from_secs(4);
+    while Instant::now() < deadline {
+        let early = runtime.block_on(journal.write([noted("wanted", "too early")]));
+        assert!(matches!(early, Err(StorageError::Unavailable { .. })), "{early:?}");
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    drop(frozen);
+    written(runtime, &database, "promised");
+    assert_eq!(note_of(runtime, &database), "promised");
+    runtime.block_on(storage.close());
+}
+
+/// A server is killed while the database waits with a write for another program, and starts again.
+fn killed_and_replaced(runtime: &Runtime, server: &mut DatabaseServer<'_>) {
+    let start = |runtime: &Runtime| {
+        let options = Options { exclusive: true, ..Options::default() };
+        runtime.block_on(Storage::with(runtime.handle().clone(), options).open(&server.url())).expect("opening")
+    };
+    let killed = self::runtime();
+    let database = start(&killed);
+    killed.block_on(database.migrate("things", &CREATE)).unwrap();
+    killed.block_on(database.journal().write(["wanted", "kept"].map(|name| noted(name, "first")))).unwrap();
+    let Some(holder) = server.hold("SELECT part FROM things WHERE name = 'kept' FOR UPDATE") else { return };
+    let _unanswered = database.journal().write(["wanted", "kept"].map(|name| noted(name, "unconfirmed")));
+    wait_for("the database waits for the row", || server.waits().then_some(()));
+    killed.shutdown_timeout(PATIENCE);
+
+    let database = start(runtime);
+    runtime.block_on(database.journal().write([noted("wanted", "promised")])).unwrap();
+    drop(holder);
+    runtime.block_on(database.journal().write([noted("kept", "last")])).unwrap();
+    assert_eq!(note_of(runtime, &database), "promised");
+    runtime.block_on(database.close());
+}
+
+fn noted(name: &str, note: &str) -> Change {
+    let mut thing = thing(name, 0);
+    thing[2] = note.into();
+    Change::put(&THINGS, thing)
+}
+
+/// Writes the row `wanted` as soon as the database is found again.
+fn written(runtime: &Runtime, database: &Database, note: &str) {
+    wait_for("the database takes writes again", || {
+        runtime.block_on(database.journal().write([noted("wanted", note)])).ok()
+    });
+}
+
+fn note_of(runtime: &Runtime, database: &Database) -> String {
+    let rows = runtime.block_on(find(database, "wanted"));
+    rows[0].text("note").expect("a note").to_owned()
 }
 
 async fn find(database: &Database, name: &str) -> Vec<Row> {

@@ -81,6 +81,8 @@ fn frozen(server: &DatabaseServer<'_>) {
     let running = start(place, &url);
     let mut frozen = None;
     goes_on(place, &running, |there| frozen = (!there).then(|| server.freeze()));
+    let output = running.process.output();
+    assert!(!output.contains("another server"), "it was its own session that was left: {output}");
 }
 
 #[test]

@@ -7,6 +7,7 @@ use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use super::holder::Holder;
 use super::peers;
 use super::place::Place;
 use super::process::{Process, Signal};
@@ -85,6 +86,50 @@ impl<'a> DatabaseServer<'a> {
         frozen
     }
 
+    /// Stops the processes of PostgreSQL that serve the connections there are now, and no others.
+    pub(crate) fn freeze_connections(&self) -> Frozen {
+        let process = self.process.as_ref().expect("it runs");
+        let mut frozen = Frozen(Vec::new());
+        children(process.id()).into_iter().filter(|id| is_of_connection(*id)).for_each(|id| frozen.add(id));
+        assert!(!frozen.0.is_empty(), "nobody is connected");
+        frozen
+    }
+
+    /// Has another program run a statement in a transaction that lasts until the holder is dropped; `None`, said aloud, where that
+    /// program is not installed.
+    pub(crate) fn hold(&self, statement: &str) -> Option<Holder> {
+        Some(Holder::start(&mut self.client()?, &format!("BEGIN;\n{statement};\nSELECT 'held';\n"), "held"))
+    }
+
+    /// Whether any statement of a server waits for what another session has.
+    pub(crate) fn waits(&self) -> bool {
+        let question = match self.kind {
+            Kind::Postgres => "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'",
+            Kind::MariaDb => "SELECT count(*) FROM information_schema.processlist WHERE command = 'Execute'",
+        };
+        let mut client = self.client().expect("a client");
+        let output = client.arg(if self.kind == Kind::Postgres { "-c" } else { "-e" }).arg(question).output();
+        String::from_utf8(output.expect("an answer").stdout).expect("a number").trim() == "1"
+    }
+
+    /// The program that takes statements from its input.
+    fn client(&self) -> Option<Command> {
+        let (address, port) = (self.place.address.to_string(), self.kind.port().to_string());
+        Some(match self.kind {
+            Kind::Postgres => {
+                let mut client = Command::new(peers::find("psql")?);
+                client.args(["-qAt", "-U", "signalbox", "-h", &address, "-p", &port, "postgres"]);
+                client
+            }
+            Kind::MariaDb => {
+                let mut client = Command::new(peers::find("mariadb")?);
+                client.args(["--no-defaults", "--skip-column-names", "--unbuffered", "-usignalbox", "-psecret"]);
+                client.args(["-h", &address, "-P", &port, "signalbox"]);
+                client
+            }
+        })
+    }
+
     /// Where it runs; a server that uses it can be there too.
     pub(crate) fn place(&self) -> &'a Place {
         self.place
@@ -145,6 +190,11 @@ fn children(process: u32) -> Vec<u32> {
         fs::read_dir("/proc").expect("/proc").flatten().filter_map(|entry| entry.file_name().into_string().ok());
     let ids = names.filter_map(|name| name.parse().ok());
     ids.filter(|id| status(*id).is_some_and(|(_, parent)| parent == process)).collect()
+}
+
+/// PostgreSQL's processes say what they do: `postgres: user database address(port) idle`.
+fn is_of_connection(process: u32) -> bool {
+    fs::read_to_string(format!("/proc/{process}/cmdline")).is_ok_and(|title| title.contains(" signalbox "))
 }
 
 impl Kind {

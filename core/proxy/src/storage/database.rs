@@ -43,8 +43,8 @@ impl Database {
         let mut shared = Shared::new(shown(url).into(), options.queue, options.fault.clone());
         shared.file = target.file(url).map(|path| DatabaseFile::open(path, options.exclusive)).transpose()?;
         let shared = Arc::new(shared);
-        let connection = connect(&target).await.map_err(|error| shared.unavailable(&error.to_string()))?;
-        let writer = background.spawn(Writer::new(shared.clone(), target.clone(), connection, options).run());
+        let writer = Writer::open(shared.clone(), target.clone(), options).await;
+        let writer = background.spawn(writer.map_err(|error| shared.unavailable(&error.to_string()))?.run());
         Ok(Self(Arc::new(Inner {
             engine: target.engine(),
             pool: Pool::new(&target),

@@ -7,7 +7,7 @@ use std::time::Duration;
 use futures_util::future::BoxFuture;
 use futures_util::{FutureExt, TryStreamExt};
 use sqlx::pool::PoolConnection;
-use sqlx::{Arguments, AssertSqlSafe, ConnectOptions, MySql, Postgres, Row as _, Sqlite};
+use sqlx::{Arguments, AssertSqlSafe, ConnectOptions, Connection, MySql, Postgres, Row as _, Sqlite};
 use tokio::sync::mpsc;
 
 use super::url::Target;
@@ -39,6 +39,8 @@ pub(super) trait Driver: Send + Sync {
     fn execute<'a>(&'a mut self, sql: Arc<str>, tuples: Tuples<'a>) -> BoxFuture<'a, sqlx::Result<()>>;
     /// Runs a statement as it stands, unprepared.
     fn run<'a>(&'a mut self, sql: Arc<str>) -> BoxFuture<'a, sqlx::Result<()>>;
+    /// Runs a query as it stands, whose first column is the answer to a question.
+    fn ask<'a>(&'a mut self, sql: Arc<str>) -> BoxFuture<'a, sqlx::Result<bool>>;
     /// Runs a query for all columns of `table` and sends its rows; ends early when nobody listens.
     fn fetch<'a>(
         &'a mut self,
@@ -47,6 +49,8 @@ pub(super) trait Driver: Send + Sync {
         table: &'static Table,
         rows: Rows,
     ) -> BoxFuture<'a, sqlx::Result<()>>;
+    /// Closes the connection. With SQLite, what it is doing is done or undone when this is ready; elsewhere the server may go on with it.
+    fn end(self: Box<Self>) -> BoxFuture<'static, ()>;
 }
 
 macro_rules! bind {
@@ -76,7 +80,7 @@ macro_rules! read {
 }
 
 macro_rules! driver {
-    ($database:ty, $connection:ty) => {
+    ($database:ty, $connection:ty, $end:expr) => {
         impl Driver for $connection {
             fn execute<'a>(&'a mut self, sql: Arc<str>, tuples: Tuples<'a>) -> BoxFuture<'a, sqlx::Result<()>> {
                 async move {
@@ -98,6 +102,10 @@ macro_rules! driver {
 
             fn run<'a>(&'a mut self, sql: Arc<str>) -> BoxFuture<'a, sqlx::Result<()>> {
                 sqlx::raw_sql(AssertSqlSafe(sql)).execute(self).map(|done| done.map(drop)).boxed()
+            }
+
+            fn ask<'a>(&'a mut self, sql: Arc<str>) -> BoxFuture<'a, sqlx::Result<bool>> {
+                async move { sqlx::raw_sql(AssertSqlSafe(sql)).fetch_one(self).await?.try_get(0) }.boxed()
             }
 
             fn fetch<'a>(
@@ -136,13 +144,17 @@ macro_rules! driver {
                 }
                 .boxed()
             }
+
+            fn end(self: Box<Self>) -> BoxFuture<'static, ()> {
+                async move { $end(*self).await }.boxed()
+            }
         }
     };
 }
 
-driver!(Sqlite, sqlx::SqliteConnection);
-driver!(Postgres, sqlx::PgConnection);
-driver!(MySql, sqlx::MySqlConnection);
+driver!(Sqlite, sqlx::SqliteConnection, |connection: Self| Connection::close(connection).map(drop));
+driver!(Postgres, sqlx::PgConnection, async |connection: Self| drop(connection));
+driver!(MySql, sqlx::MySqlConnection, async |connection: Self| drop(connection));
 
 /// The result of `work`, or an error if it takes longer than [`ANSWER_TIME`].
 pub(super) async fn answered<T>(work: impl Future<Output = sqlx::Result<T>>) -> sqlx::Result<T> {

@@ -9,6 +9,7 @@
 //! | [`database`] | [`Database`]: load, find, health |
 //! | [`journal`], [`batch`] | queueing a write, and the future that waits for its commit |
 //! | [`writer`] | the task that commits: collapses, writes one multi-row statement per table, recovers |
+//! | [`session`] | why no write that was given up is made after a later one |
 //! | [`migrate`] | tables by version, applied at start |
 //! | [`table`], [`value`] | descriptions of tables, rows and their values |
 //! | [`url`], [`sql`], [`driver`] | what differs between SQLite, PostgreSQL and MySQL/MariaDB |
@@ -26,6 +27,7 @@ mod health;
 mod journal;
 mod migrate;
 mod registry;
+mod session;
 mod sql;
 mod table;
 mod url;

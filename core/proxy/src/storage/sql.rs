@@ -1,6 +1,7 @@
 //! Statement texts, where the engines differ.
 
 use std::fmt::Write;
+use std::time::Duration;
 
 use super::{Column, Engine, Table};
 
@@ -49,15 +50,64 @@ pub(super) fn delete(engine: Engine, table: &Table, rows: usize) -> String {
     sql
 }
 
-/// Fails if another session has the lock that stands for the use of the database by a server. SQLite has a file for that.
+/// Takes the lock that stands for the use of the database by a server, unless another session has it; the answer is whether this one has it
+/// now. SQLite has a file for that.
 pub(super) fn claim(engine: Engine) -> Option<&'static str> {
     match engine {
         Engine::Sqlite => None,
         // A number that no other program is likely to have chosen: "signalbx".
-        Engine::Postgres => Some("SELECT 1 / (pg_try_advisory_lock(8316294015873974904)::int)"),
-        // Two rows where one belongs are an error.
+        Engine::Postgres => Some("SELECT pg_try_advisory_lock(8316294015873974904)"),
+        Engine::MySql => Some("SELECT COALESCE(GET_LOCK(CONCAT('signalbox.', DATABASE()), 0), 0) = 1"),
+    }
+}
+
+/// The texts for a lock that the sessions of one writer have, one at a time.
+pub(super) struct WriterLock {
+    /// Takes it, unless another session has it; the answer is whether this one has it now.
+    pub(super) take: String,
+    /// Ends the session that has it. Every user may end own sessions.
+    pub(super) end: String,
+}
+
+/// The lock of a writer; none where there are no sessions.
+pub(super) fn writer_lock(engine: Engine, key: u64) -> Option<WriterLock> {
+    Some(match engine {
+        Engine::Sqlite => return None,
+        Engine::Postgres => {
+            // The number is signed, and is shown in two halves.
+            let key = key >> 1;
+            let (high, low) = (key >> 32, key & u64::from(u32::MAX));
+            WriterLock {
+                take: format!("SELECT pg_try_advisory_lock({key})"),
+                end: format!(
+                    "SELECT pg_terminate_backend(pid) FROM pg_locks WHERE locktype = 'advisory' \
+                     AND classid = {high}::oid AND objid = {low}::oid AND objsubid = 1 \
+                     AND database = (SELECT oid FROM pg_database WHERE datname = current_database())"
+                ),
+            }
+        }
+        Engine::MySql => WriterLock {
+            take: format!("SELECT COALESCE(GET_LOCK('signalbox/{key:x}', 0), 0) = 1"),
+            end: format!("KILL CONNECTION IS_USED_LOCK('signalbox/{key:x}')"),
+        },
+    })
+}
+
+/// Has the database give up by itself what this session does for longer than `time`: the server that wanted it may have been killed.
+pub(super) fn time_limits(engine: Engine, time: Duration) -> String {
+    match engine {
+        Engine::Sqlite => String::new(),
+        Engine::Postgres => {
+            let time = time.as_millis();
+            format!("SET statement_timeout = {time}; SET idle_in_transaction_session_timeout = {time}")
+        }
+        // MySQL has no limits for statements that write, only for what they wait for. To it, the rest is a comment.
         Engine::MySql => {
-            Some("SELECT IF(GET_LOCK(CONCAT('signalbox.', DATABASE()), 0) = 1, 1, (SELECT 1 UNION SELECT 2))")
+            let time = time.as_secs();
+            format!(
+                "SET innodb_lock_wait_timeout = {time}, lock_wait_timeout = {time} \
+                 /*M!100300 , max_statement_time = {time}, idle_write_transaction_timeout = {time} */"
+            )
         }
     }
 }

@@ -1,17 +1,20 @@
 //! The task that commits: takes what was gathered, writes one statement per table and size, and recovers when the database was gone.
 
 use std::collections::HashMap;
+use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
 use hashbrown::HashSet;
-use tokio::time::{Instant, sleep, timeout_at};
+use tokio::task::JoinHandle;
+use tokio::time::{Instant, sleep, timeout, timeout_at};
 
 use super::batch::Outcome;
-use super::driver::{Driver, Tuples, answered, connect};
+use super::driver::{CONNECT_TIMEOUT, Driver, Tuples, answered, connect};
 use super::error::Blame;
 use super::fault::Fate;
 use super::journal::{Change, ENOUGH, Gathered, Shared};
+use super::session::Sessions;
 use super::url::Target;
 use super::{Engine, Options, StorageError, Table, Value, sql};
 
@@ -29,6 +32,9 @@ pub(super) struct Writer {
     target: Target,
     engine: Engine,
     connection: Option<Box<dyn Driver>>,
+    sessions: Sessions,
+    /// The end of the connection that was given up last.
+    ending: Option<JoinHandle<()>>,
     /// Statement texts by table name, whether they delete, and number of rows.
     texts: HashMap<(&'static str, bool, usize), Arc<str>>,
     /// Under load, commits start at least so far apart.
@@ -40,23 +46,27 @@ pub(super) struct Writer {
 }
 
 impl Writer {
-    pub(super) fn new(shared: Arc<Shared>, target: Target, connection: Box<dyn Driver>, options: &Options) -> Self {
-        Self {
+    /// Connects, to be called on the background runtime. A server waits for one that was killed to be out of the database.
+    pub(super) async fn open(shared: Arc<Shared>, target: Target, options: &Options) -> sqlx::Result<Self> {
+        let mut writer = Self {
             engine: target.engine(),
             shared,
+            sessions: Sessions::new(target.engine()),
             target,
-            connection: Some(connection),
+            connection: None,
+            ending: None,
             texts: HashMap::new(),
             gather: options.gather,
             probe: options.probe,
             exclusive: options.exclusive,
-        }
+        };
+        writer.connect_now(true).await?;
+        Ok(writer)
     }
 
     /// Runs until the journal is closed and empty.
     pub(super) async fn run(mut self) {
         let (mut started, mut last) = (Instant::now(), 0);
-        self.claim().await;
         loop {
             if self.shared.health.take_suspicion() {
                 self.check().await;
@@ -128,7 +138,7 @@ impl Writer {
                 Blame::Statement => return self.attempt_each(gathered, &error).await,
                 // SQLite has waited for its file already, as long as it is worth: whoever holds it may go on holding it.
                 Blame::Conflict if self.engine == Engine::Sqlite => {
-                    self.connection = None;
+                    self.give_up();
                     return Outcome::Failed(self.shared.unavailable(&error.to_string()));
                 }
                 Blame::Conflict if attempt < ATTEMPTS => sleep(Duration::from_millis(10) * attempt).await,
@@ -140,7 +150,7 @@ impl Writer {
                 // A connection that broke while it was idle says nothing about the database: a second one is tried.
                 // Should the first COMMIT have been done after all, doing it again changes nothing.
                 Blame::Database => {
-                    self.connection = None;
+                    self.give_up();
                     // One that gives no answer would give none to the same again.
                     if attempt > 1 || is_late(&error) {
                         return Outcome::Failed(self.shared.unavailable(&error.to_string()));
@@ -169,7 +179,7 @@ impl Writer {
                     Blame::Statement => _ = failed.insert(index, refused(&error)),
                     Blame::Conflict => _ = failed.insert(index, self.shared.unavailable(&error.to_string())),
                     Blame::Database => {
-                        self.connection = None;
+                        self.give_up();
                         return Outcome::Failed(self.shared.unavailable(&error.to_string()));
                     }
                 }
@@ -190,8 +200,7 @@ impl Writer {
             file.note_log();
         }
         if done.as_ref().is_err_and(is_late) {
-            // Without a COMMIT the database takes back what it has of it, when it finds this connection closed.
-            self.connection = None;
+            self.give_up();
         }
         done
     }
@@ -217,7 +226,7 @@ impl Writer {
         .await;
         if done.is_err() && connection.run("ROLLBACK".into()).await.is_err() {
             // Nobody knows what state it is in.
-            self.connection = None;
+            self.give_up();
         }
         done
     }
@@ -291,7 +300,7 @@ impl Writer {
         {
             return Ok(());
         }
-        self.connection = None;
+        self.give_up();
         self.connect().await?;
         match &mut self.connection {
             Some(connection) => answered(connection.run(question)).await,
@@ -299,42 +308,61 @@ impl Writer {
         }
     }
 
+    /// The connection is of no use any more, although the database may still be doing what it was told over it.
+    fn give_up(&mut self) {
+        if let Some(connection) = self.connection.take() {
+            self.ending = Some(tokio::spawn(connection.end()));
+        }
+    }
+
     /// Connects if there is no connection.
     async fn connect(&mut self) -> sqlx::Result<()> {
-        if self.connection.is_none() {
-            if let Some(file) = &self.shared.file {
-                file.forget_log();
+        if self.connection.is_some() { Ok(()) } else { self.connect_now(false).await }
+    }
+
+    /// Connects, once nothing that was done over an earlier connection can be made any more.
+    async fn connect_now(&mut self, first: bool) -> sqlx::Result<()> {
+        if let Some(ending) = &mut self.ending {
+            if timeout(CONNECT_TIMEOUT, ending).await.is_err() {
+                return Err(io::Error::other("a write that was given up does not end").into());
             }
-            self.connection = Some(connect(&self.target).await?);
-            self.claim().await;
+            self.ending = None;
         }
+        if let Some(file) = &self.shared.file {
+            file.forget_log();
+        }
+        let mut connection = connect(&self.target).await?;
+        self.sessions.take_over(&mut *connection).await?;
+        if self.exclusive {
+            self.claim(&mut *connection, first).await;
+        }
+        self.connection = Some(connection);
         Ok(())
     }
 
-    /// Warns if another server uses the database. A refusal would also meet a server that was killed and starts again before the database
-    /// has noticed.
-    async fn claim(&mut self) {
-        let (Some(claim), Some(connection), true) = (sql::claim(self.engine), &mut self.connection, self.exclusive)
-        else {
-            return;
-        };
-        if let Err(sqlx::Error::Database(_)) = answered(connection.run(claim.into())).await {
-            tracing::error!(
-                database = %self.shared.database,
+    /// Warns if another server uses the database. A refusal would also meet a server whose machine has died: the database may not notice
+    /// that for hours.
+    async fn claim(&self, connection: &mut dyn Driver, first: bool) {
+        let database = &self.shared.database;
+        match self.sessions.claim(connection, first).await {
+            Ok(true) => {}
+            Ok(false) => tracing::error!(
+                %database,
                 "another server uses this database: each overwrites what the other has promised; stop one of them"
-            );
+            ),
+            Err(error) => tracing::warn!(%database, %error, "cannot tell whether another server uses the database"),
         }
     }
 }
 
 /// Whether the file of the database is not what it was ([`Shared::check_file`]).
 fn is_file_gone(error: &sqlx::Error) -> bool {
-    matches!(error, sqlx::Error::Io(error) if error.kind() == std::io::ErrorKind::NotFound)
+    matches!(error, sqlx::Error::Io(error) if error.kind() == io::ErrorKind::NotFound)
 }
 
 /// Whether a database gave no answer in time.
 fn is_late(error: &sqlx::Error) -> bool {
-    matches!(error, sqlx::Error::Io(error) if error.kind() == std::io::ErrorKind::TimedOut)
+    matches!(error, sqlx::Error::Io(error) if error.kind() == io::ErrorKind::TimedOut)
 }
 
 /// Rows of one table that are all stored or all deleted.
@@ -372,11 +400,16 @@ fn fitting(rows: &[&[Value]], columns: usize) -> usize {
 
 #[cfg(test)]
 mod tests {
+    use std::future::ready;
+
+    use futures_util::FutureExt;
+    use futures_util::future::BoxFuture;
     use tokio::runtime::Handle;
-    use tokio::sync::mpsc;
+    use tokio::sync::{Notify, mpsc};
 
     use super::*;
-    use crate::storage::{Column, Database, Fault, Migration, Sql, Storage};
+    use crate::storage::driver::{Parameters, Rows};
+    use crate::storage::{Column, Database, Fault, Journal, Migration, Sql, Storage};
 
     static T: Table =
         Table { name: "t", columns: &[Column::text("a"), Column::integer("b"), Column::text("c")], key: 2 };
@@ -570,6 +603,75 @@ mod tests {
         fault.set_outage(false);
         assert_eq!(states.recv().await, Some(true));
         assert!(database.find(&T, &[]).await.unwrap().is_empty());
+    }
+
+    /// A connection over which nothing is answered. What it was told is done all the same, when the disk is there again.
+    struct Frozen {
+        connection: Box<dyn Driver>,
+        thaw: Arc<Notify>,
+    }
+
+    fn no_answer<T: Send + 'static>() -> BoxFuture<'static, sqlx::Result<T>> {
+        ready(Err(io::Error::from(io::ErrorKind::TimedOut).into())).boxed()
+    }
+
+    impl Driver for Frozen {
+        fn execute<'a>(&'a mut self, _: Arc<str>, _: Tuples<'a>) -> BoxFuture<'a, sqlx::Result<()>> {
+            no_answer()
+        }
+
+        fn run<'a>(&'a mut self, _: Arc<str>) -> BoxFuture<'a, sqlx::Result<()>> {
+            no_answer()
+        }
+
+        fn ask<'a>(&'a mut self, _: Arc<str>) -> BoxFuture<'a, sqlx::Result<bool>> {
+            no_answer()
+        }
+
+        fn fetch<'a>(
+            &'a mut self,
+            _: Arc<str>,
+            _: Parameters<'a>,
+            _: &'static Table,
+            _: Rows,
+        ) -> BoxFuture<'a, sqlx::Result<()>> {
+            no_answer()
+        }
+
+        fn end(mut self: Box<Self>) -> BoxFuture<'static, ()> {
+            async move {
+                self.thaw.notified().await;
+                self.connection.run("UPDATE t SET c = 'given up'".into()).await.unwrap();
+                self.connection.end().await;
+            }
+            .boxed()
+        }
+    }
+
+    #[tokio::test]
+    async fn while_a_write_that_was_given_up_may_still_be_made_later_ones_are_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let database = open(&folder, Options::default()).await;
+        database.journal().put(&T, row("x", 1, "first")).await.unwrap();
+        let target = Target::parse(&format!("sqlite:{}/a.db", folder.path().display())).unwrap();
+        let shared = Arc::new(Shared::new("a".into(), 100, None));
+        let options = Options { probe: Duration::from_millis(1), ..Options::default() };
+        let mut writer = Writer::open(shared.clone(), target, &options).await.unwrap();
+        let thaw = Arc::new(Notify::new());
+        let connection = writer.connection.take().unwrap();
+        writer.connection = Some(Box::new(Frozen { connection, thaw: thaw.clone() }));
+        tokio::spawn(writer.run());
+        let journal = Journal(shared);
+        for note in ["given up", "too early", "too early"] {
+            let refused = journal.put(&T, row("x", 1, note)).await;
+            assert!(matches!(refused, Err(StorageError::Unavailable { .. })), "{refused:?}");
+            sleep(Duration::from_millis(50)).await;
+        }
+        thaw.notify_one();
+        while journal.put(&T, row("x", 1, "promised")).await.is_err() {
+            sleep(Duration::from_millis(1)).await;
+        }
+        assert_eq!(contents(&database).await, ["x1=promised"]);
     }
 
     #[tokio::test]
