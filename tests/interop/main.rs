@@ -13,5 +13,6 @@ mod offline_winfo;
 mod presence;
 mod registration;
 mod rfc4475;
+mod second_server;
 mod support;
 mod workers;
