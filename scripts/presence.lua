@@ -94,12 +94,13 @@ function acceptable(msg)
     sl_send_reply(480, "Temporarily Unavailable")
     return false
   end
-  return not refuses_extensions(msg, "Proxy-Require")
+  return not refuses_extensions(msg)
 end
 
--- Nothing that this header could ask for is supported (RFC 3261 §8.2.2.3, §16.3 step 5). True once that was answered.
-function refuses_extensions(msg, header)
-  local asked = table.concat(msg.headers:all(header), ", ")
+-- Nothing that Proxy-Require could ask for is supported (RFC 3261 §16.3 step 5). True once that was answered. What Require asks for is
+-- looked at by whoever answers with a 2xx.
+function refuses_extensions(msg)
+  local asked = table.concat(msg.headers:all("Proxy-Require"), ", ")
   if asked == "" then return false end
   append_to_reply("Unsupported: " .. asked)
   sl_send_reply(420, "Bad Extension")
@@ -108,7 +109,6 @@ end
 
 -- OPTIONS: what the server can do (RFC 3261 §11.2).
 function options(msg)
-  if refuses_extensions(msg, "Require") then return end
   append_to_reply("Allow: OPTIONS, REGISTER, SUBSCRIBE, PUBLISH")
   append_to_reply("Allow-Events: presence, presence.winfo")
   append_to_reply("Accept: application/pidf+xml")

@@ -29,7 +29,7 @@ function route(msg)
     append_to_reply('Warning: 380 signalbox "SIPS Not Allowed"')
     return sl_send_reply(480, "Temporarily Unavailable")
   end
-  if refuses_extensions(msg, "Proxy-Require") then return end
+  if refuses_extensions(msg) then return end
 
   -- Only what is meant for our own domains is served: no open relay.
   if not is_myself() then
@@ -48,7 +48,6 @@ function route(msg)
   -- A request for the server itself, such as the OPTIONS that clients look whether we are alive with.
   if not msg.ruri.user then
     if msg.method == "OPTIONS" then
-      if refuses_extensions(msg, "Require") then return end
       -- What the server can do (§11.2): no body means anything to it.
       append_to_reply("Allow: OPTIONS, REGISTER\r\nAccept:\r\nSupported: path")
       return sl_send_reply(200, "OK")
@@ -63,9 +62,10 @@ function route(msg)
   return relay()
 end
 
--- Nothing that this header could ask for is supported (RFC 3261 §8.2.2.3, §16.3 step 5). True once that was answered.
-function refuses_extensions(msg, header)
-  local asked = table.concat(msg.headers:all(header), ", ")
+-- Nothing that Proxy-Require could ask for is supported (RFC 3261 §16.3 step 5). True once that was answered. What Require asks for is
+-- looked at by whoever answers with a 2xx.
+function refuses_extensions(msg)
+  local asked = table.concat(msg.headers:all("Proxy-Require"), ", ")
   if asked == "" then return false end
   append_to_reply("Unsupported: " .. asked)
   sl_send_reply(420, "Bad Extension")

@@ -128,7 +128,7 @@ function log.debug(...) end
 ---@param ... any
 function log.trace(...) end
 
----Answers the request. Through its transaction where there is one, else without keeping state.
+---Answers the request. Through its transaction where there is one, else without keeping state. A 2xx becomes 420 if the request has a Require: scripts that support what it names remove it first.
 ---Callable in: request, failure.
 ---@param status integer|string Status code, 100 to 699.
 ---@param reason? string Reason phrase; the standard's where it is left out.

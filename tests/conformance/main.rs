@@ -18,6 +18,7 @@ mod rfc4320;
 mod rfc4475;
 mod rfc5118;
 mod rfc5393;
+mod rfc5630;
 mod rfc5839;
 mod rfc6026;
 mod rfc6446;

@@ -1,6 +1,7 @@
 //! A proxy on the virtual network, as those around it see it: a real worker that routes by a script of a few lines.
 
 use std::collections::VecDeque;
+use std::io::ErrorKind;
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -114,6 +115,17 @@ impl Proxy {
             response.push_of(name, value).unwrap();
         }
         read(self.site.deliver(&response.to_bytes(), request.flow))
+    }
+
+    /// The network says that a datagram did not arrive, and returns so many octets of it.
+    pub(crate) fn undelivered(&mut self, out: &Out, octets: usize, kind: ErrorKind) -> Vec<Out> {
+        let text = out.text();
+        self.undelivered_to(&out.remote().to_string(), text.get(..octets).unwrap_or(&text), kind)
+    }
+
+    /// The network says that a datagram to `remote`, which began with `quoted`, did not arrive.
+    pub(crate) fn undelivered_to(&mut self, remote: &str, quoted: &str, kind: ErrorKind) -> Vec<Out> {
+        read(self.site.undelivered(quoted.as_bytes(), remote.parse().unwrap(), kind))
     }
 
     /// Lets time pass, and returns what was sent in it.

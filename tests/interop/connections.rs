@@ -283,6 +283,67 @@ fn a_connection_that_cannot_be_made_fails_the_requests_of_all_workers() {
     }
 }
 
+/// §18.1.1: a request that is too large for a datagram goes by one only if no connection can be made.
+#[test]
+fn a_request_without_room_on_a_connection_does_not_go_by_a_datagram() {
+    const REQUESTS: u32 = 150;
+    const BODY: usize = 30_000;
+    let place = Place::on_loopback();
+    let listener = TcpListener::bind((place.address, 0)).expect("a free port");
+    let at = listener.local_addr().expect("its address");
+    let datagrams = UdpSocket::bind(at).expect("the same port");
+    datagrams.set_nonblocking(true).expect("not to wait");
+    for workers in [1, 3] {
+        let answer = "if msg.ruri.user ~= 'b' then return sl_send_reply(200) end";
+        let script =
+            format!("function route(msg) {answer} if not t_relay_to('sip:{at}') then sl_reply_error() end end");
+        let _server = start_with_workers(&place, workers, "write_timeout = '30s'", &script);
+        let mut stream = connect(&place);
+        let mut refused = stream.try_clone().expect("its other half");
+        let reading = std::thread::spawn(move || read_responses(&mut refused, 20));
+        for number in 0..REQUESTS {
+            let head = request("TCP", &format!("sip:b@{DOMAIN}"), number, 1);
+            let head = head.replace("Content-Length: 0", &format!("Content-Length: {BODY}"));
+            stream.write_all(&[head.as_bytes(), &[b'x'; BODY]].concat()).expect("sent");
+        }
+        let refused = reading.join().expect("those that had no room");
+        assert!(refused.iter().all(|response| response.status() == 500), "{:?}", refused[0].status());
+        assert_eq!(datagrams.recv(&mut [0; 65_536]).map_err(|error| error.kind()), Err(ErrorKind::WouldBlock));
+    }
+}
+
+/// Copies of the body would take 15 MB, besides the 9 MB that reading it takes at the most.
+#[test]
+fn a_large_body_for_many_targets_is_held_once() {
+    const TARGETS: usize = 30;
+    const BODY: usize = 500_000;
+    let place = Place::on_loopback();
+    let full: Vec<_> = (0..TARGETS).map(|_| full_listener(&place)).collect();
+    let targets = full
+        .iter()
+        .map(|(full, _)| format!("append_branch('sip:b@{};transport=tcp') ", full.local_addr().expect("its address")));
+    let script = format!(
+        "function route(msg) if msg.ruri.user ~= 'b' then return sl_send_reply(200) end {} t_relay() end",
+        targets.collect::<String>()
+    );
+    let server = start(&place, "connect_timeout = '20s'", &script);
+    let mut stream = connect(&place);
+    let before = resident(&server);
+    let head = request("TCP", &format!("sip:b@{DOMAIN}"), 1, 1)
+        .replace("Content-Length: 0", &format!("Content-Length: {BODY}"));
+    stream.write_all(&[head.as_bytes(), &vec![b'x'; BODY]].concat()).expect("sent");
+    wait_for("all branches have been sent", || (counter(&place, "requests_sent") == TARGETS as u64).then_some(()));
+    let more = resident(&server).saturating_sub(before);
+    assert!(more < 24 * BODY as u64, "{more} octets");
+}
+
+/// Octets of memory that a server has.
+fn resident(server: &Server<'_>) -> u64 {
+    let status = std::fs::read_to_string(format!("/proc/{}/status", server.process.id())).expect("a running process");
+    let kilobytes = status.lines().find_map(|line| line.strip_prefix("VmRSS:")?.strip_suffix(" kB"));
+    kilobytes.and_then(|text| text.trim().parse::<u64>().ok()).expect("kB") * 1024
+}
+
 #[test]
 fn a_bad_message_is_answered_and_its_connection_stays() {
     let place = Place::on_loopback();

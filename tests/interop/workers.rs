@@ -35,12 +35,16 @@ function route(msg)
 end";
 
 fn start<'a>(place: &'a Place, bob: &str) -> Server<'a> {
+    start_with(place, &SCRIPT.replace("BOB", bob))
+}
+
+fn start_with<'a>(place: &'a Place, script: &str) -> Server<'a> {
     let address = place.server();
     let listen = format!("listen {{ \"udp:{address}\", \"tcp:{address}\" }}\nalias {{ \"{DOMAIN}\" }}\n");
     let settings =
         format!("{listen}workers({WORKERS})\nlimits {{ overload_delay = '30s' }}\nroute_script \"route.lua\"\n");
     server::write_settings(place, &settings);
-    place.write("route.lua", &SCRIPT.replace("BOB", bob));
+    place.write("route.lua", script);
     Server::start_again(place)
 }
 
@@ -182,6 +186,29 @@ fn all_workers_serve_one_busy_connection() {
         }
     }
     assert!(counter(&place, "requests_handed_over") > 0);
+}
+
+/// RFC 3261 §18.4: ICMP says that the port is closed, to whichever worker.
+#[test]
+fn a_closed_port_fails_a_branch_at_once_and_the_next_is_tried() {
+    let place = Place::on_loopback();
+    let peers: Vec<_> = (0..12).map(|_| Peer::new(&place)).collect();
+    let bob = Peer::new(&place);
+    // Which worker hears of each is the kernel's choice.
+    let closed: Vec<_> = (0..12).map(|_| Peer::new(&place).socket.local_addr().expect("its address")).collect();
+    let script = closed.iter().map(|address| format!("append_branch('sip:bob@{address}') ")).collect::<String>();
+    let bob_at = bob.socket.local_addr().expect("its address");
+    let answer = "if msg.method == 'OPTIONS' then return sl_send_reply(200) end";
+    let script = format!("function route(msg) {answer} {script} append_branch('sip:bob@{bob_at}', 100) t_relay() end");
+    let _server = start_with(&place, &script);
+    let began = std::time::Instant::now();
+    for (peer, call) in peers.iter().zip(0..) {
+        peer.send("MESSAGE", call);
+        bob.answer("MESSAGE", call, 200);
+        assert_eq!(peer.receive().0, call);
+    }
+    // One repetition would take half a second.
+    assert!(began.elapsed() < Duration::from_secs(5), "{:?}", began.elapsed());
 }
 
 #[test]

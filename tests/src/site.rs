@@ -2,6 +2,7 @@
 
 use std::cell::Cell;
 use std::hash::{DefaultHasher, Hash, Hasher};
+use std::io::ErrorKind;
 use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
@@ -166,7 +167,13 @@ impl Site {
         self.run(|| worker.receive_datagram(message, flow))
     }
 
-    /// The same, but the server has too much to do, and refuses what it can.
+    /// The network tells the server that a datagram to `remote`, which began with `quoted`, did not arrive. Returns what it sends because of it.
+    pub fn undelivered(&mut self, quoted: &[u8], remote: SocketAddr, kind: ErrorKind) -> Vec<Sent> {
+        let (worker, _) = self.arriving(flow_from(remote, Protocol::Udp));
+        self.run(|| worker.receive_undelivered(quoted, remote, kind))
+    }
+
+    /// The same as [`Site::deliver`], but the server has too much to do, and refuses what it can.
     pub fn deliver_to_busy(&mut self, message: &[u8], flow: Flow) -> Vec<Sent> {
         let (worker, flow) = self.arriving(flow);
         self.run(|| {

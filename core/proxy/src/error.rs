@@ -19,6 +19,10 @@ pub enum Error {
     Unresolvable { host: String },
     #[error("the scheme of {uri:?} is not routed here")]
     UnsupportedScheme { uri: String },
+    #[error("the request is for a sips URI, and TLS is not spoken here")]
+    SipsNotAllowed,
+    #[error("{uri:?} can only be reached by TLS, which is not spoken here")]
+    SipsRequired { uri: String },
     #[error("the transport {transport:?} is not spoken here")]
     UnsupportedTransport { transport: String },
     #[error("Max-Forwards has reached 0")]
@@ -64,21 +68,49 @@ impl Error {
             Self::Parse(_) | Self::BadHeader { .. } | Self::BadUri { .. } => (400, "Bad Request"),
             Self::UnsupportedScheme { .. } => (416, "Unsupported URI Scheme"),
             Self::BadExtension { .. } => (420, "Bad Extension"),
-            Self::NoTarget | Self::Unanswered { .. } => (480, "Temporarily Unavailable"),
-            Self::Unresolvable { .. } => (478, "Unresolvable Destination"),
+            Self::NoTarget | Self::Unanswered { .. } | Self::SipsNotAllowed | Self::SipsRequired { .. } => {
+                (480, "Temporarily Unavailable")
+            }
             Self::Cancelled => (487, "Request Terminated"),
             Self::LoopDetected => (482, "Loop Detected"),
             Self::BreadthExceeded => (440, "Max-Breadth Exceeded"),
             Self::TooManyHops => (483, "Too Many Hops"),
             Self::Overloaded | Self::Stopping => (503, "Service Unavailable"),
-            Self::Send(_) | Self::Unproved { .. } | Self::UnsupportedTransport { .. } => (477, "Send Failed"),
-            Self::AlreadyAnswered
+            Self::Send(_)
+            | Self::Unproved { .. }
+            | Self::Unresolvable { .. }
+            | Self::UnsupportedTransport { .. }
+            | Self::AlreadyAnswered
             | Self::AckNotAnswered
             | Self::NotARequest
             | Self::TooManyTargets { .. }
             | Self::BadStatus { .. }
             | Self::NoSuchRoute { .. } => (500, "Server Internal Error"),
         }
+    }
+
+    /// The status that a branch counts as answered with that failed like this: where the request could not be sent, 503 (RFC 3261 §16.9),
+    /// which the sender of the request hears as 500 (§16.7 step 6).
+    pub(crate) fn branch_status(&self) -> (u16, &'static str) {
+        match self {
+            Self::Send(_) | Self::Unproved { .. } | Self::Unresolvable { .. } | Self::UnsupportedTransport { .. } => {
+                (503, "Service Unavailable")
+            }
+            _ => self.status(),
+        }
+    }
+
+    /// A Warning (RFC 3261 §20.43, RFC 5630 §5.3) for those whom the status does not tell what is wrong. No address is named: that of a
+    /// user is nobody's business.
+    pub fn warning(&self) -> Option<&'static str> {
+        Some(match self {
+            Self::Send(_) | Self::Unproved { .. } => "399 signalbox \"The next hop cannot be reached\"",
+            Self::Unresolvable { .. } => "399 signalbox \"The host of the next hop has no address\"",
+            Self::UnsupportedTransport { .. } => "399 signalbox \"The transport of the next hop is not spoken here\"",
+            Self::SipsNotAllowed => "380 signalbox \"SIPS Not Allowed\"",
+            Self::SipsRequired { .. } => "381 signalbox \"SIPS Required\"",
+            _ => return None,
+        })
     }
 }
 

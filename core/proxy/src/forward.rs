@@ -62,12 +62,19 @@ pub fn next_hop(message: &Message, strict: Strict) -> Result<NextHop, Error> {
     next_hop_of(if loose { address.uri } else { message.request_uri() })
 }
 
+/// Whether a request for `uri` may leave by nothing but TLS (RFC 3261 §26.4.4).
+pub(crate) fn is_sips(uri: &str) -> bool {
+    uri.get(..5).is_some_and(|scheme| scheme.eq_ignore_ascii_case("sips:"))
+}
+
 /// Where requests for `uri` go.
 pub fn next_hop_of(uri: &str) -> Result<NextHop, Error> {
     let bad = || Error::BadUri { uri: uri.to_owned() };
     let parsed = Uri::parse(uri).map_err(|_| bad())?;
-    if !matches!(parsed.scheme, Scheme::Sip | Scheme::Pres | Scheme::Im) {
-        return Err(Error::UnsupportedScheme { uri: uri.to_owned() });
+    match parsed.scheme {
+        Scheme::Sip | Scheme::Pres | Scheme::Im => {}
+        Scheme::Sips => return Err(Error::SipsRequired { uri: uri.to_owned() }),
+        Scheme::Tel | Scheme::Other => return Err(Error::UnsupportedScheme { uri: uri.to_owned() }),
     }
     let address = parsed.host.ok_or_else(bad)?;
     let transport = parsed.transport();

@@ -150,7 +150,7 @@ impl Fork {
         steps
     }
 
-    /// A response came on a branch. Also to be told of 2xx responses that an INVITE client passes up after its
+    /// A response came on a branch, or its request could not be sent: that is as if a 503 had come (§16.9). Also to be told of 2xx responses that an INVITE client passes up after its
     /// first final response.
     pub fn on_response(&mut self, branch: BranchId, status: u16) -> Steps {
         let mut steps = Steps::new();
@@ -166,13 +166,6 @@ impl Fork {
     pub fn on_timeout(&mut self, branch: BranchId) -> Steps {
         let mut steps = Steps::new();
         self.on_failure(branch, 408, None, &mut steps);
-        steps
-    }
-
-    /// The request could not be sent on this branch: as if a 503 had come (§16.9).
-    pub fn on_transport_error(&mut self, branch: BranchId) -> Steps {
-        let mut steps = Steps::new();
-        self.on_failure(branch, 503, None, &mut steps);
         steps
     }
 

@@ -84,7 +84,36 @@ fn step_7_the_next_hop() {
         assert_eq!(out.remote().to_string(), hop, "{uri} {route:?}");
     }
     let nowhere = only(Proxy::new(RELAY).send(&request("MESSAGE", "sip:bob@nowhere.test", &[])));
-    assert_eq!(nowhere.message.status(), 478);
+    // §16.9 and §16.7 step 6.
+    assert_eq!(nowhere.message.status(), 500);
+    assert_eq!(nowhere.items(HeaderName::Warning), ["399 signalbox \"The host of the next hop has no address\""]);
+}
+
+/// Step 7: a Route that is left leads to the next hop, for contacts on a connection as for others.
+#[test]
+fn step_7_a_route_leads_before_the_connection_of_a_contact() {
+    let route = "if msg.method == 'REGISTER' then return save('location') end lookup('location')";
+    for way in ["t_relay()", "forward()"] {
+        let mut proxy = Proxy::new(&format!("{route} {way}"));
+        let lines = [
+            "Via: SIP/2.0/TCP 10.0.0.9;branch=z9hG4bKr",
+            "To: <sip:bob@example.com>",
+            "Contact: <sip:bob@10.0.0.9;transport=tcp>",
+        ];
+        assert_eq!(
+            only(proxy.send_connected("192.0.2.9:40000", &request("REGISTER", "sip:example.com", &lines)))
+                .message
+                .status(),
+            200
+        );
+        let to_bob = |lines: &[&str]| request("MESSAGE", "sip:bob@example.com", lines);
+        let out = only(proxy.send(&to_bob(&[])));
+        assert_eq!((out.summary(), out.is_connected()), ("MESSAGE 192.0.2.9:40000".to_owned(), true));
+        let lines = ["Route: <sip:192.0.2.30:5070;lr>", "Via: SIP/2.0/UDP 192.0.2.1:5060;branch=z9hG4bKother"];
+        let out = only(proxy.send(&to_bob(&lines)));
+        assert_eq!((out.summary(), out.protocol()), ("MESSAGE 192.0.2.30:5070".to_owned(), Protocol::Udp));
+        assert_eq!(out.message.request_uri(), "sip:bob@10.0.0.9;transport=tcp");
+    }
 }
 
 /// Step 8: "Each branch […] must have a unique branch", with the magic cookie.

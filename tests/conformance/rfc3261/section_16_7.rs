@@ -138,8 +138,8 @@ fn timer_c() {
 #[test]
 fn a_transport_error_counts_as_503() {
     let mut fork = fork(true, &[1000, 500]);
-    assert_eq!(fork.on_transport_error(A)[..], [Step::Launch(B)]);
-    assert_eq!(fork.on_transport_error(B)[..], [Step::Final(Outcome::Own(500)), Step::Done]);
+    assert_eq!(fork.on_response(A, 503)[..], [Step::Keep(A), Step::Launch(B)]);
+    assert_eq!(fork.on_response(B, 503)[..], [Step::Final(Outcome::Own(500)), Step::Done]);
 }
 
 /// A proxy that sends to three places at once.

@@ -96,8 +96,17 @@ pub(crate) struct State {
     pub(crate) on_branch: Option<Rc<str>>,
     /// The contacts of the response of the failure route became targets, but for these (§16.7 step 4).
     pub(crate) redirected: Option<Vec<String>>,
-    /// Status and reason of the last step that failed, for `sl_reply_error`.
-    pub(crate) last_error: Option<(u16, &'static str)>,
+    /// What the last step that failed is answered with, for `sl_reply_error`.
+    pub(crate) last_error: Option<FailedStep>,
+}
+
+/// How a failed step is answered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct FailedStep {
+    pub(crate) status: u16,
+    pub(crate) reason: &'static str,
+    /// See [`Error::warning`](crate::error::Error::warning).
+    pub(crate) warning: Option<&'static str>,
 }
 
 /// What the script wants of the Record-Route.
@@ -287,15 +296,14 @@ impl Context {
         self.routing.server.get().is_some()
     }
 
-    /// Status and reason phrase of the last step that failed.
-    pub fn last_error(&self) -> Option<(u16, &'static str)> {
-        self.routing.state.borrow().last_error
-    }
-
     /// Keeps the response of a failed step for `sl_reply_error`.
     pub(crate) fn note<T>(&self, result: Result<T, crate::error::Error>) -> Result<T, crate::error::Error> {
         if let Err(error) = &result {
-            self.routing.state.borrow_mut().last_error = Some(error.status());
+            let ((status, reason), warning) = (error.status(), error.warning());
+            if warning.is_some() {
+                tracing::info!(%error, call_id = self.routing.request.borrow().call_id(), "a request could not be sent on");
+            }
+            self.routing.state.borrow_mut().last_error = Some(FailedStep { status, reason, warning });
         }
         result
     }

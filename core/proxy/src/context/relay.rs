@@ -65,6 +65,9 @@ impl Context {
         let target = routing.state.borrow().targets.iter().next().cloned();
         let target = target.unwrap_or_else(|| routing.own_target());
         forward::retarget(&mut request, &target.uri);
+        if forward::is_sips(request.request_uri()) {
+            return Err(Error::SipsRequired { uri: target.uri });
+        }
         if !target.path.is_empty() {
             request.prepend(HeaderName::Route, &target.path);
         }
@@ -109,6 +112,11 @@ impl Context {
     /// §16.3: what every request that is sent on has to satisfy.
     fn check_request(&self) -> Result<(), Error> {
         let request = self.routing().request.borrow();
+        // RFC 5630 §5.3: "when a proxy receives a request with a SIPS Request-URI, the proxy MUST only forward or retarget the request to a
+        // SIPS Request-URI".
+        if forward::is_sips(request.request_uri()) {
+            return Err(Error::SipsNotAllowed);
+        }
         let unsupported: Vec<&str> = request.items(HeaderName::ProxyRequire).collect();
         if unsupported.is_empty() || matches!(request.method(), Method::Ack | Method::Cancel) {
             return Ok(());

@@ -8,7 +8,7 @@ use signalbox_sip::message::Message;
 use signalbox_sip::method::Method;
 use signalbox_sip::status;
 
-use super::Context;
+use super::{Context, FailedStep};
 use crate::error::Error;
 
 /// A response to be sent by [`Context::send_reply`].
@@ -182,9 +182,34 @@ impl Context {
         Ok(())
     }
 
-    /// Answers with the status of the step that failed last, 500 if none has.
+    /// The answer of a script itself. What the request requires, no script is known to support: then that is said instead of a 2xx
+    /// (RFC 3261 §8.2.2.3). A script that supports it takes the Require out first.
+    pub(crate) fn send_script_reply(&self, reply: Reply<'_>) -> Result<(), Error> {
+        if !(200..300).contains(&reply.status) {
+            return self.send_reply(&reply);
+        }
+        let required = {
+            let request = self.routing().request.borrow();
+            match request.method() {
+                Method::Ack | Method::Cancel => String::new(),
+                _ => request.items(HeaderName::Require).collect::<Vec<_>>().join(", "),
+            }
+        };
+        if required.is_empty() {
+            return self.send_reply(&reply);
+        }
+        self.routing().state.borrow_mut().reply_headers.clear();
+        self.send_reply(&Reply::new(420).header(HeaderName::Unsupported, required))
+    }
+
+    /// Answers with the status of the step that failed last, 500 if none has, and with what else there is to say.
     pub fn reply_error(&self) -> Result<(), Error> {
-        let (status, reason) = self.last_error().unwrap_or((500, "Server Internal Error"));
-        self.send_reply(&Reply::new(status).reason(reason))
+        let error = self.routing().state.borrow().last_error;
+        let Some(FailedStep { status, reason, warning }) = error else { return self.send_reply(&Reply::new(500)) };
+        let reply = Reply::new(status).reason(reason);
+        self.send_reply(&match warning {
+            Some(warning) => reply.header(HeaderName::Warning, warning),
+            None => reply,
+        })
     }
 }

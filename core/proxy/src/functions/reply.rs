@@ -9,7 +9,7 @@ const ANSWERING: Routes = Routes::REQUEST.or(Routes::FAILURE);
 pub(super) fn rows() -> Vec<Function<Core>> {
     vec![
         answer("sl_send_reply")
-            .doc("Answers the request. Through its transaction where there is one, else without keeping state.")
+            .doc("Answers the request. Through its transaction where there is one, else without keeping state. A 2xx becomes 420 if the request has a Require: scripts that support what it names remove it first.")
             .plain(send_reply),
         answer("sl_reply").doc("Answers the request; the same as `sl_send_reply`.").plain(send_reply),
         answer("t_reply")
@@ -57,6 +57,6 @@ fn send_reply(_: &Core, context: &Context, arguments: &Arguments) -> Outcome {
         Some(reason) => reply.reason(reason),
         None => reply,
     };
-    context.send_reply(&reply)?;
+    context.send_script_reply(reply)?;
     Ok(true.into())
 }

@@ -5,6 +5,7 @@
 //! cannot be guessed; the loop hash tells a request that comes back unchanged from one that was retargeted
 //! (§16.6 step 8, RFC 5393 §4.2); the spread says how many requests may still be made of it if it comes back.
 
+use memchr::memmem;
 use signalbox_sip::lex;
 
 use super::ClientId;
@@ -63,6 +64,15 @@ impl BranchToken {
         }
     }
 
+    /// The branch of the topmost Via in a request that begins like this, however much of it there is.
+    pub(crate) fn quoted(request: &[u8]) -> Option<Self> {
+        let via = request.get(memmem::find(request, b"\r\nVia: ")?..)?;
+        let branch = via.get(memmem::find(via, Self::PREFIX.as_bytes())?..)?;
+        // What nothing ends may be longer.
+        let end = branch.iter().position(|octet| matches!(octet, b';' | b',' | b' ' | b'\r'))?;
+        Self::parse(std::str::from_utf8(branch.get(..end)?).ok()?)
+    }
+
     /// `None` for branches that others made.
     pub(crate) fn parse(branch: &str) -> Option<Self> {
         let mut parts = branch.strip_prefix(Self::PREFIX)?.split('.');
@@ -92,6 +102,18 @@ mod tests {
             assert!(text.starts_with("z9hG4bK"));
             assert_eq!(BranchToken::parse(&text), Some(branch));
         }
+    }
+
+    #[test]
+    fn a_branch_is_found_in_the_beginning_of_a_request_if_all_of_it_is_there() {
+        let branch = "z9hG4bK.1.2.3.4.5";
+        let text =
+            format!("MESSAGE sip:{branch}@x SIP/2.0\r\nVia: SIP/2.0/UDP a;branch={branch}\r\nVia: SIP/2.0/UDP b");
+        for end in 0..=text.len() {
+            let is_there = text.find(&format!("={branch}")).is_some_and(|at| end > at + 1 + branch.len());
+            assert_eq!(BranchToken::quoted(&text.as_bytes()[..end]), BranchToken::parse(branch).filter(|_| is_there));
+        }
+        assert_eq!(BranchToken::quoted(b"\xff\r\nVia: z9hG4bK.\xff\r\n"), None);
     }
 
     #[test]

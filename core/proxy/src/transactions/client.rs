@@ -14,7 +14,8 @@ use super::table::{Client, ClientMachine, Due, InviteExtras, Owner};
 use super::{ClientId, LocalOutcome};
 use crate::error::Error;
 use crate::transport::network::{MAX_UDP_REQUEST, listener_for};
-use crate::transport::{Flow, Protocol, SendError};
+use crate::transport::packet::Octets;
+use crate::transport::{Failure, Flow, Protocol, SendError};
 use crate::worker::Worker;
 
 /// A request that is to be sent in a transaction.
@@ -87,13 +88,15 @@ impl Worker {
                 client.allowance = allowance;
                 client.unproved = unproved;
                 if invite || !reliable || fallback.is_some() {
-                    client.request = Some(self.printed().as_slice().into());
+                    let printed = self.printed();
+                    client.request = Some(printed.head.as_slice().into());
+                    client.body.clone_from(&printed.body);
                 }
                 client.extras = invite.then(Box::<InviteExtras>::default);
             }
         }
         self.counters().requests_sent.increment();
-        let sent = self.transmit(&flow, &self.printed(), Some(id));
+        let sent = self.transmit(&flow, self.printed().as_octets(), Some(id));
         self.apply_client(id, &Actions { send: None, ..actions });
         if let Err(error) = sent {
             self.client_failed(id, &error);
@@ -122,7 +125,7 @@ impl Worker {
 
     /// §18.1.1: a request that is too large for a datagram goes over a stream, if there is one to use.
     fn flow_for_size(&self, flow: &Flow) -> Option<Flow> {
-        if flow.protocol != Protocol::Udp || self.printed().len() <= MAX_UDP_REQUEST {
+        if flow.protocol != Protocol::Udp || self.printed().as_octets().len() <= MAX_UDP_REQUEST {
             return None;
         }
         self.stream_to(flow)
@@ -135,7 +138,7 @@ impl Worker {
 
     /// The connection to use for a request to an address that has not proved itself; nothing if the datagram may go there.
     fn permitted_flow(&self, flow: &Flow, allowance: &Allowance) -> Result<Option<Flow>, Error> {
-        let octets = self.printed().len();
+        let octets = self.printed().as_octets().len();
         if flow.protocol.is_reliable() {
             return Ok(None);
         }
@@ -229,7 +232,7 @@ impl Worker {
             allowance.prove(client.flow.remote.ip());
         }
         if status >= 200 && client.extras.is_none() {
-            client.request = None;
+            (client.request, client.body) = (None, None);
         }
         match &client.owner {
             Owner::Branch(server, index) => Owner::Branch(*server, *index),
@@ -238,19 +241,26 @@ impl Worker {
         }
     }
 
-    /// The network reports that something could not be sent.
-    pub(crate) fn sending_failed(&self, clients: &[ClientId]) {
-        for id in clients {
-            let remote = self.table().client(*id).map(|client| client.flow.remote);
-            if let Some(remote) = remote {
-                self.client_failed(*id, &SendError::ConnectionGone { remote });
+    /// The network reports that requests could not be sent.
+    pub(crate) fn sending_failed(&self, failures: impl IntoIterator<Item = Failure>) {
+        for Failure { client, error } in failures {
+            let is_of_it = match (&error, self.table().client(client).map(|client| client.flow)) {
+                // By the time that the network says so, the request may be going another way.
+                (SendError::Undeliverable { remote, .. }, Some(flow)) => {
+                    flow.protocol == Protocol::Udp && flow.remote == *remote
+                }
+                (_, known) => known.is_some(),
+            };
+            if is_of_it {
+                self.client_failed(client, &error);
             }
         }
         self.end_of_batch();
     }
 
     fn client_failed(&self, id: ClientId, error: &SendError) {
-        if self.fall_back_to_datagram(id) {
+        // A peer that is there and takes too little does not take more by datagrams.
+        if !matches!(error, SendError::Backlog { .. }) && self.fall_back_to_datagram(id) {
             return;
         }
         let actions = {
@@ -261,26 +271,23 @@ impl Worker {
                 ClientMachine::Other(machine) => machine.on_transport_error(),
             }
         };
-        tracing::info!(%error, "a request could not be sent");
-        self.apply_client(id, &actions);
+        if let Some(ended) = actions.ended {
+            self.end_client(id, ended, Some(error.clone()));
+        }
     }
 
     /// §18.1.1: "If an element sends a request over TCP because of these message size constraints, and that request
     /// would have otherwise been sent over UDP, if the attempt to establish the connection generates either an ICMP
     /// Protocol Not Supported, or results in a TCP reset, the element SHOULD retry the request, using UDP."
     fn fall_back_to_datagram(&self, id: ClientId) -> bool {
-        let (datagram, request) = {
+        let (datagram, mut request) = {
             let mut table = self.table();
             let Some(client) = table.client(id) else { return false };
-            match (client.datagram_fallback.take(), client.request.take()) {
-                (Some(flow), Some(request)) => (flow, request),
-                (_, request) => {
-                    client.request = request;
-                    return false;
-                }
-            }
+            let (Some(datagram), Some(request)) = (client.datagram_fallback.take(), client.message()) else {
+                return false;
+            };
+            (datagram, request)
         };
-        let Ok(mut request) = Message::parse(&request) else { return false };
         let Some(branch) = request.top_via().ok().and_then(|via| via.branch().and_then(BranchToken::parse)) else {
             return false;
         };
@@ -290,7 +297,7 @@ impl Worker {
             let mut table = self.table();
             let Some(client) = table.client(id) else { return false };
             client.flow = datagram;
-            client.request = Some(self.printed().as_slice().into());
+            client.request = Some(self.printed().head.as_slice().into());
             match &mut client.machine {
                 ClientMachine::Invite(machine) => {
                     *machine = InviteClient::new(false);
@@ -351,7 +358,8 @@ impl Worker {
                 let sent = {
                     let mut table = self.table();
                     let Some(client) = table.client(id) else { return };
-                    let request = client.request.as_deref().unwrap_or_default();
+                    let request =
+                        Octets { head: client.request.as_deref().unwrap_or_default(), body: client.body.as_ref() };
                     match &client.allowance {
                         Some(allowance) if !allowance.take_again(request.len()) => Ok(()),
                         _ => {
@@ -368,7 +376,7 @@ impl Worker {
                 let mut table = self.table();
                 let Some(client) = table.client(id) else { return };
                 if let Some(ack) = client.extras.as_ref().and_then(|extras| extras.ack.as_deref()) {
-                    let _ = self.transmit(&client.flow, ack, None);
+                    let _ = self.transmit(&client.flow, ack.into(), None);
                 }
             }
             Some(Send::Cancel) => self.send_cancel(id),
@@ -378,19 +386,22 @@ impl Worker {
             self.set_timer(after, Due::Client(id, timer));
         }
         if let Some(ended) = actions.ended {
-            self.end_client(id, ended);
+            self.end_client(id, ended, None);
         }
     }
 
-    fn end_client(&self, id: ClientId, ended: Ended) {
+    fn end_client(&self, id: ClientId, ended: Ended, failed_by: Option<SendError>) {
         let Some(client) = self.table().remove_client(id) else { return };
         match (client.owner, ended) {
             (_, Ended::Normal) | (Owner::Nobody, _) => {}
             (Owner::Branch(server, index), Ended::Timeout) => self.branch_timed_out(server, index),
-            (Owner::Branch(server, index), Ended::TransportError) => self.branch_failed(server, index),
+            (Owner::Branch(server, index), Ended::TransportError) => {
+                let error = failed_by.unwrap_or(SendError::ConnectionGone { remote: client.flow.remote });
+                self.branch_failed(server, index, error);
+            }
             (Owner::Local(caller), Ended::Timeout) => caller.tell(LocalOutcome::Timeout),
             (Owner::Local(caller), Ended::TransportError) => {
-                let error = SendError::ConnectionGone { remote: client.flow.remote };
+                let error = failed_by.unwrap_or(SendError::ConnectionGone { remote: client.flow.remote });
                 caller.tell(LocalOutcome::NotSent(error.into()));
             }
         }
@@ -407,9 +418,9 @@ impl Worker {
         let mut table = self.table();
         let Some(client) = table.client(id) else { return };
         // A lost ACK is asked for again by a repeated response.
-        let _ = self.transmit(&client.flow, &self.printed(), None);
+        let _ = self.transmit(&client.flow, self.printed().as_octets(), None);
         if let Some(extras) = &mut client.extras {
-            extras.ack = Some(self.printed().as_slice().into());
+            extras.ack = Some(self.printed().head.as_slice().into());
         }
     }
 
@@ -424,17 +435,14 @@ impl Worker {
             (machine, actions)
         };
         if let Some(extras) = self.table().client(id).and_then(|client| client.extras.as_mut()) {
-            extras.cancel = Some((machine, self.printed().as_slice().into()));
+            extras.cancel = Some((machine, self.printed().head.as_slice().into()));
         }
         self.apply_cancel(id, &actions);
     }
 
     /// A request built from an INVITE that was sent: its ACK or CANCEL (§9.1, §17.1.1.3).
     fn derived_request(&self, id: ClientId, method: &Method) -> Option<Message> {
-        let invite = {
-            let mut table = self.table();
-            Message::parse(table.client(id)?.request.as_deref()?).ok()?
-        };
+        let invite = self.table().client(id)?.message()?;
         let mut request = Message::request(method, invite.request_uri());
         request.push(HeaderName::Via, invite.items(HeaderName::Via).next()?);
         request.push(HeaderName::MaxForwards, "70");
@@ -463,7 +471,7 @@ impl Worker {
         let flow = client.flow;
         let Some(extras) = &mut client.extras else { return };
         if let (Some(Send::Original), Some((_, bytes))) = (actions.send, &extras.cancel) {
-            let _ = self.transmit(&flow, bytes, None);
+            let _ = self.transmit(&flow, (&**bytes).into(), None);
         }
         if actions.ended.is_some() {
             extras.cancel = None;

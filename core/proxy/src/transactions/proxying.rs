@@ -20,7 +20,7 @@ use crate::context::{Context, Routing, Target};
 use crate::error::Error;
 use crate::forward;
 use crate::module::Routes;
-use crate::transport::Flow;
+use crate::transport::{Flow, SendError};
 use crate::worker::transmit::{BranchWay, Origin};
 use crate::worker::{Route, Worker};
 
@@ -214,9 +214,14 @@ impl Worker {
     }
 
     /// The request could not be sent on a branch (§16.9).
-    pub(crate) fn branch_failed(&self, id: ServerId, branch: BranchId) {
-        let steps = self.with_proxying(id, |proxying| proxying.fork.on_transport_error(branch));
-        self.run_steps(id, steps, None);
+    pub(crate) fn branch_failed(&self, id: ServerId, branch: BranchId, error: SendError) {
+        let routing = {
+            let mut table = self.table();
+            let Some(proxying) = table.server(id).and_then(|server| server.proxying.as_ref()) else { return };
+            proxying.routing.clone()
+        };
+        let request = routing.request.borrow();
+        self.branch_refused(id, branch, &request, &error.into());
     }
 
     /// Timer C of an INVITE branch fired, unless it was put off (§16.8).
@@ -363,11 +368,16 @@ impl Worker {
         let result = match (outcome, best) {
             (Outcome::Kept(_), Some((best, _))) => self.respond(id, &best),
             (Outcome::Silence, _) => return self.abandon_server(id),
-            (outcome, _) => {
+            (outcome, best) => {
                 let status = if let Outcome::Own(status) = outcome { status } else { 500 };
                 let request = routing.request.borrow();
                 let mut response = request.reply(status, status::reason(status));
                 self.tag(&mut response, &request);
+                // A 503 becomes 500 (§16.7 step 6), and why it was given is not lost.
+                let best = best.filter(|(best, _)| best.status() == 503);
+                for warning in best.iter().flat_map(|(best, _)| best.values(HeaderName::Warning)) {
+                    response.push(HeaderName::Warning, warning);
+                }
                 drop(request);
                 self.respond(id, &response)
             }
@@ -429,11 +439,14 @@ impl Worker {
         self.send_along(request, flow, owner, origin);
     }
 
-    /// A branch that fails before anything is sent counts as answered with the status of the error.
+    /// A branch whose request could not be sent counts as answered with the status of the error.
     pub(crate) fn branch_refused(&self, id: ServerId, branch: BranchId, request: &Message, error: &Error) {
         tracing::info!(%error, call_id = request.call_id(), "a branch could not be sent");
-        let (status, reason) = error.status();
+        let (status, reason) = error.branch_status();
         let mut response = request.reply(status, reason);
+        if let Some(warning) = error.warning() {
+            response.push(HeaderName::Warning, warning);
+        }
         self.tag(&mut response, request);
         self.weigh_response(id, branch, response, None);
     }

@@ -214,7 +214,7 @@ impl Worker {
             let reply_to = server.reply_to;
             let sent = if actions.send.is_some() { self.send_response(response, &reply_to) } else { Ok(()) };
             if actions.ended.is_none() {
-                server.response = Some(self.printed().as_slice().into());
+                server.response = Some(self.printed().head.as_slice().into());
             }
             drop(table);
             self.apply_server(id, &Actions { send: None, ..actions });

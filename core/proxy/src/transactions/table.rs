@@ -5,7 +5,9 @@ use std::hash::{BuildHasherDefault, Hasher};
 use std::rc::Rc;
 use std::sync::Arc;
 
+use bytes::Bytes;
 use hashbrown::HashMap;
+use signalbox_sip::message::Message;
 use signalbox_sip::transaction::{
     ClientTransaction, InviteClient, InviteServer, ServerTransaction, Timer, TransactionKey,
 };
@@ -16,6 +18,7 @@ use super::local::Caller;
 use super::proxying::Proxying;
 use crate::context::Routing;
 use crate::transport::Flow;
+use crate::transport::packet::Octets;
 
 /// Transactions of one worker, server and client sides each: some 4 GiB at the most.
 pub const MAX_TRANSACTIONS: usize = 4_000_000;
@@ -86,6 +89,8 @@ pub(crate) struct Client {
     pub(crate) flow: Flow,
     /// The request as sent, while it may have to be sent again, cancelled or acknowledged.
     pub(crate) request: Option<Box<[u8]>>,
+    /// Its body, if that is shared.
+    pub(crate) body: Option<Bytes>,
     pub(crate) owner: Owner,
     /// Sent over TCP for its size only: goes over UDP when no connection can be made (RFC 3261 §18.1.1).
     pub(crate) datagram_fallback: Option<Flow>,
@@ -118,6 +123,20 @@ pub(crate) enum Owner {
     Local(Caller),
     /// Nobody any more.
     Nobody,
+}
+
+impl Client {
+    /// The request as it was sent, while it is kept.
+    pub(crate) fn message(&self) -> Option<Message> {
+        let head = self.request.as_deref()?;
+        match &self.body {
+            None => Message::parse(head).ok(),
+            Some(body) => {
+                let whole = Octets { head, body: Some(body) }.to_vec();
+                Message::parse(&whole).ok().map(|message| message.with_body(body.clone()))
+            }
+        }
+    }
 }
 
 impl Table {
@@ -182,6 +201,7 @@ impl Table {
             machine,
             flow,
             request: None,
+            body: None,
             owner,
             datagram_fallback: None,
             allowance: None,

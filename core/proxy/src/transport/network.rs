@@ -8,8 +8,9 @@ use std::rc::Rc;
 
 use socket2::{Domain, Socket, Type};
 
+use super::packet::Octets;
 use super::resolve::{self, Addresses, ResolveError};
-use super::tcp::{Connections, Waiter};
+use super::tcp::Connections;
 use super::udp::UdpSockets;
 use super::{ConnectionId, Flow, Listener, Protocol};
 use crate::transactions::ClientId;
@@ -35,6 +36,18 @@ pub enum SendError {
     NoWay,
     #[error("sending to {remote} failed: {kind}")]
     Io { remote: SocketAddr, kind: ErrorKind },
+    #[error("{remote} cannot be reached, as the network says of a datagram: {kind}")]
+    Undeliverable { remote: SocketAddr, kind: ErrorKind },
+}
+
+/// The client transaction that is told if its request cannot be sent, and the worker that has it.
+pub(crate) type Waiter = (u16, ClientId);
+
+/// The request of a client transaction could not be sent, as has shown after it was handed to the network.
+#[derive(Debug)]
+pub(crate) struct Failure {
+    pub(crate) client: ClientId,
+    pub(crate) error: SendError,
 }
 
 /// The sockets of one worker, or what stands for them in a test.
@@ -103,7 +116,7 @@ impl Outbox {
         outside.disconnected.insert(remote);
     }
 
-    fn send(&self, flow: &Flow, bytes: &[u8]) -> Result<(), SendError> {
+    fn send(&self, flow: &Flow, octets: Octets<'_>) -> Result<(), SendError> {
         let mut outside = self.outside.borrow_mut();
         let mut flow = *flow;
         if flow.protocol.is_reliable() && flow.connection.is_none() {
@@ -116,7 +129,7 @@ impl Outbox {
         if outside.unreachable.contains(&flow.remote) {
             return Err(SendError::Io { remote: flow.remote, kind: ErrorKind::ConnectionRefused });
         }
-        outside.sent.push((flow, bytes.to_vec()));
+        outside.sent.push((flow, octets.to_vec()));
         Ok(())
     }
 
@@ -130,23 +143,23 @@ impl Outbox {
 }
 
 impl Network {
-    /// Queues `bytes` for the network: they go out when the batch of events that is being handled ends. A failure that
+    /// Queues a message for the network: it goes out when the batch of events that is being handled ends. A failure that
     /// shows later, such as a connection that cannot be made, is told to the client transaction `client`.
-    pub(crate) fn send(&self, flow: &Flow, bytes: &[u8], client: Option<ClientId>) -> Result<(), SendError> {
+    pub(crate) fn send(&self, flow: &Flow, octets: Octets<'_>, client: Option<ClientId>) -> Result<(), SendError> {
         match self {
             Self::Sockets(sockets) => match flow.protocol {
-                Protocol::Udp => sockets.udp.send(flow, bytes, client),
-                Protocol::Tcp => sockets.tcp.send(flow, bytes, client),
+                Protocol::Udp => sockets.udp.send(flow, octets, client),
+                Protocol::Tcp => sockets.tcp.send(flow, octets, client),
             },
-            Self::Virtual(outbox) => outbox.send(flow, bytes),
+            Self::Virtual(outbox) => outbox.send(flow, octets),
         }
     }
 
     /// The same, for a message that another worker has passed on, perhaps of a client transaction there.
-    pub(crate) fn send_for(&self, flow: &Flow, bytes: &[u8], waiter: Option<Waiter>) -> Result<(), SendError> {
+    pub(crate) fn send_for(&self, flow: &Flow, octets: Octets<'_>, waiter: Option<Waiter>) -> Result<(), SendError> {
         match self {
-            Self::Sockets(sockets) if flow.protocol == Protocol::Tcp => sockets.tcp.send_for(flow, bytes, waiter),
-            _ => self.send(flow, bytes, None),
+            Self::Sockets(sockets) if flow.protocol == Protocol::Tcp => sockets.tcp.send_for(flow, octets, waiter),
+            _ => self.send(flow, octets, None),
         }
     }
 
@@ -181,8 +194,8 @@ impl Network {
         }
     }
 
-    /// The client transactions whose request could not be sent since the last call.
-    pub(crate) fn take_failed(&self) -> Vec<ClientId> {
+    /// The requests that could not be sent since the last call.
+    pub(crate) fn take_failed(&self) -> Vec<Failure> {
         match self {
             Self::Sockets(sockets) => sockets.udp.take_failed(),
             Self::Virtual(_) => Vec::new(),

@@ -13,12 +13,15 @@ use super::handover::{Handed, Load};
 use super::merging::Served;
 use super::{Worker, here};
 use crate::module::Host;
+use crate::transactions::OutgoingRequest;
 use crate::transactions::local::Outgoing;
-use crate::transactions::{ClientId, OutgoingRequest};
-use crate::transport::Flow;
+use crate::transport::packet::{Octets, Packet};
+use crate::transport::{Failure, Flow, SendError, Waiter};
 
 /// Pieces of mail that may wait for one worker before messages from the network that are not for its own sockets are dropped.
 const MAX_WAITING: usize = 16_384;
+/// Octets that may wait for one worker to send them over its connections.
+const MAX_OCTETS: usize = 16 * 1024 * 1024;
 
 /// One piece of mail.
 pub(crate) enum Mail {
@@ -26,11 +29,11 @@ pub(crate) enum Mail {
     Message(Message, Flow),
     /// Requests that came in at a worker that has too much to do, or that knows less of them than this one.
     Requests(Vec<Handed>),
-    /// Bytes for a connection that this worker holds, and the client transaction of another worker to tell when they
+    /// Octets for a connection that this worker holds, and the client transaction of another worker to tell when they
     /// cannot be sent.
-    Send(Flow, Vec<u8>, Option<(u16, ClientId)>),
-    /// What another worker was to send for this one could not be sent.
-    SendingFailed(ClientId),
+    Send(Flow, Packet, Option<Waiter>),
+    /// A request of this worker's could not be sent, as another one has found out.
+    SendingFailed(Failure),
     /// A request of the server's own.
     Request(Outgoing),
     /// Anything else that must run on the worker's thread.
@@ -61,6 +64,8 @@ struct Mailbox {
 #[derive(Default)]
 struct Queue {
     mail: Vec<Mail>,
+    /// Octets in it that are to be sent.
+    octets: usize,
     /// The worker has ended: nobody reads this any more.
     closed: bool,
 }
@@ -194,6 +199,30 @@ impl Workers {
         true
     }
 
+    /// Has `worker`, which holds the connection, send a message.
+    ///
+    /// # Errors
+    /// [`SendError::Backlog`] if too much waits for that worker already.
+    pub(crate) fn pass_on(
+        &self,
+        worker: u16,
+        flow: &Flow,
+        octets: Octets<'_>,
+        waiter: Option<Waiter>,
+    ) -> Result<(), SendError> {
+        send_waiting_first(worker);
+        let Some(mailbox) = self.0.mailboxes.get(usize::from(worker)) else { return Ok(()) };
+        {
+            let mut queue = mailbox.queue.lock().unwrap_or_else(PoisonError::into_inner);
+            if queue.octets + octets.len() > MAX_OCTETS {
+                return Err(SendError::Backlog { remote: flow.remote, limit: MAX_OCTETS });
+            }
+            queue.octets += octets.len();
+        }
+        self.post_to(worker, Mail::Send(*flow, octets.to_packet(), waiter));
+        Ok(())
+    }
+
     /// Waits until there is mail.
     pub(crate) async fn wait(&self, worker: u16) {
         match self.0.mailboxes.get(usize::from(worker)) {
@@ -214,7 +243,11 @@ impl Workers {
 
     pub(crate) fn take(&self, worker: u16) -> Vec<Mail> {
         match self.0.mailboxes.get(usize::from(worker)) {
-            Some(mailbox) => std::mem::take(&mut mailbox.queue.lock().unwrap_or_else(PoisonError::into_inner).mail),
+            Some(mailbox) => {
+                let mut queue = mailbox.queue.lock().unwrap_or_else(PoisonError::into_inner);
+                queue.octets = 0;
+                std::mem::take(&mut queue.mail)
+            }
             None => Vec::new(),
         }
     }
@@ -224,16 +257,30 @@ impl Workers {
 mod tests {
     use super::*;
     use crate::transactions::ClientId;
+    use crate::transport::Protocol;
 
     #[test]
     fn strangers_cannot_fill_a_mailbox_without_end_and_workers_are_always_heard() {
         let workers = Workers::new(2);
-        let mail = || Mail::SendingFailed(ClientId { slot: 1, token: 1 });
+        let mail = || Mail::Task(Box::new(|_| ()));
         assert!((0..MAX_WAITING).all(|_| workers.post_if_room(1, mail())));
         assert!(!workers.post_if_room(1, mail()));
         assert!(workers.post_if_room(0, mail()));
         workers.post(1, mail());
         assert_eq!(workers.take(1).len(), MAX_WAITING + 1);
         assert!(workers.post_if_room(1, mail()));
+    }
+
+    #[test]
+    fn octets_to_be_sent_by_another_worker_have_a_limit_until_that_takes_them() {
+        let workers = Workers::new(2);
+        let address = ([192, 0, 2, 1], 5060).into();
+        let flow = Flow { protocol: Protocol::Tcp, local: address, remote: address, connection: None };
+        let (octets, waiter) = (vec![b'x'; MAX_OCTETS / 2], Some((0, ClientId { slot: 1, token: 1 })));
+        let pass_on = |octets: &[u8]| workers.pass_on(1, &flow, octets.into(), waiter);
+        assert_eq!((pass_on(&octets), pass_on(&octets)), (Ok(()), Ok(())));
+        assert_eq!(pass_on(b"x"), Err(SendError::Backlog { remote: address, limit: MAX_OCTETS }));
+        assert_eq!(workers.take(1).len(), 2);
+        assert_eq!(pass_on(b"x"), Ok(()));
     }
 }

@@ -1,5 +1,7 @@
 //! Messages in: from octets to the transaction or the script that they are for.
 
+use std::io::ErrorKind;
+use std::net::SocketAddr;
 use std::time::Instant;
 
 use signalbox_sip::framing::FrameError;
@@ -11,7 +13,9 @@ use super::mailbox::Mail;
 use super::{Route, Worker};
 use crate::context::Context;
 use crate::forward;
-use crate::transport::{Flow, SendError};
+use crate::transactions::branch::{BranchToken, Sender};
+use crate::transport::packet::Octets;
+use crate::transport::{Failure, Flow, SendError, Waiter};
 
 impl Worker {
     /// A datagram came in.
@@ -47,6 +51,20 @@ impl Worker {
         let reply_to = forward::receive_via(&mut reply, &flow).unwrap_or(flow);
         // The sender asks again if this is lost.
         let _ = self.send_response(&reply, &reply_to);
+    }
+
+    /// The network says that a datagram to `remote`, of which this is the beginning, cannot be delivered. If it was a request of a transaction,
+    /// that fails at once (RFC 3261 §18.4): nobody can know its branch who has not seen it.
+    pub fn receive_undelivered(&self, quoted: &[u8], remote: SocketAddr, kind: ErrorKind) {
+        let Some(BranchToken { worker, sender: Sender::Client(client), .. }) = BranchToken::quoted(quoted) else {
+            return;
+        };
+        let failure = Failure { client, error: SendError::Undeliverable { remote, kind } };
+        if worker == self.index() {
+            self.sending_failed([failure]);
+        } else if !self.workers().post_if_room(worker, Mail::SendingFailed(failure)) {
+            self.counters().overload_dropped.increment();
+        }
     }
 
     /// A whole message came in.
@@ -92,7 +110,7 @@ impl Worker {
         self.network().flush();
         let failed = self.network().take_failed();
         if !failed.is_empty() {
-            self.sending_failed(&failed);
+            self.sending_failed(failed);
         }
     }
 
@@ -130,6 +148,22 @@ impl Worker {
         drop(callers);
     }
 
+    /// Sends what another worker has passed on.
+    fn send_for(&self, flow: &Flow, message: Octets<'_>, waiter: Option<Waiter>) {
+        match (self.network().send_for(flow, message, waiter), waiter) {
+            (Ok(()), _) => {}
+            (Err(error), Some((worker, client))) => {
+                self.workers().post(worker, Mail::SendingFailed(Failure { client, error }));
+            }
+            (Err(SendError::ConnectionGone { .. }), None) if message.is_response() => {
+                if let Err(error) = self.send_over_new_connection(&message.to_vec()) {
+                    self.lost(&error);
+                }
+            }
+            (Err(error), None) => self.lost(&error),
+        }
+    }
+
     /// What another worker wanted to be sent could not be, and nothing sends it again.
     fn lost(&self, error: &SendError) {
         self.counters().messages_lost.increment();
@@ -141,17 +175,8 @@ impl Worker {
         match mail {
             Mail::Message(message, flow) => self.receive_message(message, flow),
             Mail::Requests(requests) => self.receive_handed_over(requests),
-            Mail::Send(flow, bytes, client) => match (self.network().send_for(&flow, &bytes, client), client) {
-                (Ok(()), _) => {}
-                (Err(_), Some((worker, client))) => self.workers().post(worker, Mail::SendingFailed(client)),
-                (Err(SendError::ConnectionGone { .. }), None) if bytes.starts_with(b"SIP/2.0 ") => {
-                    if let Err(error) = self.send_over_new_connection(&bytes) {
-                        self.lost(&error);
-                    }
-                }
-                (Err(error), None) => self.lost(&error),
-            },
-            Mail::SendingFailed(client) => self.sending_failed(&[client]),
+            Mail::Send(flow, message, waiter) => self.send_for(&flow, message.as_octets(), waiter),
+            Mail::SendingFailed(failure) => self.sending_failed([failure]),
             Mail::Request(request) => self.send_own(request),
             Mail::Task(task) => task(self),
         }

@@ -50,9 +50,10 @@ impl Worker {
         let tag = self.local_tag_of(glance.call_id, glance.from_tag, glance.cseq);
         let noted = is_noted.then_some(source.remote);
         let mut response = self.scratch();
-        response.clear();
-        glance.write_reply(&mut response, "503 Service Unavailable", (noted, &tag), RETRY_AFTER_LINE);
-        if self.network().send(&reply_to, &response, None).is_err() {
+        response.head.clear();
+        response.body = None;
+        glance.write_reply(&mut response.head, "503 Service Unavailable", (noted, &tag), RETRY_AFTER_LINE);
+        if self.network().send(&reply_to, response.as_octets(), None).is_err() {
             counters.messages_lost.increment();
         }
         true

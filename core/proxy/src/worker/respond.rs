@@ -15,16 +15,16 @@ impl Worker {
     pub(crate) fn send_response(&self, response: &Message, reply_to: &Flow) -> Result<(), SendError> {
         self.print(response);
         self.counters().responses_sent.increment();
-        let sent = self.send_printed_response(reply_to, &self.printed());
+        let sent = self.send_printed_response(reply_to, &self.printed().head);
         if sent.is_err() {
             self.counters().messages_lost.increment();
         }
         sent
     }
 
-    /// Sends a response, or sends it again.
+    /// Sends a response, or sends it again. It is in one piece.
     pub(crate) fn send_printed_response(&self, reply_to: &Flow, response: &[u8]) -> Result<(), SendError> {
-        match self.transmit(reply_to, response, None) {
+        match self.transmit(reply_to, response.into(), None) {
             Err(SendError::ConnectionGone { .. }) => self.send_over_new_connection(response),
             result => result,
         }
@@ -38,7 +38,7 @@ impl Worker {
         let message = Message::parse(response).ok();
         let flow = message.as_ref().and_then(|message| self.new_flow(&message.top_via().ok()?));
         match flow {
-            Some(flow) => self.network().send(&flow, response, None),
+            Some(flow) => self.network().send(&flow, response.into(), None),
             None => Err(SendError::NoWay),
         }
     }

@@ -5,6 +5,7 @@ use std::net::{TcpListener as StdListener, UdpSocket as StdUdp};
 use std::rc::Rc;
 use std::time::Duration;
 
+use tokio::io::Interest;
 use tokio::sync::watch;
 use tokio::task::{spawn_local, yield_now};
 use tokio::time::{Instant, sleep_until, timeout_at};
@@ -13,7 +14,7 @@ use super::inbox::Inbox;
 use super::mailbox::Mail;
 use super::waiting::Surplus;
 use super::{Worker, here};
-use crate::transport::udp::UdpSocket;
+use crate::transport::udp::{UdpSocket, undelivered};
 use crate::transport::{Flow, Protocol};
 
 /// Messages or timers that are handled before other tasks get their turn.
@@ -56,13 +57,20 @@ impl Worker {
     async fn read_datagrams(self, socket: Rc<UdpSocket>, local: SocketAddr) {
         let mut inbox = Inbox::new(self.options().overload_delay);
         loop {
-            let mut ready = match socket.readable().await {
+            let mut ready = match socket.ready(Interest::READABLE | Interest::ERROR).await {
                 Ok(ready) => ready,
                 Err(error) => {
                     tracing::error!(%local, %error, "the socket cannot be read any more");
                     return;
                 }
             };
+            if ready.ready().is_error() {
+                self.begin_batch();
+                undelivered::take(socket.get_ref(), |quoted, remote, kind| {
+                    self.guarded(|worker| worker.receive_undelivered(quoted, remote, kind));
+                });
+                self.end_of_batch();
+            }
             let drained = self.receive_batch(&mut inbox, socket.get_ref(), local);
             if drained {
                 ready.clear_ready();

@@ -24,6 +24,7 @@ use crate::timers::Deadlines;
 use crate::transactions::branch::Passage;
 use crate::transactions::conclusions::Conclusions;
 use crate::transactions::table::{Due, Table};
+use crate::transport::packet::Packet;
 use crate::transport::{Listener, Network};
 
 /// A handle to everything that lives on one worker's thread. Clones are the same worker.
@@ -74,7 +75,7 @@ struct Inner {
     /// When the timer task is going to wake up; it is told of earlier deadlines.
     armed: Cell<Option<Instant>>,
     earlier_deadline: Notify,
-    scratch: RefCell<Vec<u8>>,
+    scratch: RefCell<Packet>,
     engine: RefCell<Option<Rc<ScriptEngine>>>,
     /// A reloaded script that takes over once all workers have one.
     prepared: RefCell<Option<Rc<ScriptEngine>>>,
@@ -113,7 +114,7 @@ impl Worker {
             deadlines,
             armed: Cell::new(None),
             earlier_deadline: Notify::new(),
-            scratch: RefCell::new(Vec::with_capacity(4096)),
+            scratch: RefCell::new(Packet { head: Vec::with_capacity(4096), body: None }),
             engine: RefCell::new(None),
             prepared: RefCell::new(None),
             sent_by,
@@ -202,11 +203,11 @@ impl Worker {
     }
 
     /// What was printed last.
-    pub(crate) fn printed(&self) -> Ref<'_, Vec<u8>> {
+    pub(crate) fn printed(&self) -> Ref<'_, Packet> {
         self.0.scratch.borrow()
     }
 
-    pub(super) fn scratch(&self) -> RefMut<'_, Vec<u8>> {
+    pub(super) fn scratch(&self) -> RefMut<'_, Packet> {
         self.0.scratch.borrow_mut()
     }
 

@@ -8,7 +8,6 @@ use signalbox_sip::message::Message;
 use std::net::SocketAddr;
 
 use super::Worker;
-use super::mailbox::Mail;
 use crate::context::{Routing, Target};
 use crate::error::Error;
 use crate::forward::{self, NextHop, NextHost, Strict};
@@ -18,6 +17,7 @@ use crate::transactions::client::Outgoing;
 use crate::transactions::table::Owner;
 use crate::transactions::{Allowance, ClientId, LocalOutcome};
 use crate::transport::network::listener_for;
+use crate::transport::packet::{Octets, SHARED_BODY};
 use crate::transport::resolve::ResolveError;
 use crate::transport::{Flow, SendError, resolve};
 
@@ -69,22 +69,28 @@ impl BranchWay {
 
 impl Worker {
     /// Hands octets to the network, by way of the worker that holds the connection where it is another one.
-    pub(crate) fn transmit(&self, flow: &Flow, bytes: &[u8], client: Option<ClientId>) -> Result<(), SendError> {
+    pub(crate) fn transmit(&self, flow: &Flow, octets: Octets<'_>, client: Option<ClientId>) -> Result<(), SendError> {
         match flow.connection {
             Some(connection) if connection.worker != self.index() => {
                 let client = client.map(|client| (self.index(), client));
-                self.workers().post(connection.worker, Mail::Send(*flow, bytes.to_vec(), client));
-                Ok(())
+                self.workers().pass_on(connection.worker, flow, octets, client)
             }
-            _ => self.network().send(flow, bytes, client),
+            _ => self.network().send(flow, octets, client),
         }
     }
 
     /// Prints a message into the worker's buffer.
     pub(crate) fn print(&self, message: &Message) {
         let mut scratch = self.scratch();
-        scratch.clear();
-        message.write(&mut scratch);
+        scratch.head.clear();
+        // A response goes to one receiver.
+        if message.is_request() && message.body().len() >= SHARED_BODY {
+            message.write_head(&mut scratch.head);
+            scratch.body = Some(message.body().clone());
+        } else {
+            message.write(&mut scratch.head);
+            scratch.body = None;
+        }
     }
 
     /// Sends a request without a transaction (§16.11), on `flow` or to its next hop.
@@ -97,30 +103,30 @@ impl Worker {
         routing: Rc<Routing>,
     ) {
         let BranchWay { flow, callee, .. } = way;
-        let mut send = move |worker: &Self, flow: Flow| {
-            worker.add_record_route(&mut request, &routing, (&flow, callee));
-            request.prepend(HeaderName::Via, &worker.via(&flow, &branch));
-            worker.print(&request);
-            worker.counters().requests_sent.increment();
-            if let Err(error) = worker.transmit(&flow, &worker.printed(), None) {
-                tracing::info!(%error, call_id = request.call_id(), "a request could not be forwarded");
-            }
-        };
         let known = flow.map(Ok).or_else(|| match &hop.host {
             NextHost::Address(address) => Some(self.flow_to(&hop, SocketAddr::new(*address, hop.port))),
             NextHost::Name(_) => None,
         });
+        let mut send = move |worker: &Self, flow: Result<Flow, Error>| {
+            let sent = flow.and_then(|flow| {
+                worker.add_record_route(&mut request, &routing, (&flow, callee));
+                request.prepend(HeaderName::Via, &worker.via(&flow, &branch));
+                worker.print(&request);
+                worker.counters().requests_sent.increment();
+                Ok(worker.transmit(&flow, worker.printed().as_octets(), None)?)
+            });
+            if let Err(error) = sent {
+                tracing::info!(%error, call_id = request.call_id(), "a request could not be forwarded");
+            }
+        };
         match known {
-            Some(Ok(flow)) => send(self, flow),
-            Some(Err(error)) => tracing::info!(%error, "a request could not be forwarded"),
+            Some(flow) => send(self, flow.map_err(Error::from)),
             None => {
                 let worker = self.clone();
                 tokio::task::spawn_local(async move {
                     let NextHost::Name(name) = &hop.host else { return };
-                    match worker.look_up(name, &hop).await {
-                        Ok(flow) => send(&worker, flow),
-                        Err(error) => tracing::info!(%error, "a request could not be forwarded"),
-                    }
+                    let flow = worker.look_up(name, &hop).await;
+                    send(&worker, flow);
                     worker.end_of_batch();
                 });
             }
@@ -156,6 +162,10 @@ impl Worker {
 
     /// Sends a request on `flow`, or to its next hop (§16.6 step 7).
     pub(crate) fn send_along(&self, request: Message, flow: Option<Flow>, owner: Owner, origin: Origin) {
+        if forward::is_sips(request.request_uri()) {
+            let error = Error::SipsRequired { uri: request.request_uri().to_owned() };
+            return self.not_sent(&request, owner, error);
+        }
         if let Some(flow) = flow {
             return self.dispatch(request, (flow, true), owner, origin);
         }

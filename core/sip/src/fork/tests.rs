@@ -168,12 +168,12 @@ fn silence_on_all_branches_is_408_for_invite_and_silence_for_others() {
 }
 
 #[test]
-fn a_branch_that_cannot_be_sent_counts_as_503() {
+fn a_503_is_worse_than_other_failures_and_alone_is_answered_500() {
     let mut fork = launched(true, &[1000, 1000]);
-    assert!(fork.on_transport_error(A).is_empty());
+    assert_eq!(fork.on_response(A, 503)[..], [Step::Keep(A)]);
     assert_eq!(fork.on_response(B, 404)[..], [Step::Keep(B), Step::Final(Outcome::Kept(B)), Step::Done]);
     let mut fork = launched(true, &[1000]);
-    assert_eq!(fork.on_transport_error(A)[..], [Step::Final(Outcome::Own(500)), Step::Done]);
+    assert_eq!(fork.on_response(A, 503)[..], [Step::Keep(A), Step::Final(Outcome::Own(500)), Step::Done]);
 }
 
 #[test]
@@ -260,7 +260,6 @@ fn events_of_unknown_or_waiting_branches_change_nothing() {
 enum Event {
     Response(u8, u16),
     Timeout(u8),
-    TransportError(u8),
     TimerC(u8),
     Cancel,
 }
@@ -270,7 +269,6 @@ fn events() -> impl Strategy<Value = Event> {
     prop_oneof![
         4 => (0..6_u8, statuses).prop_map(|(branch, status)| Event::Response(branch, status)),
         1 => (0..6_u8).prop_map(Event::Timeout),
-        1 => (0..6_u8).prop_map(Event::TransportError),
         1 => (0..6_u8).prop_map(Event::TimerC),
         1 => Just(Event::Cancel),
     ]
@@ -298,7 +296,6 @@ proptest! {
                     steps
                 }
                 Event::Timeout(branch) => fork.on_timeout(BranchId(branch)),
-                Event::TransportError(branch) => fork.on_transport_error(BranchId(branch)),
                 Event::TimerC(branch) => fork.on_timer_c(BranchId(branch)),
                 Event::Cancel => fork.cancel(),
             });

@@ -69,7 +69,7 @@ impl Message {
     }
 
     /// The same message with this body, headers as they are.
-    pub(crate) fn with_body(mut self, body: Bytes) -> Self {
+    pub fn with_body(mut self, body: Bytes) -> Self {
         self.body = body;
         self
     }

@@ -8,14 +8,19 @@ impl Message {
     /// Appends the message as it goes on the wire. Content-Length is right whatever the table says.
     pub fn write(&self, out: &mut Vec<u8>) {
         out.reserve(self.text.len() + self.body.len() + 32);
+        self.write_head(out);
+        out.extend_from_slice(&self.body);
+    }
+
+    /// Appends the message without its body.
+    pub fn write_head(&self, out: &mut Vec<u8>) {
         if self.carries_octets {
             let mut head = Vec::with_capacity(self.text.len() + 32);
-            self.write_head(&mut head);
+            self.write_lines(&mut head);
             octets::restore(&String::from_utf8_lossy(&head), out);
         } else {
-            self.write_head(out);
+            self.write_lines(out);
         }
-        out.extend_from_slice(&self.body);
     }
 
     /// The message as it goes on the wire.
@@ -25,7 +30,7 @@ impl Message {
         out
     }
 
-    fn write_head(&self, out: &mut Vec<u8>) {
+    fn write_lines(&self, out: &mut Vec<u8>) {
         let keep_length = self.looks.content_length.is_some_and(|length| length as usize == self.body.len());
         // Lines that stand next to each other in the text, CR LF between them, are copied together.
         let mut run = Run { span: self.start, ends_clean: self.starts_clean() };

@@ -1,23 +1,63 @@
 //! What waits to be written to one connection, message by message.
 
 use std::collections::VecDeque;
+use std::io::{self, IoSlice};
+
+use bytes::{Buf, Bytes};
+use tokio::net::TcpStream;
 
 use super::MAX_BACKLOG;
-use crate::transactions::ClientId;
+use crate::transport::Waiter;
+use crate::transport::packet::Octets;
 
-/// The client transaction that is told if its request cannot be written, and the worker that has it.
-pub(crate) type Waiter = (u16, ClientId);
+/// Pieces that are written with one system call at the most.
+const MAX_AT_ONCE: usize = 16;
 
 /// See the [module](self).
 #[derive(Debug, Default)]
 pub(super) struct Backlog {
-    octets: Vec<u8>,
+    pieces: VecDeque<Piece>,
+    /// Octets in all pieces.
+    octets: usize,
     /// Octets that the peer has taken since the connection began.
     taken: u64,
     /// Where each message that is not written whole ends, counted in the same way, and who waits for it.
     messages: VecDeque<(u64, Option<Waiter>)>,
     /// Where the first of these begins.
     first: u64,
+}
+
+/// Octets that stand together in memory.
+#[derive(Debug)]
+enum Piece {
+    /// Of one message or several.
+    Own(Vec<u8>),
+    /// The body of a message, which others hold as well.
+    Shared(Bytes),
+}
+
+impl Piece {
+    fn octets(&self) -> &[u8] {
+        match self {
+            Self::Own(octets) => octets,
+            Self::Shared(octets) => octets,
+        }
+    }
+
+    /// Removes octets from the front.
+    fn take(&mut self, count: usize) {
+        match self {
+            Self::Own(octets) => drop(octets.drain(..count)),
+            Self::Shared(octets) => octets.advance(count),
+        }
+    }
+
+    fn truncate(&mut self, length: usize) {
+        match self {
+            Self::Own(octets) => octets.truncate(length),
+            Self::Shared(octets) => octets.truncate(length),
+        }
+    }
 }
 
 /// Messages that have been given up.
@@ -30,33 +70,51 @@ pub(super) struct GivenUp {
 
 impl Backlog {
     /// Puts a message behind all others. False if there is no room for it: then nothing has changed.
-    pub(super) fn push(&mut self, message: &[u8], waiter: Option<Waiter>) -> bool {
-        if self.octets.len() + message.len() > MAX_BACKLOG {
+    pub(super) fn push(&mut self, message: Octets<'_>, waiter: Option<Waiter>) -> bool {
+        if self.octets + message.len() > MAX_BACKLOG {
             return false;
         }
-        self.octets.extend_from_slice(message);
-        self.messages.push_back((self.taken + self.octets.len() as u64, waiter));
+        match self.pieces.back_mut() {
+            Some(Piece::Own(octets)) => octets.extend_from_slice(message.head),
+            _ => self.pieces.push_back(Piece::Own(message.head.to_vec())),
+        }
+        if let Some(body) = message.body {
+            self.pieces.push_back(Piece::Shared(body.clone()));
+        }
+        self.octets += message.len();
+        self.messages.push_back((self.taken + self.octets as u64, waiter));
         true
     }
 
-    pub(super) fn octets(&self) -> &[u8] {
-        &self.octets
+    /// How many octets wait.
+    pub(super) fn len(&self) -> usize {
+        self.octets
     }
 
     pub(super) fn is_empty(&self) -> bool {
-        self.octets.is_empty()
+        self.octets == 0
+    }
+
+    /// Writes as much as the stream takes at once, and says how many octets it took: they are to be [taken out](Backlog::take).
+    pub(super) fn write(&self, stream: &TcpStream) -> io::Result<usize> {
+        let slices: Vec<_> = self.pieces.iter().take(MAX_AT_ONCE).map(|piece| IoSlice::new(piece.octets())).collect();
+        stream.try_write_vectored(&slices)
     }
 
     /// The peer has taken this many octets.
     pub(super) fn take(&mut self, count: usize) {
         self.taken += count as u64;
-        if count == self.octets.len() {
-            self.octets.clear();
-            self.messages.clear();
-            self.first = self.taken;
-            return;
+        self.octets = self.octets.saturating_sub(count);
+        let mut rest = count;
+        while let Some(piece) = self.pieces.front_mut().filter(|_| rest > 0 || self.octets == 0) {
+            let length = piece.octets().len();
+            if rest < length {
+                piece.take(rest);
+                break;
+            }
+            rest -= length;
+            self.pieces.pop_front();
         }
-        self.octets.drain(..count);
         while let Some((end, _)) = self.messages.front().filter(|(end, _)| *end <= self.taken) {
             self.first = *end;
             self.messages.pop_front();
@@ -73,14 +131,24 @@ impl Backlog {
         let begun = usize::from(self.has_begun());
         let rest = self.messages.front().filter(|_| begun > 0).map_or(0, |(end, _)| end - self.taken);
         // Invariant: what remains of a message is no longer than what waits.
-        self.octets.truncate(rest as usize);
+        self.truncate(rest as usize);
         GivenUp::of(self.messages.drain(begun..))
     }
 
     /// Gives up everything: the connection is over.
     pub(super) fn give_up(&mut self) -> GivenUp {
-        self.octets = Vec::new();
+        self.truncate(0);
         GivenUp::of(self.messages.drain(..))
+    }
+
+    fn truncate(&mut self, length: usize) {
+        let mut left = length;
+        self.pieces.retain_mut(|piece| {
+            piece.truncate(left);
+            left -= piece.octets().len();
+            !piece.octets().is_empty()
+        });
+        self.octets = length;
     }
 }
 
@@ -104,33 +172,43 @@ impl GivenUp {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::transactions::ClientId;
 
     fn waiter(slot: u32) -> Option<Waiter> {
         Some((0, ClientId { slot, token: 0 }))
     }
 
+    fn push(backlog: &mut Backlog, message: &[u8], waiter: Option<Waiter>) -> bool {
+        backlog.push(message.into(), waiter)
+    }
+
+    /// What would be written.
+    fn written(backlog: &Backlog) -> Vec<u8> {
+        backlog.pieces.iter().flat_map(|piece| piece.octets()).copied().collect()
+    }
+
     #[test]
     fn a_message_without_room_changes_nothing() {
         let mut backlog = Backlog::default();
-        assert!(backlog.push(&vec![b'x'; MAX_BACKLOG - 1], None));
-        assert!(!backlog.push(b"yz", waiter(1)));
-        assert!(backlog.push(b"z", None));
-        assert_eq!(backlog.octets().len(), MAX_BACKLOG);
-        assert!(!Backlog::default().push(&vec![b'x'; MAX_BACKLOG + 1], None), "larger than all that may wait");
+        assert!(push(&mut backlog, &vec![b'x'; MAX_BACKLOG - 1], None));
+        assert!(!push(&mut backlog, b"yz", waiter(1)));
+        assert!(push(&mut backlog, b"z", None));
+        assert_eq!(backlog.len(), MAX_BACKLOG);
+        assert!(!push(&mut Backlog::default(), &vec![b'x'; MAX_BACKLOG + 1], None), "larger than all that may wait");
     }
 
     #[test]
     fn only_messages_of_which_nothing_is_written_are_given_up() {
         let mut backlog = Backlog::default();
         for (message, slot) in [("one", 1), ("two", 2), ("three", 3)] {
-            assert!(backlog.push(message.as_bytes(), waiter(slot)));
+            assert!(push(&mut backlog, message.as_bytes(), waiter(slot)));
         }
-        assert!(backlog.push(b"a response", None));
+        assert!(push(&mut backlog, b"a response", None));
         backlog.take(4);
         assert!(backlog.has_begun());
         let given_up = backlog.give_up_unbegun();
         assert_eq!(given_up, GivenUp { waiters: vec![waiter(3).unwrap()], lost: 1 });
-        assert_eq!(backlog.octets(), b"wo");
+        assert_eq!(written(&backlog), b"wo");
         assert!(backlog.give_up_unbegun().is_empty());
         backlog.take(2);
         assert!(backlog.is_empty() && !backlog.has_begun());
@@ -139,7 +217,7 @@ mod tests {
     #[test]
     fn between_two_messages_none_has_begun() {
         let mut backlog = Backlog::default();
-        assert!(backlog.push(b"one", waiter(1)) && backlog.push(b"two", waiter(2)));
+        assert!(push(&mut backlog, b"one", waiter(1)) && push(&mut backlog, b"two", waiter(2)));
         assert!(!backlog.has_begun());
         backlog.take(3);
         assert!(!backlog.has_begun());
@@ -150,8 +228,43 @@ mod tests {
     #[test]
     fn at_the_end_of_a_connection_what_has_begun_is_lost_too() {
         let mut backlog = Backlog::default();
-        assert!(backlog.push(b"one", waiter(1)));
+        assert!(push(&mut backlog, b"one", waiter(1)));
         backlog.take(1);
         assert_eq!(backlog.give_up().waiters, [waiter(1).unwrap()]);
+    }
+
+    #[test]
+    fn a_shared_body_is_written_where_it_belongs_and_is_let_go() {
+        let body = Bytes::from(vec![b'b'; 8]);
+        let message = |head: &'static [u8]| Octets { head, body: Some(&body) };
+        let mut backlog = Backlog::default();
+        assert!(push(&mut backlog, b"one", None) && backlog.push(message(b"two"), waiter(2)));
+        assert!(backlog.push(message(b"three"), waiter(3)) && push(&mut backlog, b"four", waiter(4)));
+        assert_eq!(written(&backlog), b"onetwobbbbbbbbthreebbbbbbbbfour");
+        for count in 1..=written(&backlog).len() {
+            let mut backlog = Backlog::default();
+            assert!(backlog.push(message(b"two"), waiter(2)) && backlog.push(message(b"three"), waiter(3)));
+            let all = written(&backlog);
+            backlog.take(count.min(all.len()));
+            assert_eq!(written(&backlog), &all[count.min(all.len())..]);
+            assert_eq!(backlog.len(), all.len().saturating_sub(count));
+            let rest = if (1..11).contains(&count) {
+                11 - count
+            } else if (12..24).contains(&count) {
+                24 - count
+            } else {
+                0
+            };
+            backlog.give_up_unbegun();
+            assert_eq!(backlog.len(), rest, "{count}");
+        }
+        backlog.take(13);
+        assert_eq!(written(&backlog), b"bthreebbbbbbbbfour");
+        assert_eq!(backlog.give_up_unbegun().waiters, [waiter(3).unwrap(), waiter(4).unwrap()]);
+        assert_eq!(written(&backlog), b"b");
+        backlog.take(1);
+        assert!(backlog.is_empty() && backlog.pieces.is_empty());
+        drop(backlog);
+        assert!(body.is_unique(), "nobody else holds it any more");
     }
 }

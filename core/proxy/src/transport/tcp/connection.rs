@@ -10,9 +10,10 @@ use tokio::sync::Notify;
 use tokio::time::{Instant, timeout};
 
 use super::MAX_BACKLOG;
-use super::backlog::{Backlog, GivenUp, Waiter};
+use super::backlog::{Backlog, GivenUp};
 use super::limits::{MIN_RATE, TcpLimits};
-use crate::transport::SendError;
+use crate::transport::packet::Octets;
+use crate::transport::{SendError, Waiter};
 
 #[derive(Debug)]
 pub(super) struct Connection {
@@ -69,22 +70,27 @@ impl Connection {
     }
 
     /// Has a message written later; the client transaction is told if that fails. If there is no room the message fails by itself.
-    pub(super) fn queue(&self, message: &[u8], waiter: Option<Waiter>) -> Result<(), SendError> {
+    pub(super) fn queue(&self, message: Octets<'_>, waiter: Option<Waiter>) -> Result<(), SendError> {
         match self.outgoing.borrow_mut().push(message, waiter) {
             true => Ok(()),
-            false => Err(SendError::Backlog { remote: self.remote, limit: MAX_BACKLOG }),
+            false => Err(self.no_room()),
         }
+    }
+
+    /// Why messages fail whose peer takes too little.
+    pub(super) fn no_room(&self) -> SendError {
+        SendError::Backlog { remote: self.remote, limit: MAX_BACKLOG }
     }
 
     /// A peer that takes no answers gets none.
     pub(super) fn answer_ping(&self) {
         // It fails only after a mebibyte that nobody takes, and that ends the connection.
-        let _ = self.queue(b"\r\n", None);
+        let _ = self.queue(b"\r\n".as_slice().into(), None);
     }
 
     /// Octets that wait to be written, and those of a message that lacks its end.
     pub(super) fn held(&self) -> usize {
-        self.outgoing.borrow().octets().len() + self.unfinished.get()
+        self.outgoing.borrow().len() + self.unfinished.get()
     }
 
     pub(super) fn write(&self) {
@@ -94,7 +100,7 @@ impl Connection {
             return;
         }
         self.last_used.set(Instant::now());
-        match stream.try_write(outgoing.octets()) {
+        match outgoing.write(stream) {
             Ok(written) => {
                 outgoing.take(written);
                 if !outgoing.is_empty() {
@@ -124,7 +130,7 @@ impl Connection {
                         break;
                     }
                 }
-                let written = stream.try_write(self.outgoing.borrow().octets());
+                let written = self.outgoing.borrow().write(stream);
                 match written {
                     Ok(written) => {
                         self.outgoing.borrow_mut().take(written);
@@ -194,8 +200,8 @@ mod tests {
     #[test]
     fn a_message_that_has_no_room_fails_and_the_others_stay() {
         let (connection, waiter) = (connection(), (3, ClientId { slot: 1, token: 2 }));
-        connection.queue(&vec![b'x'; MAX_BACKLOG - 3], Some(waiter)).unwrap();
-        let error = connection.queue(b"more", None).unwrap_err();
+        connection.queue(vec![b'x'; MAX_BACKLOG - 3].as_slice().into(), Some(waiter)).unwrap();
+        let error = connection.queue(b"more".as_slice().into(), None).unwrap_err();
         assert_eq!(error, SendError::Backlog { remote: connection.remote, limit: MAX_BACKLOG });
         connection.answer_ping();
         assert_eq!(connection.held(), MAX_BACKLOG - 1);

@@ -12,12 +12,13 @@ use socket2::{SockRef, TcpKeepalive};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 
-use super::backlog::{GivenUp, Waiter};
+use super::backlog::GivenUp;
 use super::connection::Connection;
 use super::limits::{Peers, UNCOUNTED};
 use super::{SharedConnections, TcpLimits};
 use crate::transactions::ClientId;
-use crate::transport::{ConnectionId, Flow, Protocol, SendError};
+use crate::transport::packet::Octets;
+use crate::transport::{ConnectionId, Failure, Flow, Protocol, SendError, Waiter};
 use crate::worker::mailbox::Mail;
 use crate::worker::{WeakWorker, Worker};
 
@@ -75,12 +76,12 @@ impl Connections {
 
     /// Queues a message for the connection of `flow`. If `flow` names none, any connection to its remote address will do: one of this worker, one of another
     /// worker, or a new one (RFC 3261 §18).
-    pub(crate) fn send(&self, flow: &Flow, message: &[u8], client: Option<ClientId>) -> Result<(), SendError> {
+    pub(crate) fn send(&self, flow: &Flow, message: Octets<'_>, client: Option<ClientId>) -> Result<(), SendError> {
         self.send_for(flow, message, client.map(|client| (self.0.worker_index, client)))
     }
 
     /// The same, for a client transaction of whichever worker.
-    pub(crate) fn send_for(&self, flow: &Flow, message: &[u8], waiter: Option<Waiter>) -> Result<(), SendError> {
+    pub(crate) fn send_for(&self, flow: &Flow, message: Octets<'_>, waiter: Option<Waiter>) -> Result<(), SendError> {
         let known = match flow.connection {
             Some(id) => Some(self.of_serial(id.serial).ok_or(SendError::ConnectionGone { remote: flow.remote })?),
             None => self.0.by_remote.borrow().get(&flow.remote).and_then(|serial| self.of_serial(*serial)),
@@ -108,12 +109,11 @@ impl Connections {
         &self,
         holder: ConnectionId,
         flow: &Flow,
-        message: &[u8],
+        message: Octets<'_>,
         waiter: Option<Waiter>,
     ) -> Result<(), SendError> {
         let Some(worker) = self.worker() else { return Err(SendError::ConnectionGone { remote: flow.remote }) };
-        worker.workers().post(holder.worker, Mail::Send(*flow, message.to_vec(), waiter));
-        Ok(())
+        worker.workers().pass_on(holder.worker, flow, message, waiter)
     }
 
     /// Writes what was queued since the last call.
@@ -123,7 +123,7 @@ impl Connections {
             connection.unflushed.set(false);
             connection.write();
             if !self.count_octets(&connection) {
-                self.given_up(connection.remote, connection.give_up_unbegun());
+                self.given_up(&connection.no_room(), connection.give_up_unbegun());
                 self.count_octets(&connection);
             }
         }
@@ -200,7 +200,7 @@ impl Connections {
                         |result| result.map_or_else(|e| e.kind(), |_| io::ErrorKind::Other),
                     );
                     tracing::info!(%remote, %problem, "cannot connect");
-                    this.end(&pending);
+                    this.end(&pending, &SendError::Io { remote, kind: problem });
                 }
             }
         });
@@ -212,27 +212,27 @@ impl Connections {
     }
 
     /// A connection is over, or could not be made.
-    fn end(&self, connection: &Connection) {
+    fn end(&self, connection: &Connection, why: &SendError) {
         self.remove(connection);
-        self.given_up(connection.remote, connection.give_up());
+        self.given_up(why, connection.give_up());
     }
 
     /// Tells the transactions of messages that are not going to be written.
-    fn given_up(&self, remote: SocketAddr, given_up: GivenUp) {
+    fn given_up(&self, why: &SendError, given_up: GivenUp) {
         let Some(worker) = self.worker().filter(|_| !given_up.is_empty()) else { return };
         let GivenUp { waiters, lost } = given_up;
         if lost > 0 {
-            tracing::info!(%remote, lost, "messages were not written to a connection");
+            tracing::info!(%why, lost, "messages were not written to a connection");
             worker.counters().messages_lost.add(lost);
         }
         let (own, others): (Vec<Waiter>, Vec<Waiter>) =
             waiters.into_iter().partition(|(index, _)| *index == self.0.worker_index);
+        let failure = |client| Failure { client, error: why.clone() };
         for (index, client) in others {
-            worker.workers().post(index, Mail::SendingFailed(client));
+            worker.workers().post(index, Mail::SendingFailed(failure(client)));
         }
-        let own: Vec<ClientId> = own.into_iter().map(|(_, client)| client).collect();
         if !own.is_empty() {
-            worker.sending_failed(&own);
+            worker.sending_failed(own.into_iter().map(|(_, client)| failure(client)));
         }
     }
 
@@ -282,12 +282,12 @@ impl Connections {
         let _ = SockRef::from(&stream).set_send_buffer_size(SEND_BUFFER);
         let _ = SockRef::from(&stream).set_tcp_keepalive(&TcpKeepalive::new().with_time(Duration::from_secs(120)));
         let (Ok(local), Ok(())) = (local, connection.stream.set(stream)) else {
-            return self.end(&connection);
+            return self.end(&connection, &SendError::ConnectionGone { remote: connection.remote });
         };
         let id = self.id(&connection);
         let flow = Flow { protocol: Protocol::Tcp, local, remote: connection.remote, connection: Some(id) };
         connection.write();
-        let give_up = |given_up| self.given_up(connection.remote, given_up);
+        let give_up = |given_up| self.given_up(&connection.no_room(), given_up);
         let progress = || {
             self.count_octets(&connection);
         };
@@ -312,7 +312,7 @@ impl Connections {
         if let Some(worker) = self.worker().filter(|_| is_given_up) {
             worker.counters().connections_given_up.increment();
         }
-        self.end(&connection);
+        self.end(&connection, &SendError::ConnectionGone { remote: connection.remote });
     }
 
     async fn read(&self, connection: &Rc<Connection>, flow: Flow) -> io::Result<()> {
@@ -422,10 +422,10 @@ mod tests {
         let (local, remote) = (SocketAddr::from(([192, 0, 2, 9], 5060)), connection.remote);
         let flow = Flow { protocol: Protocol::Tcp, local, remote, connection: Some(id) };
         let half = vec![b'x'; MAX_BACKLOG / 2 + 1];
-        connections.send(&flow, &half, None).unwrap();
-        assert!(matches!(connections.send(&flow, &half, None), Err(SendError::Backlog { .. })));
-        assert_eq!(connections.send(&flow, b"x", None), Ok(()));
+        connections.send(&flow, half.as_slice().into(), None).unwrap();
+        assert!(matches!(connections.send(&flow, half.as_slice().into(), None), Err(SendError::Backlog { .. })));
+        assert_eq!(connections.send(&flow, b"x".as_slice().into(), None), Ok(()));
         connections.remove(&connection);
-        assert_eq!(connections.send(&flow, b"x", None), Err(SendError::ConnectionGone { remote }));
+        assert_eq!(connections.send(&flow, b"x".as_slice().into(), None), Err(SendError::ConnectionGone { remote }));
     }
 }

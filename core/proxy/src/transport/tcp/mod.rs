@@ -17,7 +17,6 @@ mod limits;
 mod listen;
 mod shared;
 
-pub(crate) use backlog::Waiter;
 pub use connections::Connections;
 pub use limits::TcpLimits;
 pub(crate) use listen::bind;

@@ -44,7 +44,7 @@ impl Incoming {
     }
 }
 
-fn address(address: &SockaddrStorage) -> Option<SocketAddr> {
+pub(super) fn address(address: &SockaddrStorage) -> Option<SocketAddr> {
     let v4 = address.as_sockaddr_in().map(|v4| SocketAddr::V4((*v4).into()));
     v4.or_else(|| address.as_sockaddr_in6().map(|v6| SocketAddr::V6((*v6).into())))
 }

@@ -5,9 +5,11 @@
 //! |---|---|
 //! | [`incoming`] | taking what has come out of a socket, many datagrams with one system call |
 //! | [`outgoing`] | datagrams that wait for the end of a batch, and sending them together |
+//! | [`undelivered`] | what the network says of datagrams that did not arrive |
 
 pub(crate) mod incoming;
 mod outgoing;
+pub(crate) mod undelivered;
 
 use std::cell::RefCell;
 use std::io;
@@ -19,13 +21,14 @@ use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 
 use self::outgoing::Outgoing;
-use super::{Flow, Protocol, SendError};
+use super::packet::Octets;
+use super::{Failure, Flow, Protocol, SendError};
 use crate::transactions::ClientId;
 
 /// Socket buffer asked of the kernel, in bytes: holds a burst of some thousand messages while a worker is busy.
 const SOCKET_BUFFER: usize = 4 * 1024 * 1024;
 
-/// A socket whose worker is woken when it can be read. Not when it can be written: the kernel says that after each
+/// A socket whose worker is woken when it can be read, or the network has something to say of it. Not when it can be written: the kernel says that after each
 /// datagram that has left, and nobody waits for it.
 pub(crate) type UdpSocket = AsyncFd<StdSocket>;
 
@@ -40,6 +43,7 @@ pub(crate) fn bind(address: SocketAddr) -> io::Result<StdSocket> {
     // The kernel caps these at net.core.[rw]mem_max; less room is no reason not to start.
     let _ = socket.set_recv_buffer_size(SOCKET_BUFFER);
     let _ = socket.set_send_buffer_size(SOCKET_BUFFER);
+    undelivered::ask_for(&socket, address)?;
     socket.bind(&address.into())?;
     Ok(socket.into())
 }
@@ -63,7 +67,7 @@ impl UdpSockets {
         )]
         let register = |socket: StdSocket| {
             let local = socket.local_addr()?;
-            Ok((local, Rc::new(AsyncFd::with_interest(socket, Interest::READABLE)?)))
+            Ok((local, Rc::new(AsyncFd::with_interest(socket, Interest::READABLE | Interest::ERROR)?)))
         };
         let sockets = sockets.into_iter().map(register).collect::<io::Result<_>>()?;
         Ok(Self { sockets, outgoing: RefCell::default() })
@@ -74,7 +78,7 @@ impl UdpSockets {
     }
 
     /// Queues a datagram; [`UdpSockets::flush`] sends it.
-    pub(crate) fn send(&self, flow: &Flow, octets: &[u8], client: Option<ClientId>) -> Result<(), SendError> {
+    pub(crate) fn send(&self, flow: &Flow, octets: Octets<'_>, client: Option<ClientId>) -> Result<(), SendError> {
         let Some(socket) = self.sockets.iter().position(|(local, _)| *local == flow.local) else {
             return Err(SendError::NoListener { protocol: Protocol::Udp, remote: flow.remote });
         };
@@ -91,8 +95,8 @@ impl UdpSockets {
         self.outgoing.borrow_mut().send(&self.sockets);
     }
 
-    /// The client transactions whose request could not be sent since the last call.
-    pub(crate) fn take_failed(&self) -> Vec<ClientId> {
+    /// The requests that could not be sent since the last call.
+    pub(crate) fn take_failed(&self) -> Vec<Failure> {
         self.outgoing.borrow_mut().take_failed()
     }
 }

@@ -14,6 +14,8 @@ use nix::sys::socket::{ControlMessage, MsgFlags, MultiHeaders, SockaddrStorage, 
 
 use super::UdpSocket;
 use crate::transactions::ClientId;
+use crate::transport::packet::Octets;
+use crate::transport::{Failure, SendError};
 
 /// Datagrams that wait before they are sent without waiting for the end of the batch.
 const MAX_WAITING: usize = 256;
@@ -28,13 +30,15 @@ const MAX_SEGMENT: usize = 1400;
 
 /// Datagrams sent with one system call at the most.
 const MAX_AT_ONCE: usize = 64;
+/// How often a datagram is tried again when the system call fails.
+const MAX_TRIES: usize = 3;
 
 /// See the [module](self).
 pub(super) struct Outgoing {
     octets: Vec<u8>,
     datagrams: Vec<Datagram>,
     headers: MultiHeaders<SockaddrStorage>,
-    failed: Vec<ClientId>,
+    failed: Vec<Failure>,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -77,14 +81,21 @@ impl Outgoing {
         self.datagrams.len() >= MAX_WAITING || (self.octets.len() + length > MAX_OCTETS && !self.datagrams.is_empty())
     }
 
-    pub(super) fn push(&mut self, socket: usize, remote: SocketAddr, octets: &[u8], client: Option<ClientId>) {
+    pub(super) fn push(&mut self, socket: usize, remote: SocketAddr, octets: Octets<'_>, client: Option<ClientId>) {
         let start = self.octets.len();
-        self.octets.extend_from_slice(octets);
+        self.octets.extend_from_slice(octets.head);
+        octets.body.inspect(|body| self.octets.extend_from_slice(body));
         let range = (start, self.octets.len());
-        self.datagrams.push(Datagram { socket, remote, range, client, is_final_response: is_final_response(octets) });
+        self.datagrams.push(Datagram {
+            socket,
+            remote,
+            range,
+            client,
+            is_final_response: is_final_response(octets.head),
+        });
     }
 
-    pub(super) fn take_failed(&mut self) -> Vec<ClientId> {
+    pub(super) fn take_failed(&mut self) -> Vec<Failure> {
         mem::take(&mut self.failed)
     }
 
@@ -138,6 +149,7 @@ impl Outgoing {
 
     /// Sends datagrams one after another. One that cannot be sent doesn't hold up the others.
     fn send_each(&mut self, socket: &UdpSocket, mut datagrams: &[Datagram]) {
+        let mut tries = 0;
         while let Some(first) = datagrams.first() {
             let sent = if datagrams.len() == 1 {
                 socket.get_ref().send_to(&first.octets(&self.octets), first.remote).map(|_| 1)
@@ -153,12 +165,20 @@ impl Outgoing {
                 // A full send buffer is a loss on the way like any other: the transactions retransmit.
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return,
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => 0,
+                // The kernel tells of an earlier datagram in this way, too, once for each.
+                Err(_) if tries < MAX_TRIES => {
+                    tries += 1;
+                    continue;
+                }
                 Err(error) => {
-                    tracing::info!(remote = %first.remote, %error, "a datagram could not be sent");
-                    self.failed.extend(first.client);
+                    let Datagram { remote, client, .. } = *first;
+                    tracing::info!(%remote, %error, "a datagram could not be sent");
+                    let error = SendError::Io { remote, kind: error.kind() };
+                    self.failed.extend(client.map(|client| Failure { client, error }));
                     1
                 }
             };
+            tries = 0;
             datagrams = datagrams.get(done..).unwrap_or_default();
         }
     }
@@ -197,7 +217,7 @@ mod tests {
     fn queued(datagrams: &[(u16, usize)]) -> Outgoing {
         let mut outgoing = Outgoing::default();
         for (port, length) in datagrams {
-            outgoing.push(0, SocketAddr::from(([127, 0, 0, 1], *port)), &vec![b'x'; *length], None);
+            outgoing.push(0, SocketAddr::from(([127, 0, 0, 1], *port)), vec![b'x'; *length].as_slice().into(), None);
         }
         outgoing
     }
@@ -230,7 +250,7 @@ mod tests {
             "SIP/2.0 200 x",
         ];
         for text in texts {
-            outgoing.push(0, SocketAddr::from(([127, 0, 0, 1], 1)), text.as_bytes(), None);
+            outgoing.push(0, SocketAddr::from(([127, 0, 0, 1], 1)), text.as_bytes().into(), None);
         }
         sort_final_responses(&mut outgoing.datagrams);
         let order: Vec<_> =
