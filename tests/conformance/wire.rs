@@ -101,6 +101,13 @@ impl Proxy {
         read(self.site.deliver_to_busy(message.as_bytes(), flow_from(ALICE.parse().unwrap(), Protocol::Udp)))
     }
 
+    /// Datagrams that come in one after the other, while no worker comes to what others hand over to it.
+    pub(crate) fn send_at_once(&mut self, messages: &[(&str, &str)]) -> Vec<Out> {
+        let flow = |remote: &str| flow_from(remote.parse().unwrap(), Protocol::Udp);
+        let messages: Vec<_> = messages.iter().map(|(from, message)| (message.as_bytes(), flow(from))).collect();
+        read(self.site.deliver_at_once(&messages))
+    }
+
     /// `remote` sends this over a connection that it has made.
     pub(crate) fn send_connected(&mut self, remote: &str, message: &str) -> Vec<Out> {
         self.send_from(remote, Protocol::Tcp, message)

@@ -50,6 +50,7 @@ pub struct Setup {
 pub struct Site {
     // Dropped first: the workers and their scripts belong to the runtime.
     workers: Vec<Worker>,
+    mailboxes: Workers,
     seed: u64,
     /// Connections that have been accepted.
     connections: Cell<u32>,
@@ -112,8 +113,20 @@ impl Site {
         let workers = (0..mailboxes.count()).map(worker).collect();
         let (seed, connections, local) = (setup.seed, Cell::new(0), LocalSet::new());
         let (script, background) = (setup.script, Some(background));
-        let site =
-            Self { workers, seed, connections, script, local, runtime, modules, host, clock, outbox, background };
+        let site = Self {
+            workers,
+            mailboxes,
+            seed,
+            connections,
+            script,
+            local,
+            runtime,
+            modules,
+            host,
+            clock,
+            outbox,
+            background,
+        };
         for worker in &site.workers {
             worker.set_engine(Rc::new(site.engine()?));
         }
@@ -181,6 +194,23 @@ impl Site {
                 worker.receive_datagram(message, flow);
             }
         })
+    }
+
+    /// The same for messages that come in one after the other, while no worker comes to its mail.
+    pub fn deliver_at_once(&mut self, messages: &[(&[u8], Flow)]) -> Vec<Sent> {
+        let arriving: Vec<_> = messages.iter().map(|(message, flow)| (message, self.arriving(*flow))).collect();
+        self.run(|| {
+            for (message, (worker, flow)) in arriving {
+                worker.receive_datagram(message, flow);
+                worker.end_of_batch();
+            }
+        })
+    }
+
+    /// From now on, the worker that has what comes from `remote` has not come to rest: after a while it hands new requests over.
+    pub fn keep_busy(&self, remote: SocketAddr) {
+        let worker = worker_of(server_address(), remote, self.workers.len(), self.seed);
+        self.mailboxes.set_awake_since(u16::try_from(worker).expect("there are not so many workers"), Some(self.now()));
     }
 
     /// The same as [`Site::deliver`], but the script is read and loaded anew once this message has been routed so far that it waits for something,

@@ -24,3 +24,4 @@ mod section_22;
 mod section_8_2_2_2;
 mod section_8_2_2_3;
 mod section_9_1;
+mod section_9_2;

@@ -28,6 +28,9 @@ struct Cancel {
 impl Worker {
     /// A request came in, whole and well-formed.
     pub(crate) fn receive_request(&self, request: Message, source: Flow) {
+        if *request.method() == Method::Cancel && self.is_to_wait(&request) {
+            return self.hand_request_over(self.index(), request, source);
+        }
         match self.receiver_of(request.call_id()) {
             Receiver::Here => self.receive_request_here(request, source),
             _ if self.knows(&request) => self.receive_request_here(request, source),
@@ -78,6 +81,12 @@ impl Worker {
         let cancelled = (*request.method() == Method::Cancel).then(|| keys.of_cancel(request));
         let mut keys = [Some(keys.of_request(request)), cancelled].into_iter().flatten().flatten();
         keys.any(|key| self.table().server_by_key(&key).is_some())
+    }
+
+    /// Whether the INVITE of a CANCEL still lies in this worker's mailbox: then the CANCEL has to go there, too.
+    fn is_to_wait(&self, cancel: &Message) -> bool {
+        let invite = self.transaction_keys().of_cancel(cancel);
+        invite.is_ok_and(|invite| self.holds(invite) && self.table().server_by_key(&invite).is_none())
     }
 
     /// Answers a request that cannot be routed at all.

@@ -3,9 +3,9 @@
 //! A request belongs to its transaction by branch, sent-by and method (RFC 3261 §17.2.3), not by where it comes from: a repetition may come
 //! from another port, such as after a NAT has forgotten the first, and then the kernel gives it to another worker. So a worker claims each new
 //! request here before it does anything about it, and holds it for as long as it routes the request or has a transaction of it. A worker that
-//! knows nothing of a request hands it over to the worker that holds it.
+//! knows nothing of a request hands it over to the worker that holds it. An INVITE that is handed over is its receiver's at once.
 //!
-//! There are never more entries than requests being routed and transactions, which have limits of their own.
+//! There are never more entries than requests being routed, INVITEs handed over, and transactions, which have limits of their own.
 
 use std::hash::BuildHasherDefault;
 use std::sync::{Mutex, MutexGuard, PoisonError};

@@ -12,6 +12,7 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use signalbox_sip::message::Message;
+use signalbox_sip::method::Method;
 use signalbox_sip::transaction::TransactionKey;
 
 use super::mailbox::Mail;
@@ -148,6 +149,11 @@ impl Worker {
         self.workers().directory().find(key).is_some()
     }
 
+    /// Whether this worker has the request of this key.
+    pub(crate) fn holds(&self, key: TransactionKey) -> bool {
+        self.workers().directory().find(key) == Some(self.index())
+    }
+
     /// This worker has nothing to do with the request of this key any more.
     pub(crate) fn release(&self, key: TransactionKey) {
         self.workers().directory().release(key, self.index());
@@ -158,6 +164,13 @@ impl Worker {
         if !self.workers().load(receiver).is_some_and(Load::has_room) {
             // As from a socket that is full: it comes again.
             return self.counters().overload_dropped.increment();
+        }
+        // Its CANCEL may come in while it waits, at any worker, and has to find it (§9.2). Callers that wait for a provisional response
+        // before they send one (§9.1) could not outrun it, but not all do. Nothing else comes so soon after a request.
+        if *request.method() == Method::Invite
+            && let Ok(key) = self.transaction_keys().of_request(&request)
+        {
+            self.workers().directory().claim(key, receiver);
         }
         // What came over a connection begins to wait only now.
         let since = self.waited_since().get().or_else(|| Some(self.now()));
@@ -205,8 +218,6 @@ mod tests {
     use std::rc::Rc;
     use std::sync::Arc;
     use std::time::SystemTime;
-
-    use signalbox_sip::method::Method;
 
     use super::*;
     use crate::clock::Clock;

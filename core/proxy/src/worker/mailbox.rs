@@ -144,7 +144,8 @@ impl Workers {
         self.0.mailboxes.get(usize::from(worker)).map(|mailbox| &mailbox.load)
     }
 
-    pub(super) fn set_awake_since(&self, worker: u16, since: Option<Instant>) {
+    /// Since when a worker has had something to do; `None` while it rests. Workers say so themselves, except in tests.
+    pub fn set_awake_since(&self, worker: u16, since: Option<Instant>) {
         if let Some(load) = self.load(worker) {
             load.set_awake_since(since.map(|since| since.saturating_duration_since(self.0.began)));
         }
