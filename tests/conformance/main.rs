@@ -3,6 +3,7 @@
 mod amplification;
 mod hostile;
 mod hostile_peers;
+mod octets;
 mod presence;
 mod presence_document;
 mod published_documents;

@@ -5,6 +5,7 @@
 //! Modules are named as in `loadmodule`; `core`, `sip`, `documents` and `script` are the others.
 
 mod flood;
+mod lines;
 
 use std::collections::BTreeMap;
 use std::io::IsTerminal;
@@ -16,6 +17,7 @@ use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{Layer, Registry, reload};
 
 use self::flood::Flood;
+use self::lines::Lines;
 
 /// What has a level beside the modules.
 pub const OTHER_TARGETS: [&str; 4] = ["core", "sip", "documents", "script"];
@@ -61,7 +63,7 @@ impl Logging {
         let levels = Levels { all: Some(parse(level)?), ..Levels::default() };
         let (filter, handle) = reload::Layer::new(levels.targets());
         let flood = Flood::default();
-        let lines = tracing_subscriber::fmt::layer().with_writer(std::io::stderr);
+        let lines = tracing_subscriber::fmt::layer().with_writer(Lines::new);
         let lines = match format {
             Format::Human => lines.with_ansi(std::io::stderr().is_terminal()).boxed(),
             Format::Json => lines.json().flatten_event(true).boxed(),

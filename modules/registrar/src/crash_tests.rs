@@ -133,7 +133,8 @@ impl World {
     }
 
     fn send(&mut self, phone: &Phone, cseq: u32, contacts: Contacts<'_>) -> Result<(), Rejection> {
-        let registration = Registration { call_id: phone.call_id, cseq, path: "".into(), user_agent: "", contacts };
+        let registration =
+            Registration { call_id: phone.call_id.into(), cseq, path: "".into(), user_agent: "".into(), contacts };
         let (changes, _) = self.location.register(AORS[phone.aor], &registration, self.now, |_| ())?;
         if !changes.is_empty() {
             self.queue.push_back(Write { aor: phone.aor, changes, awaited: true });
@@ -230,7 +231,7 @@ impl World {
 
 fn contact(uri: &str, lifetime: Duration) -> ContactUpdate<'_> {
     ContactUpdate {
-        uri,
+        uri: uri.into(),
         q: 1000,
         lifetime,
         instance: instance_of(uri).into(),

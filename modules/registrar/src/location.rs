@@ -215,7 +215,7 @@ impl Location {
         now: Instant,
         changes: &mut Changes,
     ) -> Result<(), Rejection> {
-        let index = tentative.iter().position(|record| same_contact(record.contact(), contact.uri));
+        let index = tentative.iter().position(|record| same_contact(record.contact(), &contact.uri));
         if let Some(index) = index {
             let stored = &tentative[index];
             let removes = contact.lifetime.is_zero();
@@ -357,12 +357,12 @@ fn pack(
     now: Instant,
 ) -> Result<Arc<Record>, Rejection> {
     let texts = Texts {
-        contact: contact.uri,
-        call_id: registration.call_id,
+        contact: &contact.uri,
+        call_id: &registration.call_id,
         path: &registration.path,
         instance: &contact.instance,
         methods: &contact.methods,
-        user_agent: registration.user_agent,
+        user_agent: &registration.user_agent,
     };
     if !texts.fit() {
         return Err(Rejection::TooLong);
@@ -425,7 +425,8 @@ mod tests {
             (call_id, cseq): (&str, u32),
             contacts: Contacts<'_>,
         ) -> Result<Vec<BindingChange>, Rejection> {
-            let registration = Registration { call_id, cseq, path: "".into(), user_agent: "", contacts };
+            let registration =
+                Registration { call_id: call_id.into(), cseq, path: "".into(), user_agent: "".into(), contacts };
             let (changes, _) = self.location.register(aor, &registration, self.at(at), |_| ())?;
             Ok(changes.iter().map(|change| change.kind).collect())
         }
@@ -451,7 +452,7 @@ mod tests {
 
     fn contact(uri: &str, lifetime: u64) -> ContactUpdate<'_> {
         ContactUpdate {
-            uri,
+            uri: uri.into(),
             q: 1000,
             lifetime: Duration::from_secs(lifetime),
             instance: "".into(),
@@ -572,7 +573,7 @@ mod tests {
         phone.register(0, ("c", 1), &[("sip:a@h", 60), ("sip:b@h", 60)]).unwrap();
         let contacts = vec![contact("sip:a@h", 90), contact("sip:b@h", 0), contact("sip:c@h", 60)];
         let contacts = Contacts::Each(contacts);
-        let update = Registration { call_id: "c", cseq: 2, path: "".into(), user_agent: "", contacts };
+        let update = Registration { call_id: "c".into(), cseq: 2, path: "".into(), user_agent: "".into(), contacts };
         let (changes, _) = phone.location.register(AOR, &update, phone.at(1), |_| ()).unwrap();
         // Meanwhile one of the contacts was registered again: that stays.
         phone.register(2, ("c", 3), &[("sip:c@h", 70)]).unwrap();

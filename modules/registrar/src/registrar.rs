@@ -246,7 +246,7 @@ mod tests {
     impl Life {
         async fn register(&self, cseq: u32, contact: &str, lifetime: Duration) -> Result<(), Rejection> {
             let update = ContactUpdate {
-                uri: contact,
+                uri: contact.into(),
                 q: 700,
                 lifetime,
                 // One device for each user of a contact.
@@ -258,7 +258,7 @@ mod tests {
             };
             let contacts = Contacts::Each(vec![update]);
             let path = "<sip:edge.example.com;lr>".into();
-            let registration = Registration { call_id: "c", cseq, path, user_agent: "Phone", contacts };
+            let registration = Registration { call_id: "c".into(), cseq, path, user_agent: "Phone".into(), contacts };
             let mut pending = self.state.register(&self.table, AOR, &registration, self.state.clock.now())?;
             self.state.settle(&self.table, AOR, &mut pending).await
         }

@@ -6,8 +6,8 @@ use std::time::Duration;
 use signalbox::transport::Flow;
 use signalbox_sip::header::{Contact, Expires, Header, HeaderName, To};
 use signalbox_sip::lex;
-use signalbox_sip::message::Message;
-use signalbox_sip::uri::{Aor, Host, NameAddr, Uri};
+use signalbox_sip::message::{Message, readable};
+use signalbox_sip::uri::{Aor, Host, NameAddr, Uri, escape_octets};
 
 use crate::binding::MAX_USER_AGENT;
 use crate::rejection::Rejection;
@@ -19,14 +19,15 @@ const HOUR: Duration = Duration::from_secs(3600);
 /// §20.19: "Malformed values SHOULD be treated as equivalent to 3600."
 const MALFORMED: Duration = HOUR;
 
-/// What a REGISTER asks for, checked and reduced to what is kept.
+/// What a REGISTER asks for, checked and reduced to what is kept. Octets that are not UTF-8 are escaped: the URIs stay the same
+/// (RFC 3261 §19.1.4), and they look the same in the database, in documents and to operators.
 #[derive(Debug)]
 pub(crate) struct Registration<'a> {
-    pub(crate) call_id: &'a str,
+    pub(crate) call_id: Cow<'a, str>,
     pub(crate) cseq: u32,
     /// All Path values in one list (RFC 3327).
     pub(crate) path: Cow<'a, str>,
-    pub(crate) user_agent: &'a str,
+    pub(crate) user_agent: Cow<'a, str>,
     pub(crate) contacts: Contacts<'a>,
 }
 
@@ -43,7 +44,7 @@ pub(crate) enum Contacts<'a> {
 /// One contact of a REGISTER.
 #[derive(Debug)]
 pub(crate) struct ContactUpdate<'a> {
-    pub(crate) uri: &'a str,
+    pub(crate) uri: Cow<'a, str>,
     pub(crate) q: u16,
     /// How long the binding is to last; zero removes it.
     pub(crate) lifetime: Duration,
@@ -92,10 +93,10 @@ impl<'a> Registration<'a> {
     pub(crate) fn read(request: &'a Message, source: &Flow, lifetimes: &Lifetimes) -> Result<Self, Rejection> {
         let user_agent = request.value(HeaderName::UserAgent).unwrap_or_default();
         Ok(Self {
-            call_id: request.call_id(),
+            call_id: escape_octets(request.call_id()),
             cseq: request.cseq(),
-            path: path(request),
-            user_agent: &user_agent[..user_agent.floor_char_boundary(MAX_USER_AGENT)],
+            path: escaped(path(request)),
+            user_agent: readable(&user_agent[..user_agent.floor_char_boundary(MAX_USER_AGENT)]),
             contacts: Contacts::read(request, source, lifetimes)?,
         })
     }
@@ -151,12 +152,12 @@ impl<'a> ContactUpdate<'a> {
         let requested = contact.expires().or(expires).unwrap_or(lifetimes.default);
         let flow = sender.flow_to(&uri);
         Ok(Self {
-            uri: contact.0.uri,
+            uri: escape_octets(contact.0.uri),
             q: contact.q().unwrap_or(1000),
             lifetime: lifetimes.choose(requested)?,
-            instance: contact.instance().unwrap_or_default(),
+            instance: escaped(contact.instance().unwrap_or_default()),
             reg_id: contact.reg_id(),
-            methods: params.value("methods").map(lex::unquote).unwrap_or_default(),
+            methods: escaped(params.value("methods").map(lex::unquote).unwrap_or_default()),
             proved: sender.is_reached_by(&uri, flow.is_some()),
             flow,
         })
@@ -214,6 +215,14 @@ impl Sender<'_> {
     }
 }
 
+/// As [`escape_octets`].
+fn escaped(text: Cow<'_, str>) -> Cow<'_, str> {
+    match text {
+        Cow::Borrowed(text) => escape_octets(text),
+        Cow::Owned(text) => escape_octets(&text).into_owned().into(),
+    }
+}
+
 fn path(request: &Message) -> Cow<'_, str> {
     let mut values = request.values(HeaderName::Path);
     let Some(first) = values.next() else { return Cow::Borrowed("") };
@@ -258,7 +267,7 @@ mod tests {
             Contacts::Fetch => Ok(Vec::new()),
             Contacts::RemoveAll => Ok(vec![("*".to_owned(), 0)]),
             Contacts::Each(each) => {
-                Ok(each.iter().map(|contact| (contact.uri.to_owned(), contact.lifetime.as_secs())).collect())
+                Ok(each.iter().map(|contact| (contact.uri.to_string(), contact.lifetime.as_secs())).collect())
             }
         }
     }
@@ -327,7 +336,7 @@ mod tests {
              Path: <sip:p1;lr>, <sip:p2;lr>\r\nPath: <sip:p3;lr>\r\nUser-Agent: Phone\r\n",
         );
         let read = Registration::read(&request, &flow(Protocol::Udp, "10.0.0.1:5060"), &LIFETIMES).expect("accepted");
-        assert_eq!((read.call_id, read.cseq, read.user_agent), ("c", 7, "Phone"));
+        assert_eq!((&*read.call_id, read.cseq, &*read.user_agent), ("c", 7, "Phone"));
         assert_eq!(read.path, "<sip:p1;lr>, <sip:p2;lr>, <sip:p3;lr>");
         let Contacts::Each(each) = read.contacts else { panic!("one contact") };
         assert_eq!((each[0].q, each[0].reg_id), (250, Some(2)));

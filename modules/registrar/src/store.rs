@@ -8,7 +8,8 @@ use signalbox::clock::Clock;
 use signalbox::services::bindings::BindingChange;
 use signalbox::storage::{self, Column, Database, Journal, Migration, Row, Sql, StorageError, Table, Value, Write};
 use signalbox::transport::{Flow, Protocol};
-use signalbox_sip::uri::Aor;
+use signalbox_sip::message::readable;
+use signalbox_sip::uri::{Aor, escape_octets};
 
 use crate::binding::{Numbers, Record, Texts};
 use crate::rejection::Rejection;
@@ -128,13 +129,15 @@ fn restore(row: &Row, tables: &Tables, clock: &Clock) -> Result<bool, StorageErr
         flow: flow.and_then(read_flow).map(Box::new),
         proved: flow.is_some_and(|flow| flow == DIRECT || row.optional_text("path").is_ok_and(|path| path.is_none())),
     };
+    // Escaped already, unless the program that wrote the row did not do that.
+    let text = |name| Ok::<_, StorageError>(escape_octets(row.optional_text(name)?.unwrap_or_default()));
     let texts = Texts {
-        contact: row.text("contact")?,
-        call_id: row.text("call_id")?,
-        path: row.optional_text("path")?.unwrap_or_default(),
-        instance: row.optional_text("instance")?.unwrap_or_default(),
-        methods: row.optional_text("methods")?.unwrap_or_default(),
-        user_agent: row.optional_text("user_agent")?.unwrap_or_default(),
+        contact: &escape_octets(row.text("contact")?),
+        call_id: &escape_octets(row.text("call_id")?),
+        path: &text("path")?,
+        instance: &text("instance")?,
+        methods: &text("methods")?,
+        user_agent: &readable(row.optional_text("user_agent")?.unwrap_or_default()),
     };
     let restored = match tables.make(row.text("location")?) {
         Some(table) => table.location.restore(aor, numbers, &texts),

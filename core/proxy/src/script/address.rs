@@ -3,13 +3,15 @@
 use std::fmt::Write;
 use std::rc::Rc;
 
-use mlua::{Error, Lua, MetaMethod, Result, Table, UserData, UserDataMethods, Value};
+use mlua::{Error, Lua, LuaString, MetaMethod, Result, Table, UserData, UserDataMethods, Value};
 use signalbox_sip::header::HeaderName;
-use signalbox_sip::lex::Params;
-use signalbox_sip::uri::{NameAddr, Uri, escape_user};
+use signalbox_sip::lex::{Params, unquote};
+use signalbox_sip::message::readable;
+use signalbox_sip::uri::{NameAddr, Uri, escape_user, unescape_octets};
 
 use super::current::Current;
 use super::message::{Which, outside, unknown};
+use super::value::{shown, string};
 
 /// `msg.ruri`: parts of it are read and assigned by name; `tostring` gives all of it.
 pub(super) struct RequestUri(pub(super) Rc<Current>);
@@ -62,7 +64,7 @@ impl RequestUri {
 
 /// A part of a URI to replace.
 enum Part<'a> {
-    User(Option<&'a str>),
+    User(Option<&'a [u8]>),
     Host(&'a str),
     Port(Option<u16>),
 }
@@ -78,9 +80,9 @@ fn changed(uri: &Uri<'_>, part: Part<'_>) -> Result<String> {
     let mut text = format!("{}:", uri.scheme_text);
     let mut escaped = String::new();
     let user = match part {
-        Part::User(None | Some("")) => None,
+        Part::User(None | Some([])) => None,
         Part::User(Some(user)) => {
-            escape_user(user.as_bytes(), &mut escaped);
+            escape_user(user, &mut escaped);
             Some(escaped.as_str())
         }
         _ => uri.user,
@@ -106,7 +108,7 @@ fn changed(uri: &Uri<'_>, part: Part<'_>) -> Result<String> {
         text.push('?');
         text.push_str(uri.headers);
     }
-    Uri::parse(&text).map_err(|error| Error::runtime(format!("\"{text}\" is no URI: {error}")))?;
+    Uri::parse(&text).map_err(|error| Error::runtime(format!("\"{}\" is no URI: {error}", readable(&text))))?;
     Ok(text)
 }
 
@@ -114,7 +116,10 @@ fn changed(uri: &Uri<'_>, part: Part<'_>) -> Result<String> {
 fn uri_part(lua: &Lua, uri: &Uri<'_>, name: &str) -> Result<Option<Value>> {
     let text = |text: &str| lua.create_string(text).map(Value::String);
     Ok(Some(match name {
-        "user" => uri.user.map_or(Ok(Value::Nil), |_| text(&uri.user_unescaped()))?,
+        "user" => match uri.user {
+            Some(user) => Value::String(lua.create_string(unescape_octets(user))?),
+            None => Value::Nil,
+        },
         "host" => uri.host.as_ref().map_or(Ok(Value::Nil), |host| text(&host.host.to_string()))?,
         "port" => {
             let port = uri.host.as_ref().and_then(|host| host.port);
@@ -127,13 +132,19 @@ fn uri_part(lua: &Lua, uri: &Uri<'_>, name: &str) -> Result<Option<Value>> {
 
 fn params(lua: &Lua, params: Params<'_>) -> Result<Value> {
     let table: Table = lua.create_table()?;
-    for (name, value) in params.iter() {
+    for (written, value) in params.iter() {
+        let name = |lua| string(lua, &written.to_ascii_lowercase());
         match value {
-            Some(value) => table.raw_set(name.to_ascii_lowercase(), &*signalbox_sip::lex::unquote(value))?,
-            None => table.raw_set(name.to_ascii_lowercase(), true)?,
+            Some(value) => table.raw_set(name(lua)?, string(lua, &unquote(value))?)?,
+            None => table.raw_set(name(lua)?, true)?,
         }
     }
     Ok(Value::Table(table))
+}
+
+/// `..` with an address on either side.
+fn concatenated(lua: &Lua, (a, b): (Value, Value)) -> Result<LuaString> {
+    string(lua, &(shown(lua, &a)? + &shown(lua, &b)?))
 }
 
 impl UserData for RequestUri {
@@ -141,7 +152,7 @@ impl UserData for RequestUri {
         methods.add_meta_method(MetaMethod::Index, |lua, this, name: String| {
             this.with(|text| {
                 if name == "text" {
-                    return lua.create_string(text).map(Value::String);
+                    return string(lua, text).map(Value::String);
                 }
                 let Ok(uri) = Uri::parse(text) else { return Ok(Value::Nil) };
                 match name.as_str() {
@@ -156,8 +167,8 @@ impl UserData for RequestUri {
             let wrong = || Error::runtime(format!("msg.ruri.{name} can't be set to a {}", value.type_name()));
             match (name.as_str(), &value) {
                 ("user", Value::Nil) => this.set(Part::User(None)),
-                ("user", Value::String(user)) => this.set(Part::User(Some(&user.to_str()?))),
-                ("host", Value::String(host)) => this.set(Part::Host(&host.to_str()?)),
+                ("user", Value::String(user)) => this.set(Part::User(Some(&user.as_bytes()))),
+                ("host", Value::String(host)) => this.set(Part::Host(&super::value::text(host))),
                 ("port", Value::Nil) => this.set(Part::Port(None)),
                 ("port", Value::Integer(port)) => {
                     this.set(Part::Port(Some(u16::try_from(*port).map_err(|_| wrong())?)))
@@ -166,8 +177,8 @@ impl UserData for RequestUri {
                 _ => Err(Error::runtime(format!("of msg.ruri only user, host and port can be assigned, not {name}"))),
             }
         });
-        methods.add_meta_method(MetaMethod::ToString, |lua, this, ()| this.with(|text| lua.create_string(text)));
-        methods.add_meta_function(MetaMethod::Concat, |_, (a, b): (Value, Value)| Ok(a.to_string()? + &b.to_string()?));
+        methods.add_meta_method(MetaMethod::ToString, |lua, this, ()| this.with(|text| string(lua, text)));
+        methods.add_meta_function(MetaMethod::Concat, concatenated);
     }
 }
 
@@ -177,14 +188,14 @@ impl UserData for Address {
             this.which.read(&this.current, |message| {
                 let Some(value) = message.items(this.name).next() else { return Ok(Value::Nil) };
                 if name == "text" {
-                    return lua.create_string(value).map(Value::String);
+                    return string(lua, value).map(Value::String);
                 }
                 if !ADDRESS_FIELDS.iter().any(|(known, ..)| *known == name) {
                     return Err(unknown("an address", &name, ADDRESS_FIELDS.iter().map(|(name, ..)| *name)));
                 }
                 let Ok(address) = NameAddr::parse(value) else { return Ok(Value::Nil) };
                 let text =
-                    |text: Option<&str>| text.map_or(Ok(Value::Nil), |text| lua.create_string(text).map(Value::String));
+                    |text: Option<&str>| text.map_or(Ok(Value::Nil), |text| string(lua, text).map(Value::String));
                 match name.as_str() {
                     "uri" => text(Some(address.uri)),
                     "display" => text(address.display.is_some().then_some(&*address.display_name())),
@@ -198,9 +209,8 @@ impl UserData for Address {
             })
         });
         methods.add_meta_method(MetaMethod::ToString, |lua, this, ()| {
-            this.which
-                .read(&this.current, |message| lua.create_string(message.items(this.name).next().unwrap_or_default()))
+            this.which.read(&this.current, |message| string(lua, message.items(this.name).next().unwrap_or_default()))
         });
-        methods.add_meta_function(MetaMethod::Concat, |_, (a, b): (Value, Value)| Ok(a.to_string()? + &b.to_string()?));
+        methods.add_meta_function(MetaMethod::Concat, concatenated);
     }
 }

@@ -7,11 +7,11 @@ use std::sync::Arc;
 use std::task::{Context as TaskContext, Poll, Waker};
 
 use futures_util::future::LocalBoxFuture;
-use mlua::{Error, IntoLua, Lua, MultiValue, Result};
+use mlua::{Error, Lua, MultiValue, Result};
 
 use super::current::Current;
 use super::engine::RouteNames;
-use super::value::{from_lua, into_lua};
+use super::value::{self, from_lua, into_lua};
 use crate::module::export::{Call, CatchPanic, Export, panic_text};
 use crate::module::host::Counter;
 use crate::module::{Argument, Arguments, Kind, Outcome, Refusal, Routes, Signature, Value};
@@ -57,7 +57,7 @@ impl Binder<'_> {
             Call::Plain(body) => {
                 let body = body.clone();
                 self.lua.create_function(move |lua, arguments: MultiValue| {
-                    let arguments = callee.check(&arguments)?;
+                    let arguments = callee.check(lua, &arguments)?;
                     let outcome = callee.current.with(|context, routes| {
                         callee.allow(routes)?;
                         Ok(catch_unwind(AssertUnwindSafe(|| body(context, &arguments))))
@@ -76,7 +76,7 @@ impl Binder<'_> {
                     mlua::Value::LightUserData(mlua::LightUserData(std::ptr::from_ref(WAITING).cast_mut().cast()));
                 let answer = mark.clone();
                 let attempt = self.lua.create_function(move |lua, arguments: MultiValue| {
-                    let arguments = callee.check(&arguments)?;
+                    let arguments = callee.check(lua, &arguments)?;
                     let future = callee.current.with(|context, routes| {
                         callee.allow(routes)?;
                         Ok(catch_unwind(AssertUnwindSafe(|| body(context.clone(), arguments))))
@@ -125,7 +125,7 @@ impl Callee {
     }
 
     /// Checks what the script passed against the row.
-    fn check(&self, given: &MultiValue) -> Result<Arguments> {
+    fn check(&self, lua: &Lua, given: &MultiValue) -> Result<Arguments> {
         let rows = &self.signature.arguments;
         // The last argument may be a call, whose reason comes along: `nil` if it has not refused.
         if given.len() > rows.len() && given.iter().skip(rows.len()).any(|value| !value.is_nil()) {
@@ -134,7 +134,7 @@ impl Callee {
         }
         let mut checked = Arguments::default();
         for (index, row) in rows.iter().enumerate() {
-            let value = self.check_one(index, row, given.get(index))?;
+            let value = self.check_one(lua, (index, row), given.get(index))?;
             // What the script did not pass has no place.
             if index < given.len() {
                 checked.push(value);
@@ -143,7 +143,7 @@ impl Callee {
         Ok(checked)
     }
 
-    fn check_one(&self, index: usize, row: &Argument, given: Option<&mlua::Value>) -> Result<Value> {
+    fn check_one(&self, lua: &Lua, (index, row): (usize, &Argument), given: Option<&mlua::Value>) -> Result<Value> {
         let nil = mlua::Value::Nil;
         let given = given.unwrap_or(&nil);
         if given.is_nil() {
@@ -152,7 +152,7 @@ impl Callee {
             }
             return Ok(Value::Nil);
         }
-        let value = convert(row.kind, given)
+        let value = convert(lua, row.kind, given)
             .ok_or_else(|| self.wrong(index, row, &format!("{} expected, got {}", row.kind.name(), show(given))))?;
         if let (Value::Integer(number), Some(range)) = (&value, &row.range)
             && !range.contains(number)
@@ -188,7 +188,9 @@ impl Callee {
     ) -> Result<(mlua::Value, Option<mlua::Value>)> {
         match outcome {
             Ok(Ok(value)) => Ok((into_lua(lua, &value)?, None)),
-            Ok(Err(Refusal::No(reason))) => Ok((mlua::Value::Boolean(false), Some(reason.into_lua(lua)?))),
+            Ok(Err(Refusal::No(reason))) => {
+                Ok((mlua::Value::Boolean(false), Some(mlua::Value::String(value::string(lua, &reason)?))))
+            }
             Ok(Err(Refusal::Misuse(problem))) => Err(Error::runtime(format!("{}: {problem}", self.signature.name))),
             Err(panic) => {
                 self.panics.increment();
@@ -198,13 +200,11 @@ impl Callee {
     }
 }
 
-fn convert(kind: Kind, given: &mlua::Value) -> Option<Value> {
+fn convert(lua: &Lua, kind: Kind, given: &mlua::Value) -> Option<Value> {
     match (kind, given) {
-        (Kind::String | Kind::Route(_), mlua::Value::String(text)) => {
-            Some(Value::String(text.to_str().ok()?.to_owned()))
-        }
+        (Kind::String | Kind::Route(_), mlua::Value::String(text)) => Some(Value::String(value::text(text))),
         (Kind::String, mlua::Value::Integer(number)) => Some(Value::String(number.to_string())),
-        (Kind::String, mlua::Value::Table(_)) => Some(Value::String(given.to_string().ok()?)),
+        (Kind::String, mlua::Value::Table(_)) => Some(Value::String(value::shown(lua, given).ok()?)),
         (Kind::Integer, mlua::Value::Integer(number)) => Some(Value::Integer(*number)),
         (Kind::Integer, mlua::Value::Number(_)) => given.as_integer().map(Value::Integer),
         (Kind::Integer, mlua::Value::String(text)) => text.to_str().ok()?.parse().ok().map(Value::Integer),

@@ -6,7 +6,7 @@ use mlua::{Error, MetaMethod, Result, UserData, UserDataMethods, Value};
 
 use super::current::Current;
 use super::message::{Which, one_line, outside};
-use super::value::{from_lua, into_lua};
+use super::value::{Name, from_lua, into_lua, shown, string};
 
 /// `msg.headers`: by any name, full or compact, in any case.
 pub(super) struct Headers {
@@ -44,25 +44,28 @@ pub(super) const HEADER_METHODS: [(&str, &[&str], &str); 5] = [
 
 impl UserData for Headers {
     fn add_methods<M: UserDataMethods<Self>>(methods: &mut M) {
-        methods.add_method("get", |lua, this, name: String| {
+        methods.add_method("get", |lua, this, Name(name): Name| {
+            this.which
+                .read(&this.current, |message| message.value_of(&name).map(|value| string(lua, value)).transpose())
+        });
+        methods.add_method("all", |lua, this, Name(name): Name| {
             this.which.read(&this.current, |message| {
-                message.value_of(&name).map(|value| lua.create_string(value)).transpose()
+                let values = lua.create_table()?;
+                message.items_of(&name).try_for_each(|value| values.raw_push(string(lua, value)?))?;
+                Ok(values)
             })
         });
-        methods.add_method("all", |lua, this, name: String| {
-            this.which.read(&this.current, |message| lua.create_sequence_from(message.items_of(&name)))
-        });
-        methods.add_method("set", |_, this, (name, value): (String, Value)| {
-            let value = value.to_string()?;
+        methods.add_method("set", |lua, this, (Name(name), value): (Name, Value)| {
+            let value = shown(lua, &value)?;
             let value = one_line(&value)?;
             this.which.write(&this.current, |message| message.set_of(&name, value).map_err(Error::external))
         });
-        methods.add_method("add", |_, this, (name, value): (String, Value)| {
-            let value = value.to_string()?;
+        methods.add_method("add", |lua, this, (Name(name), value): (Name, Value)| {
+            let value = shown(lua, &value)?;
             let value = one_line(&value)?;
             this.which.write(&this.current, |message| message.push_of(&name, value).map_err(Error::external))
         });
-        methods.add_method("remove", |_, this, name: String| {
+        methods.add_method("remove", |_, this, Name(name): Name| {
             this.which.write(&this.current, |message| Ok(message.remove_of(&name)))
         });
         methods.add_meta_method(MetaMethod::NewIndex, |_, _, (name, _): (String, Value)| -> Result<()> {
@@ -73,11 +76,11 @@ impl UserData for Headers {
 
 impl UserData for Avp {
     fn add_methods<M: UserDataMethods<Self>>(methods: &mut M) {
-        methods.add_meta_method(MetaMethod::Index, |lua, this, name: String| {
+        methods.add_meta_method(MetaMethod::Index, |lua, this, Name(name): Name| {
             let value = this.0.with(|context, _| context.avp().get(&name).cloned()).ok_or_else(outside)?;
             value.map_or(Ok(Value::Nil), |value| into_lua(lua, &value))
         });
-        methods.add_meta_method(MetaMethod::NewIndex, |_, this, (name, value): (String, Value)| {
+        methods.add_meta_method(MetaMethod::NewIndex, |_, this, (Name(name), value): (Name, Value)| {
             let value =
                 from_lua(&value).ok_or_else(|| Error::runtime(format!("an avp can't hold a {}", value.type_name())))?;
             let set = this.0.with(|context, _| match value {
@@ -90,7 +93,7 @@ impl UserData for Avp {
             let values = this.0.with(|context, _| context.avp().clone()).ok_or_else(outside)?;
             let table = lua.create_table_with_capacity(0, values.len())?;
             for (name, value) in &values {
-                table.raw_set(name.as_str(), into_lua(lua, value)?)?;
+                table.raw_set(string(lua, name)?, into_lua(lua, value)?)?;
             }
             let next: mlua::Function = lua.globals().get("next")?;
             Ok((next, table, Value::Nil))

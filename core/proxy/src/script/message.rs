@@ -8,13 +8,14 @@ use std::rc::Rc;
 use mlua::{Error, Lua, LuaString, MetaMethod, Result, UserData, UserDataFields, UserDataMethods, Value};
 use signalbox_sip::header::{Event, HeaderName};
 use signalbox_sip::lex;
-use signalbox_sip::message::Message;
+use signalbox_sip::message::{Message, readable};
 use signalbox_sip::method::Method;
 use signalbox_sip::uri::Uri;
 
 use super::address::{Address, RequestUri};
 use super::current::Current;
 use super::headers::Headers;
+use super::value::{shown, string};
 use crate::module::Routes;
 use crate::settings::nearest::nearest;
 use crate::transport::Flow;
@@ -174,10 +175,10 @@ impl UserData for Msg {
                 false => unknown("msg", &name, FIELDS.iter().map(|field| field.name)),
             })
         });
-        methods.add_meta_method(MetaMethod::ToString, |_, this, ()| {
+        methods.add_meta_method(MetaMethod::ToString, |lua, this, ()| {
             this.read(|message| match message.is_request() {
-                true => Ok(format!("{} {}", message.method(), message.request_uri())),
-                false => Ok(format!("{} {}", message.status(), message.reason())),
+                true => string(lua, &format!("{} {}", message.method(), message.request_uri())),
+                false => string(lua, &format!("{} {}", message.status(), message.reason())),
             })
         });
     }
@@ -189,12 +190,12 @@ fn add_start_line<F: UserDataFields<Msg>>(fields: &mut F) {
         this.read(|message| Ok((!message.is_request()).then(|| message.status())))
     });
     fields.add_field_method_get("reason", |lua, this| {
-        this.read(|message| (!message.is_request()).then(|| lua.create_string(message.reason())).transpose())
+        this.read(|message| (!message.is_request()).then(|| string(lua, message.reason())).transpose())
     });
     fields.add_field_method_get("ruri", |_, this| Ok(RequestUri(this.current.clone())));
-    fields.add_field_method_set("ruri", |_, this, uri: Value| {
-        let uri = uri.to_string()?;
-        Uri::parse(&uri).map_err(|error| Error::runtime(format!("\"{uri}\" is no URI: {error}")))?;
+    fields.add_field_method_set("ruri", |lua, this, uri: Value| {
+        let uri = shown(lua, &uri)?;
+        Uri::parse(&uri).map_err(|error| Error::runtime(format!("\"{}\" is no URI: {error}", readable(&uri))))?;
         this.which.write(&this.current, |message| match message.is_request() {
             true => {
                 message.set_request_uri(&uri);
@@ -217,12 +218,12 @@ fn add_addresses<F: UserDataFields<Msg>>(fields: &mut F) {
 }
 
 fn add_values<F: UserDataFields<Msg>>(fields: &mut F) {
-    fields.add_field_method_get("call_id", |lua, this| this.read(|message| lua.create_string(message.call_id())));
+    fields.add_field_method_get("call_id", |lua, this| this.read(|message| string(lua, message.call_id())));
     fields.add_field_method_get("cseq", |_, this| this.read(|message| Ok(message.cseq())));
     fields.add_field_method_get("event", |lua, this| {
         this.read(|message| {
             let event = message.header::<Event<'_>>().and_then(std::result::Result::ok);
-            event.map(|event| lua.create_string(event.package)).transpose()
+            event.map(|event| string(lua, event.package)).transpose()
         })
     });
     for (field, name) in [("expires", HeaderName::Expires), ("max_forwards", HeaderName::MaxForwards)] {
@@ -262,5 +263,5 @@ fn add_parts<F: UserDataFields<Msg>>(fields: &mut F) {
 }
 
 fn text(lua: &Lua, msg: &Msg, of: impl FnOnce(&Message) -> Option<&str>) -> Result<Option<LuaString>> {
-    msg.read(|message| of(message).map(|text| lua.create_string(text)).transpose())
+    msg.read(|message| of(message).map(|text| string(lua, text)).transpose())
 }

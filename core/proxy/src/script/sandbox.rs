@@ -3,8 +3,10 @@
 use std::rc::Rc;
 
 use mlua::{Error, HookTriggers, Lua, LuaOptions, Result, StdLib, Table, Variadic, VmState};
+use signalbox_sip::message::readable;
 
 use super::current::Current;
+use super::value::shown;
 use super::{Limits, library};
 
 /// Instructions between two looks at the budget.
@@ -69,8 +71,8 @@ pub(super) fn stop_message(limits: Limits) -> String {
     format!("stopped after {} instructions: an endless loop? (limits {{ instructions = … }})", limits.instructions)
 }
 
-fn print(_: &Lua, values: Variadic<mlua::Value>) -> Result<()> {
-    tracing::info!(target: "script", "{}", joined(&values)?);
+fn print(lua: &Lua, values: Variadic<mlua::Value>) -> Result<()> {
+    tracing::info!(target: "script", "{}", joined(lua, &values)?);
     Ok(())
 }
 
@@ -78,27 +80,28 @@ fn print(_: &Lua, values: Variadic<mlua::Value>) -> Result<()> {
 fn log_table(lua: &Lua) -> Result<Table> {
     let log = lua.create_table()?;
     for level in ["error", "warn", "info", "debug", "trace"] {
-        let write = lua.create_function(move |_, values: Variadic<mlua::Value>| write_log(level, &values))?;
+        let write = lua.create_function(move |lua, values: Variadic<mlua::Value>| write_log(lua, level, &values))?;
         log.set(level, write)?;
     }
-    let call = lua
-        .create_function(|_, (_, level, values): (Table, String, Variadic<mlua::Value>)| write_log(&level, &values))?;
+    let call = lua.create_function(|lua, (_, level, values): (Table, String, Variadic<mlua::Value>)| {
+        write_log(lua, &level, &values)
+    })?;
     let meta = lua.create_table()?;
     meta.set("__call", call)?;
     log.set_metatable(Some(meta))?;
     Ok(log)
 }
 
-fn write_log(level: &str, values: &[mlua::Value]) -> Result<()> {
+fn write_log(lua: &Lua, level: &str, values: &[mlua::Value]) -> Result<()> {
     match level {
-        "error" => tracing::error!(target: "script", "{}", joined(values)?),
-        "warn" => tracing::warn!(target: "script", "{}", joined(values)?),
-        "info" => tracing::info!(target: "script", "{}", joined(values)?),
+        "error" => tracing::error!(target: "script", "{}", joined(lua, values)?),
+        "warn" => tracing::warn!(target: "script", "{}", joined(lua, values)?),
+        "info" => tracing::info!(target: "script", "{}", joined(lua, values)?),
         "debug" if tracing::enabled!(target: "script", tracing::Level::DEBUG) => {
-            tracing::debug!(target: "script", "{}", joined(values)?);
+            tracing::debug!(target: "script", "{}", joined(lua, values)?);
         }
         "trace" if tracing::enabled!(target: "script", tracing::Level::TRACE) => {
-            tracing::trace!(target: "script", "{}", joined(values)?);
+            tracing::trace!(target: "script", "{}", joined(lua, values)?);
         }
         "debug" | "trace" => {}
         other => return Err(Error::runtime(format!("log level is error, warn, info, debug or trace, not {other}"))),
@@ -106,13 +109,13 @@ fn write_log(level: &str, values: &[mlua::Value]) -> Result<()> {
     Ok(())
 }
 
-fn joined(values: &[mlua::Value]) -> Result<String> {
+fn joined(lua: &Lua, values: &[mlua::Value]) -> Result<String> {
     let mut line = String::new();
     for (index, value) in values.iter().enumerate() {
         if index > 0 {
             line.push(' ');
         }
-        line.push_str(&value.to_string()?);
+        line.push_str(&readable(&shown(lua, value)?));
     }
     Ok(line)
 }

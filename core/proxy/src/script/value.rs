@@ -1,11 +1,49 @@
 //! Values between Lua and functions.
+//!
+//! Lua's strings are octets: a script sees a text of a message as it is on the wire, and gives it back as such. Everywhere else it is
+//! text, in which what is not UTF-8 is [carried](signalbox_sip::message).
 
-use mlua::{Lua, Result};
+use mlua::{Error, FromLua, Function, Lua, LuaString, Result};
+use signalbox_sip::message::{octets_of, text_of};
 
 use crate::module::Value;
 
 /// Tables nested deeper than this are refused: no function takes such, and cycles end here.
 const MAX_DEPTH: usize = 16;
+
+/// A name that a script gives: a string or a number.
+pub(super) struct Name(pub(super) String);
+
+impl FromLua for Name {
+    fn from_lua(value: mlua::Value, lua: &Lua) -> Result<Self> {
+        let from = value.type_name();
+        let name = lua.coerce_string(value)?;
+        let problem = || Error::FromLuaConversionError { from, to: "string".to_owned(), message: None };
+        name.map(|name| Self(text(&name))).ok_or_else(problem)
+    }
+}
+
+/// A string of Lua as text.
+pub(super) fn text(string: &LuaString) -> String {
+    text_of(&string.as_bytes()).into_owned()
+}
+
+/// What Lua's `tostring` makes of a value, as text.
+pub(super) fn shown(lua: &Lua, value: &mlua::Value) -> Result<String> {
+    match value {
+        mlua::Value::String(string) => Ok(text(string)),
+        mlua::Value::Table(_) | mlua::Value::UserData(_) => {
+            let tostring: Function = lua.globals().raw_get("tostring")?;
+            tostring.call::<LuaString>(value).map(|string| text(&string))
+        }
+        value => value.to_string(),
+    }
+}
+
+/// A text of a message as a string of Lua.
+pub(super) fn string(lua: &Lua, text: &str) -> Result<LuaString> {
+    lua.create_string(octets_of(text))
+}
 
 /// A Lua value as functions see it; `None` for what has no meaning outside Lua (functions, userdata, cycles).
 pub(super) fn from_lua(value: &mlua::Value) -> Option<Value> {
@@ -18,7 +56,7 @@ fn nested(value: &mlua::Value, depth: usize) -> Option<Value> {
         mlua::Value::Boolean(value) => Value::Boolean(*value),
         mlua::Value::Integer(value) => Value::Integer(*value),
         mlua::Value::Number(value) => Value::Number(*value),
-        mlua::Value::String(text) => Value::String(text.to_string_lossy()),
+        mlua::Value::String(string) => Value::String(text(string)),
         mlua::Value::Table(table) => from_table(table, depth.checked_sub(1)?)?,
         _ => return None,
     })
@@ -34,7 +72,7 @@ fn from_table(table: &mlua::Table, depth: usize) -> Option<Value> {
     for pair in table.pairs::<mlua::Value, mlua::Value>() {
         let (key, value) = pair.ok()?;
         let mlua::Value::String(key) = key else { return None };
-        fields.push((key.to_string_lossy(), nested(&value, depth)?));
+        fields.push((text(&key), nested(&value, depth)?));
     }
     fields.sort_by(|(a, _), (b, _)| a.cmp(b));
     Some(Value::Table(fields))
@@ -47,7 +85,7 @@ pub(super) fn into_lua(lua: &Lua, value: &Value) -> Result<mlua::Value> {
         Value::Boolean(value) => mlua::Value::Boolean(*value),
         Value::Integer(value) => mlua::Value::Integer(*value),
         Value::Number(value) => mlua::Value::Number(*value),
-        Value::String(text) => mlua::Value::String(lua.create_string(text)?),
+        Value::String(text) => mlua::Value::String(string(lua, text)?),
         Value::List(items) => {
             let table = lua.create_table_with_capacity(items.len(), 0)?;
             for item in items {
@@ -58,7 +96,7 @@ pub(super) fn into_lua(lua: &Lua, value: &Value) -> Result<mlua::Value> {
         Value::Table(fields) => {
             let table = lua.create_table_with_capacity(0, fields.len())?;
             for (name, item) in fields {
-                table.raw_set(name.as_str(), into_lua(lua, item)?)?;
+                table.raw_set(string(lua, name)?, into_lua(lua, item)?)?;
             }
             mlua::Value::Table(table)
         }
@@ -77,6 +115,16 @@ mod tests {
             ("b".into(), Value::Number(1.5)),
         ]);
         assert_eq!(from_lua(&into_lua(&lua, &value).unwrap()), Some(value));
+    }
+
+    #[test]
+    fn any_octets_of_lua_come_back_as_they_were() {
+        let lua = Lua::new();
+        for octets in [&b"caf\xe9"[..], b"\xf4\x8f\xbf\xa9", "caf\u{e9}".as_bytes(), &[0x80, 0xff, b'a', 0xc3]] {
+            let value = from_lua(&mlua::Value::String(lua.create_string(octets).unwrap())).unwrap();
+            let mlua::Value::String(again) = into_lua(&lua, &value).unwrap() else { panic!("a string is a string") };
+            assert_eq!(again.as_bytes(), octets);
+        }
     }
 
     #[test]

@@ -6,7 +6,7 @@ use super::DialogError;
 use crate::header::HeaderName;
 use crate::lex::{self, List};
 use crate::message::Message;
-use crate::uri::{NameAddr, Uri};
+use crate::uri::{NameAddr, Uri, escape_octets};
 
 /// Most proxies that may record themselves in one dialog.
 pub const MAX_ROUTES: usize = 64;
@@ -91,7 +91,7 @@ impl RouteSet {
             if index > 0 {
                 text.push_str(", ");
             }
-            text.push_str(value);
+            text.push_str(&escape_octets(value));
         }
         Ok(Self(text.into_boxed_str()))
     }

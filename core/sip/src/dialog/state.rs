@@ -1,12 +1,15 @@
 //! The state of a dialog (RFC 3261 §12.1), how requests within it are made and checked (§12.2).
 
+use std::borrow::Cow;
+
 use super::{DialogId, RouteSet, Sequence};
 use crate::header::HeaderName;
 use crate::message::Message;
 use crate::method::Method;
-use crate::uri::{NameAddr, Uri};
+use crate::uri::{NameAddr, Uri, escape_octets};
 
-/// A dialog, seen from one of its ends. All parts are plain, so that a store can keep and restore them.
+/// A dialog, seen from one of its ends. All parts are plain, so that a store can keep and restore them; in URIs octets that are not UTF-8 are
+/// escaped.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Dialog {
     pub id: DialogId,
@@ -68,7 +71,7 @@ impl Dialog {
             phase,
             local_uri: address(request, HeaderName::To)?,
             remote_uri: address(request, HeaderName::From)?,
-            remote_target: contact(request).ok_or(DialogError::Contact)?.into(),
+            remote_target: (*contact(request).ok_or(DialogError::Contact)?).into(),
             route_set: RouteSet::of_request(request)?,
             local_cseq: Sequence::volatile(0),
             remote_cseq: Some(request.cseq()),
@@ -84,7 +87,7 @@ impl Dialog {
             phase: if response.status() < 200 { Phase::Early } else { Phase::Confirmed },
             local_uri: address(request, HeaderName::From)?,
             remote_uri: address(response, HeaderName::To)?,
-            remote_target: contact(response).ok_or(DialogError::Contact)?.into(),
+            remote_target: (*contact(response).ok_or(DialogError::Contact)?).into(),
             route_set: RouteSet::of_response(response)?,
             local_cseq: Sequence::volatile(request.cseq()),
             remote_cseq: None,
@@ -132,7 +135,7 @@ impl Dialog {
     pub fn refresh_target(&mut self, message: &Message) -> bool {
         match contact(message) {
             Some(target) if refreshes_target(message.method()) && *target != *self.remote_target => {
-                self.remote_target = target.into();
+                self.remote_target = (*target).into();
                 true
             }
             _ => false,
@@ -173,15 +176,19 @@ pub fn ends_dialog(status: u16) -> bool {
 
 fn address(message: &Message, name: HeaderName) -> Result<Box<str>, DialogError> {
     let value = message.value(name).ok_or(DialogError::Address)?;
-    NameAddr::parse(value).map(|address| address.uri.into()).map_err(|_| DialogError::Address)
+    NameAddr::parse(value).map(|address| (*escape_octets(address.uri)).into()).map_err(|_| DialogError::Address)
 }
 
 /// The first Contact; §12.1.1: it "MUST be a SIP or SIPS URI".
-fn contact(message: &Message) -> Option<&str> {
+fn contact(message: &Message) -> Option<Cow<'_, str>> {
     let contact = NameAddr::parse(message.items(HeaderName::Contact).next()?).ok()?;
     let uri = contact.uri().ok().filter(Uri::is_sip)?;
     // §19.1.1, table 1: headers, which a Contact may have, must not go into the Request-URI.
-    Some(if uri.headers.is_empty() { uri.raw } else { &uri.raw[..uri.raw.len() - uri.headers.len() - 1] })
+    Some(escape_octets(if uri.headers.is_empty() {
+        uri.raw
+    } else {
+        &uri.raw[..uri.raw.len() - uri.headers.len() - 1]
+    }))
 }
 
 fn is_sips(uri: &str) -> bool {

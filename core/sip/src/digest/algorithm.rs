@@ -68,7 +68,7 @@ impl Algorithm {
     }
 
     /// The hash of `parts` joined by colons, the way all values of digest authentication are made.
-    pub(crate) fn hash(self, parts: &[&str]) -> Hash {
+    pub(crate) fn hash(self, parts: &[&[u8]]) -> Hash {
         match self.base() {
             Self::Md5 => Hash::of::<Md5>(parts),
             Self::Sha256 => Hash::of::<Sha256>(parts),
@@ -91,13 +91,13 @@ pub(crate) struct Hash {
 }
 
 impl Hash {
-    fn of<D: Digest>(parts: &[&str]) -> Self {
+    fn of<D: Digest>(parts: &[&[u8]]) -> Self {
         let mut digest = D::new();
         for (index, part) in parts.iter().enumerate() {
             if index > 0 {
                 digest.update(b":");
             }
-            digest.update(part.as_bytes());
+            digest.update(part);
         }
         Self::from_bytes(&digest.finalize())
     }
@@ -188,10 +188,10 @@ mod tests {
     fn parts_are_joined_by_colons() {
         // RFC 8760 §2.6 item 7 gives the hash of nothing.
         assert_eq!(
-            Algorithm::Sha256.hash(&[""]).hex().as_str(),
+            Algorithm::Sha256.hash(&[b""]).hex().as_str(),
             "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
         );
-        assert_eq!(Algorithm::Md5.hash(&["a", "b"]).as_bytes(), Algorithm::Md5.hash(&["a:b"]).as_bytes());
+        assert_eq!(Algorithm::Md5.hash(&[b"a", b"b"]).as_bytes(), Algorithm::Md5.hash(&[b"a:b"]).as_bytes());
     }
 
     #[test]

@@ -3,6 +3,7 @@
 use std::fmt;
 
 use super::algorithm::{Algorithm, Hash, Hex};
+use crate::message::octets_of;
 
 /// What an account keeps for one realm and one hash function. It is as good as the password for digest
 /// authentication in that realm, so it prints itself only when asked to.
@@ -15,7 +16,7 @@ pub struct Ha1 {
 impl Ha1 {
     /// From a password in clear. The `-sess` forms share the value of their base.
     pub fn of(algorithm: Algorithm, user: &str, realm: &str, password: &str) -> Self {
-        Self { algorithm: algorithm.base(), hash: algorithm.hash(&[user, realm, password]) }
+        Self { algorithm: algorithm.base(), hash: algorithm.hash(&[user, realm, password].map(str::as_bytes)) }
     }
 
     /// From stored hexadecimal digits of either case; `None` if they are not a hash of `algorithm`.
@@ -73,17 +74,21 @@ impl Ingredients<'_> {
     /// `request-digest` (RFC 7616 §3.4.1). An empty `method` gives `rspauth`'s value instead (§3.5).
     pub(crate) fn response(&self, ha1: &Ha1, method: &str) -> Hash {
         let algorithm = self.algorithm;
+        // What is hashed are the octets on the wire.
+        let (nonce, uri) = (&*octets_of(self.nonce), &*octets_of(self.uri));
+        let cnonce = &*octets_of(self.counted.map_or("", |counted| counted.cnonce));
         let mut secret = ha1.hex();
         if algorithm.is_session() {
-            let cnonce = self.counted.map_or("", |counted| counted.cnonce);
-            secret = algorithm.hash(&[secret.as_str(), self.nonce, cnonce]).hex();
+            secret = algorithm.hash(&[secret.as_str().as_bytes(), nonce, cnonce]).hex();
         }
-        let a2 = algorithm.hash(&[method, self.uri]).hex();
+        let secret = secret.as_str().as_bytes();
+        let a2 = algorithm.hash(&[method.as_bytes(), uri]).hex();
+        let a2 = a2.as_str().as_bytes();
         match self.counted {
-            Some(Counted { nc, cnonce, qop }) => {
-                algorithm.hash(&[secret.as_str(), self.nonce, nc, cnonce, qop, a2.as_str()])
+            Some(Counted { nc, qop, .. }) => {
+                algorithm.hash(&[secret, nonce, nc.as_bytes(), cnonce, qop.as_bytes(), a2])
             }
-            None => algorithm.hash(&[secret.as_str(), self.nonce, a2.as_str()]),
+            None => algorithm.hash(&[secret, nonce, a2]),
         }
     }
 }
@@ -104,6 +109,18 @@ mod tests {
     fn it_does_not_show_itself_in_logs() {
         let ha1 = Ha1::of(Algorithm::Md5, "alice", "example.com", "secret");
         assert!(!format!("{ha1:?}").contains(ha1.hex().as_str()));
+    }
+
+    #[test]
+    fn octets_of_the_wire_are_hashed_as_they_are() {
+        let ha1 = Ha1::of(Algorithm::Md5, "alice", "example.com", "secret");
+        let counted = Some(Counted { nc: "00000001", cnonce: "c\u{10ffe9}", qop: "auth" });
+        let uri = "sip:caf\u{10ffe9}@example.com";
+        let response = Ingredients { algorithm: Algorithm::Md5, nonce: "n", counted, uri }.response(&ha1, "MESSAGE");
+        let a2 = Algorithm::Md5.hash(&[b"MESSAGE", b"sip:caf\xe9@example.com"]).hex();
+        let (ha1, a2) = (ha1.hex(), a2.as_str().as_bytes());
+        let right = Algorithm::Md5.hash(&[ha1.as_str().as_bytes(), b"n", b"00000001", b"c\xe9", b"auth", a2]);
+        assert_eq!(response.hex().as_str(), right.hex().as_str());
     }
 
     #[test]

@@ -106,8 +106,10 @@ mod tests {
         let sent = Credentials::parse(SENT).unwrap();
         let proof = sent.rspauth(&ha1).unwrap();
         // md5(md5(a:r:p) : n : 00000001 : c : auth : md5(:sip:r))
-        let a2 = Algorithm::Md5.hash(&["", "sip:r"]).hex();
-        let right = Algorithm::Md5.hash(&[ha1.hex().as_str(), "n", "00000001", "c", "auth", a2.as_str()]).hex();
+        let a2 = Algorithm::Md5.hash(&[b"", b"sip:r"]).hex();
+        let right = Algorithm::Md5
+            .hash(&[ha1.hex().as_str(), "n", "00000001", "c", "auth", a2.as_str()].map(str::as_bytes))
+            .hex();
         assert_eq!(proof, right);
         let info = AuthenticationInfo { rspauth: Some(proof.as_str()), ..Default::default() };
         assert!(info.proves(&sent, &ha1));

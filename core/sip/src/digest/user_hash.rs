@@ -4,7 +4,7 @@ use super::algorithm::{Algorithm, Hex};
 
 /// "username = H( unq(username) ":" unq(realm) )", in lower case. The `-sess` forms share the value of their base.
 pub fn user_hash(algorithm: Algorithm, user: &str, realm: &str) -> Hex {
-    algorithm.hash(&[user, realm]).hex()
+    algorithm.hash(&[user, realm].map(str::as_bytes)).hex()
 }
 
 #[cfg(test)]

@@ -23,6 +23,8 @@ mod view;
 
 pub use error::{ParseError, Problem};
 pub use glance::Glance;
+pub(crate) use octets::{LEAD, carried, may_carry};
+pub use octets::{octets_of, readable, text_of};
 pub(crate) use parse::parse_head;
 pub use parse::{MAX_BODY, MAX_HEAD, MAX_HEADERS};
 pub use view::{Items, Message, Values};

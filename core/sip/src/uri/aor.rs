@@ -178,6 +178,8 @@ mod tests {
             ("im:alice@[2001:DB8:0::1]", "sip:alice@[2001:db8::1]"),
             ("sip:example.com", "sip:example.com"),
             ("sip:j\u{f6}rg@a", "sip:j%C3%B6rg@a"),
+            ("sip:caf\u{10ffe9}@a", "sip:caf%E9@a"),
+            ("sip:caf%e9@a", "sip:caf%E9@a"),
             ("tel:+1-(201)-555;x=y", "tel:+1201555"),
             ("tel:%2B1-20%31", "tel:+1201"),
             ("sip:alice@192.0.2.1.", "sip:alice@192.0.2.1"),

@@ -2,6 +2,8 @@
 
 use std::borrow::Cow;
 
+use crate::message::{LEAD, carried, may_carry};
+
 /// `unreserved` (RFC 3261 §25.1).
 pub(super) fn is_unreserved(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.' | b'!' | b'~' | b'*' | b'\'' | b'(' | b')')
@@ -25,7 +27,8 @@ pub(super) struct Octet {
     pub(super) escaped: bool,
 }
 
-/// The octets of a component, escapes resolved. A `%` without two digits stands for itself.
+/// The octets of a component, escapes resolved. A `%` without two digits stands for itself. An octet that is not UTF-8 is that octet,
+/// not the character that carries it: `%E9` and the octet itself are the same (§19.1.4).
 pub(super) fn octets(text: &str) -> impl Iterator<Item = Octet> {
     let bytes = text.as_bytes();
     let mut at = 0;
@@ -37,6 +40,12 @@ pub(super) fn octets(text: &str) -> impl Iterator<Item = Octet> {
             at += 3;
             return Some(Octet { byte: high << 4 | low, escaped: true });
         }
+        if byte == LEAD
+            && let Some(byte) = bytes.get(at..at + 4).and_then(carried)
+        {
+            at += 4;
+            return Some(Octet { byte, escaped: false });
+        }
         at += 1;
         Some(Octet { byte, escaped: false })
     })
@@ -46,13 +55,36 @@ fn hex(digit: Option<&u8>) -> Option<u8> {
     char::from(*digit?).to_digit(16).map(|value| value as u8)
 }
 
+/// The octets that the text stands for, its escapes resolved.
+pub fn unescape_octets(text: &str) -> Cow<'_, [u8]> {
+    match memchr::memchr2(b'%', LEAD, text.as_bytes()) {
+        None => Cow::Borrowed(text.as_bytes()),
+        Some(_) => Cow::Owned(octets(text).map(|octet| octet.byte).collect()),
+    }
+}
+
 /// The text with its escapes resolved. Where the octets are not UTF-8 they are replaced by U+FFFD.
 pub fn unescape(text: &str) -> Cow<'_, str> {
-    if memchr::memchr(b'%', text.as_bytes()).is_none() {
+    match unescape_octets(text) {
+        Cow::Borrowed(_) => Cow::Borrowed(text),
+        Cow::Owned(bytes) => Cow::Owned(String::from_utf8_lossy(&bytes).into_owned()),
+    }
+}
+
+/// The text with each octet that is not UTF-8 as an escape: `caf%E9`. It is the same URI (§19.1.4), for all places that a message's text is
+/// kept in or told in.
+pub fn escape_octets(text: &str) -> Cow<'_, str> {
+    if !may_carry(text) {
         return Cow::Borrowed(text);
     }
-    let bytes: Vec<u8> = octets(text).map(|octet| octet.byte).collect();
-    Cow::Owned(String::from_utf8(bytes).unwrap_or_else(|error| String::from_utf8_lossy(error.as_bytes()).into_owned()))
+    let mut out = String::with_capacity(text.len());
+    for c in text.chars() {
+        match carried(c.encode_utf8(&mut [0; 4]).as_bytes()) {
+            Some(octet) => push_escape(octet, &mut out),
+            None => out.push(c),
+        }
+    }
+    Cow::Owned(out)
 }
 
 /// Appends a user part, given unescaped, with everything escaped that may not stand there as it is.
@@ -84,6 +116,15 @@ mod tests {
         escape_user("j@s:n \u{e9}\0".as_bytes(), &mut escaped);
         assert_eq!(escaped, "j%40s%3An%20%C3%A9%00");
         assert_eq!(unescape(&escaped), "j@s:n \u{e9}\0");
+    }
+
+    #[test]
+    fn an_octet_that_is_not_utf_8_is_that_octet() {
+        let text = "caf\u{10ffe9}\u{10ff80}%E9";
+        assert_eq!(*unescape_octets(text), *b"caf\xe9\x80\xe9");
+        assert_eq!(escape_octets(text), "caf%E9%80%E9");
+        assert_eq!(escape_octets("caf\u{e9}\u{10ff7f}"), "caf\u{e9}\u{10ff7f}");
+        assert_eq!(unescape("\u{10ffc3}\u{10ffa9}"), "\u{e9}");
     }
 
     #[test]

@@ -12,7 +12,7 @@ mod properties;
 mod request_uri;
 
 pub use aor::Aor;
-pub use escape::{escape_user, unescape};
+pub use escape::{escape_octets, escape_user, unescape, unescape_octets};
 pub use host::{Host, HostPort, canonical_domain};
 pub use name_addr::{NameAddr, NameAddrError};
 pub use parse::{Scheme, Uri, UriError};

@@ -15,6 +15,8 @@ fn uri() -> impl Strategy<Value = String> {
         Just("Alice@"),
         Just("a;b@"),
         Just("a%3bb@"),
+        Just("caf%E9@"),
+        Just("caf\u{10ffe9}@"),
         Just("a:pw@")
     ];
     let host = prop_oneof![Just("a.example"), Just("A.Example"), Just("192.0.2.1"), Just("[::1]"), Just("[0:0::1]")];
@@ -26,6 +28,8 @@ fn uri() -> impl Strategy<Value = String> {
         Just(";user=phone"),
         Just(";x=1"),
         Just(";x=%31"),
+        Just(";x=%e9"),
+        Just(";x=\u{10ffe9}"),
         Just(";x=2"),
         Just(";maddr=b"),
     ];

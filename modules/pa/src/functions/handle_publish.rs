@@ -6,7 +6,7 @@ use bytes::Bytes;
 use signalbox::context::{Context, Reply};
 use signalbox::module::{Arguments, Outcome, Refusal, Value};
 use signalbox_sip::header::HeaderName;
-use signalbox_sip::message::Message;
+use signalbox_sip::message::{Message, readable};
 use signalbox_sip::method::Method;
 
 use super::request::{self, About};
@@ -96,7 +96,7 @@ pub(super) fn content(request: &Message, package: &dyn EventPackage, id: u64) ->
     if encoded {
         return Err(Rejection::UnsupportedEncoding);
     }
-    let content_type = request.value(HeaderName::ContentType).unwrap_or_default();
+    let content_type = &*readable(request.value(HeaderName::ContentType).unwrap_or_default());
     package.terms().check_published(content_type)?;
     // A copy of its own size: the request's buffer would be kept whole.
     package.read(content_type, Bytes::copy_from_slice(body), id).map(Some)

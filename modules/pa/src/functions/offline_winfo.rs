@@ -6,8 +6,9 @@ use signalbox::context::Context;
 use signalbox::module::{Arguments, Outcome, Refusal, Value};
 use signalbox::storage::StorageError;
 use signalbox_sip::header::HeaderName;
+use signalbox_sip::message::readable;
 use signalbox_sip::method::Method;
-use signalbox_sip::uri::NameAddr;
+use signalbox_sip::uri::{NameAddr, escape_octets};
 
 use super::handle_subscription::STATUS;
 use super::request::{self, About};
@@ -37,7 +38,8 @@ pub(crate) async fn store_winfo(module: Arc<PresenceAgent>, context: Context, ar
         let from = request.value(HeaderName::From).and_then(|from| NameAddr::parse(from).ok());
         let from = from.ok_or_else(|| Refusal::no("From names nobody"))?;
         let watched = Watched { uid: &about.uid, domain, package: event.package };
-        let visitor = Visitor { uri: from.uri, display_name: &from.display_name(), status: &status };
+        let (uri, display_name) = (escape_octets(from.uri), from.display_name());
+        let visitor = Visitor { uri: &uri, display_name: &readable(&display_name), status: &status };
         store.put(watched, visitor).ok_or_else(|| {
             state.counters.over_limit.increment();
             tracing::info!(call_id = request.call_id(), "too many watchers are remembered already");

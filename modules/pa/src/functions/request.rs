@@ -6,7 +6,7 @@ use signalbox::context::{Context, Reply};
 use signalbox::module::Refusal;
 use signalbox_sip::header::{Event, Expires, HeaderName};
 use signalbox_sip::message::Message;
-use signalbox_sip::uri::{Aor, NameAddr, Uri};
+use signalbox_sip::uri::{Aor, NameAddr, Uri, escape_octets};
 
 use super::stored::MAX_CALL_ID;
 use crate::presentity::Domain;
@@ -26,7 +26,9 @@ impl About {
     pub(crate) fn of(context: &Context) -> Result<Self, Rejection> {
         let aor = address_of_record(&context.request())?;
         let uid = context.avp().get("uid").and_then(|uid| uid.as_str()).map(str::to_owned);
-        Ok(Self { uid: uid.unwrap_or_else(|| aor.as_str().to_owned()), aor })
+        // It may be of a message, such as the user in From.
+        let uid = uid.map_or_else(|| aor.as_str().to_owned(), |uid| escape_octets(&uid).into_owned());
+        Ok(Self { uid, aor })
     }
 }
 

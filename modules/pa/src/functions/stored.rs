@@ -1,5 +1,5 @@
 //! How long the texts may be that are kept of a SUBSCRIBE, in memory and in the database. A longer one is refused with 413, as the
-//! registrar does.
+//! registrar does. Octets that are not UTF-8 are escaped in URIs (RFC 3261 §19.1.4). Where nothing can stand for them the request is refused.
 
 use signalbox_sip::dialog::Dialog;
 use signalbox_sip::header::{Contact, HeaderName};
@@ -33,6 +33,9 @@ pub(crate) fn check_new(request: &Message, dialog: &Dialog, texts: (&str, &str))
     let contact_to_come = MAX_URI.saturating_sub(dialog.remote_target.len());
     let from = request.value(HeaderName::From).and_then(|from| NameAddr::parse(from).ok());
     let display = from.and_then(|from| from.display).unwrap_or_default();
+    check_ascii("Bad Call-ID", &dialog.id.call_id)?;
+    check_ascii("Bad Tag", &dialog.id.remote_tag)?;
+    check_ascii("Bad Event Header", event_id)?;
     sum([
         ("Call-ID", dialog.id.call_id.len(), MAX_CALL_ID),
         ("Tag", dialog.id.remote_tag.len(), MAX_TAG),
@@ -56,6 +59,11 @@ pub(crate) fn check_refresh(request: &Message) -> Result<(), Rejection> {
 /// Checks what is kept of a PUBLISH beside the document.
 pub(crate) fn check_publication(aor: &str, content_type: &str) -> Result<(), Rejection> {
     sum([("Request-URI", aor.len(), MAX_URI), ("Content-Type", content_type.len(), MAX_CONTENT_TYPE)]).map(drop)
+}
+
+/// RFC 3261 §25.1: Call-IDs, tags and tokens are ASCII. They go out again octet for octet, also after a restart.
+fn check_ascii(problem: &'static str, text: &str) -> Result<(), Rejection> {
+    if text.is_ascii() { Ok(()) } else { Err(Rejection::Malformed(problem.into())) }
 }
 
 fn sum<const N: usize>(texts: [(&'static str, usize, usize); N]) -> Result<u32, Rejection> {

@@ -6,9 +6,9 @@ use std::fmt::Write;
 use signalbox::transport::Flow;
 use signalbox_sip::dialog::Dialog;
 use signalbox_sip::header::{Contact, Event, HeaderName};
-use signalbox_sip::message::Message;
+use signalbox_sip::message::{Message, readable};
 use signalbox_sip::method::Method;
-use signalbox_sip::uri::{Aor, NameAddr};
+use signalbox_sip::uri::{Aor, NameAddr, escape_octets};
 
 use super::path::Path;
 use crate::subscription::{Identity, Notify, Watcher};
@@ -34,7 +34,7 @@ impl Way {
         // A display name is told on to those who want to know who watches.
         let from = request.value(HeaderName::From).and_then(|from| NameAddr::parse(from).ok());
         if let (Some(display), Some(to)) = (from.and_then(|from| from.display), template.value(HeaderName::To)) {
-            let to = [display, " ", to].concat();
+            let to = [&readable(display), " ", to].concat();
             template.set(HeaderName::To, &to);
             template = read_template(&print_template(&template)).unwrap_or(template);
         }
@@ -48,7 +48,7 @@ impl Way {
     /// where all is as before.
     pub fn refreshed(&self, request: &Message, source: &Flow) -> Option<Self> {
         let target = request.header::<Contact<'_>>().and_then(Result::ok).map(|contact| contact.0.uri);
-        let target = target.unwrap_or_else(|| self.target());
+        let target = &*target.map_or_else(|| self.target().into(), escape_octets);
         if target == self.target() {
             let path = Path::again(self.path.as_deref(), request, &self.template, source);
             let is_known = path.as_ref() == self.path.as_deref();

@@ -2,6 +2,7 @@
 
 use bytes::Bytes;
 use signalbox_sip::header::Accept;
+use signalbox_sip::message::readable;
 
 use super::authorization::Authorization;
 use super::teller::Teller;
@@ -72,8 +73,9 @@ impl Terms {
             (Notified::AsPublished, None) => Some(Form::AsPublished(None)),
             (Notified::AsPublished, Some(ranges)) => {
                 let list = ranges.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
+                let list = readable(&list);
                 let keeps = list.len() <= MAX_ACCEPT && ranges.iter().any(|range| range.q() > 0);
-                keeps.then(|| Form::AsPublished(Some(list.into())))
+                keeps.then(|| Form::AsPublished(Some((*list).into())))
             }
         };
         chosen.ok_or(Rejection::NotAcceptable)

@@ -7,7 +7,8 @@ use std::time::{Duration, Instant};
 
 use signalbox::clock::Clock;
 use signalbox::storage::{Database, Row, StorageError, Write};
-use signalbox_sip::uri::Aor;
+use signalbox_sip::message::readable;
+use signalbox_sip::uri::{Aor, escape_octets};
 use siphasher::sip::SipHasher13;
 
 use super::tables::{MIGRATIONS, OFFLINE_WINFO};
@@ -149,8 +150,9 @@ impl OfflineWatchers {
         let ago = u64::try_from(self.unix(now).saturating_sub(row.integer("created")?)).unwrap_or(0);
         Ok(Remembered {
             id: Token(row.integer("id")?.cast_unsigned()),
-            uri: row.text("watcher")?.into(),
-            display_name: row.text("display_name")?.into(),
+            // As they are written now, whatever the program that wrote the row did.
+            uri: escape_octets(row.text("watcher")?).into(),
+            display_name: readable(row.text("display_name")?).into(),
             since: now.checked_sub(Duration::from_millis(ago)).unwrap_or(now),
         })
     }
