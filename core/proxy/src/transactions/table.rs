@@ -257,7 +257,7 @@ impl Default for Table {
     }
 }
 
-/// Transaction keys are keyed digests already: their low half is as good a hash as any.
+/// Keyed digests are as good a hash as any: of a transaction key its low half.
 #[derive(Default)]
 pub(crate) struct KeyHasher(u64);
 
@@ -270,6 +270,10 @@ impl Hasher for KeyHasher {
         for byte in bytes {
             self.0 = self.0.rotate_left(8) ^ u64::from(*byte);
         }
+    }
+
+    fn write_u64(&mut self, digest: u64) {
+        self.0 = digest;
     }
 
     #[allow(clippy::cast_possible_truncation)]

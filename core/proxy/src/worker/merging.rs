@@ -3,11 +3,14 @@
 //!
 //! This concerns requests that end here. What is relayed may pass through here as often as its ways do (§16.3 step 4).
 
-use std::collections::HashMap;
+use std::hash::BuildHasherDefault;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use hashbrown::HashMap;
 use signalbox_sip::transaction::TransactionKey;
+
+use crate::transactions::table::KeyHasher;
 
 /// Parts with a lock each.
 const SHARDS: usize = 64;
@@ -21,11 +24,14 @@ pub(super) struct Served(Vec<Mutex<Shard>>);
 
 #[derive(Default)]
 struct Shard {
-    current: HashMap<u64, First>,
-    previous: HashMap<u64, First>,
+    current: Half,
+    previous: Half,
     /// When `current` was begun.
     begun: Option<Instant>,
 }
+
+/// By a keyed digest, of which the parts are told by its upper bits.
+type Half = HashMap<u64, First, BuildHasherDefault<KeyHasher>>;
 
 /// The first that came of a request.
 #[derive(Clone, Copy)]
@@ -66,7 +72,7 @@ impl Shard {
         }
         self.previous = std::mem::take(&mut self.current);
         if age > lifetime * 2 {
-            self.previous = HashMap::new();
+            self.previous = Half::default();
         }
         self.begun = Some(now);
     }

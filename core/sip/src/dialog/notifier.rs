@@ -10,6 +10,9 @@ use std::time::{Duration, Instant};
 
 use super::subscription::{Reason, State, ends_subscription, later};
 
+/// How long a subscriber that asked for it by Retry-After waits for the next try at the least: to one that says 0, NOTIFYs would go without end.
+const MIN_RETRY: Duration = Duration::from_secs(1);
+
 /// One subscription, at its notifier.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Notifier {
@@ -228,7 +231,7 @@ impl Notifier {
                     && status >= 500
                 {
                     self.due = self.due.max(Due::Change);
-                    self.earliest = Some(later(now, wait));
+                    self.earliest = self.earliest.max(Some(later(now, wait.max(MIN_RETRY))));
                 }
                 delivery
             }
@@ -458,6 +461,19 @@ mod tests {
         assert_eq!(notifier.poll(&POLICY, now + seconds(19)), None);
         assert_eq!(notifier.deadline(), Some(now + seconds(20)));
         assert!(notifier.poll(&POLICY, now + seconds(20)).is_some());
+    }
+
+    #[test]
+    fn what_is_to_be_tried_again_at_once_waits_all_the_same() {
+        let now = Instant::now();
+        for (interval, expected) in [(0, MIN_RETRY), (5, seconds(5))] {
+            let policy = Policy { min_interval: seconds(interval), ..POLICY };
+            let mut notifier = active(now);
+            notifier.on_change();
+            let _ = notifier.poll(&policy, now);
+            let _ = notifier.on_response(503, Some(Duration::ZERO), &policy, now);
+            assert_eq!(notifier.deadline(), Some(now + expected), "{interval}");
+        }
     }
 
     #[test]

@@ -54,7 +54,7 @@ pub(super) fn repeated(request: &Message) -> Option<HeaderName> {
         let (word, bit) = place(line.name);
         if WITHOUT_COMMA[word] & bit != 0 {
             let value = request.text_of(line.value_span());
-            if value.bytes().any(|byte| byte == b',') && lex::split_list(value).nth(1).is_some() {
+            if memchr::memchr(b',', value.as_bytes()).is_some() && lex::split_list(value).nth(1).is_some() {
                 return Some(line.name);
             }
         }
