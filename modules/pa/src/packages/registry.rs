@@ -5,6 +5,7 @@ use super::opaque::Opaque;
 use super::package::{EventPackage, Published};
 use super::presence::Presence;
 use super::winfo::Winfo;
+use crate::publication::Space;
 use crate::rejection::Rejection;
 use crate::settings::Settings;
 
@@ -38,7 +39,12 @@ impl Packages {
             if !known && packages.len() < MAX_PACKAGES {
                 let authorization = settings.opaque_authorization();
                 packages.push(match &**name {
-                    dialog::NAME => Box::new(DialogPackage::new(authorization)),
+                    dialog::NAME => {
+                        // As much as of those that go on.
+                        let of_all = Space::new(settings.max_published_octets);
+                        let limits = dialog::EndedLimits { of_user: settings.max_presentity_octets, of_all };
+                        Box::new(DialogPackage::new(authorization, limits))
+                    }
                     name => Box::new(Opaque::new(name, authorization)),
                 });
             }

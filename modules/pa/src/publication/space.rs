@@ -5,8 +5,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use crate::rejection::Rejection;
 
-/// What all publications together may take, and take now.
-#[derive(Debug)]
+/// What all publications together may take, and take now. Clones are one space.
+#[derive(Debug, Clone)]
 pub struct Space {
     limit: usize,
     taken: Arc<AtomicUsize>,
@@ -35,6 +35,12 @@ impl Space {
     /// Octets of all publications.
     pub fn taken(&self) -> usize {
         self.taken.load(Ordering::Relaxed)
+    }
+}
+
+impl Room {
+    pub fn octets(&self) -> usize {
+        self.octets
     }
 }
 

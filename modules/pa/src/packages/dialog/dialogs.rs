@@ -2,7 +2,7 @@
 //!
 //! Every change gets the next number. A watcher's mark is the number up to which it knows: a partial document holds what came after it.
 //! A dialog that no publication speaks of any more, because its publisher removed it, went away or said nothing more of it, is told as
-//! terminated.
+//! terminated, unless more have ended than are kept.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::time::{Duration, Instant};
@@ -13,22 +13,34 @@ use signalbox_documents::dialog_info::{self, CONTENT_TYPE, Dialog, DialogState, 
 use super::merge::{self, Claim};
 use crate::documents::{Body, ContentType};
 use crate::packages::teller::{Teller, Told};
-use crate::publication::Publications;
+use crate::publication::{Publications, Room, Space};
 
 /// How long the end of a dialog can be told in a partial document. A watcher that hears of it later is told everything.
 const TOLD_FOR: Duration = Duration::from_secs(300);
 /// Dialogs of one user that are over and can still be told in a partial document. One more, and the oldest is forgotten.
 pub const MAX_ENDED: usize = 256;
 
+/// How much is kept of dialogs that are over, in octets of the documents that tell of them. Over it, watchers are told everything instead.
+#[derive(Debug, Clone)]
+pub struct EndedLimits {
+    /// For one user.
+    pub of_user: usize,
+    /// For all users together.
+    pub of_all: Space,
+}
+
 /// See the [module](self).
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Dialogs {
+    limits: EndedLimits,
     /// By the number of their last change.
     rows: BTreeMap<u64, Row>,
     /// That number, by the id under which a dialog is told.
     changed: HashMap<Box<str>, u64>,
     /// When those that are over are forgotten.
     deadlines: BTreeSet<(Instant, u64)>,
+    /// Octets of those that are over.
+    ended: usize,
     last: u64,
     /// Up to here the end of some dialog has been forgotten.
     forgotten: u64,
@@ -45,19 +57,27 @@ struct Row {
 enum Says {
     Published(Claim),
     /// No publication speaks of it any more.
-    Ended(Box<Dialog>),
+    Ended(Box<Dialog>, Room),
 }
 
 impl Row {
     fn dialog(&self) -> &Dialog {
         match &self.says {
             Says::Published(claim) => claim.dialog(),
-            Says::Ended(dialog) => dialog,
+            Says::Ended(dialog, _) => dialog,
         }
     }
 
     fn is_published(&self) -> bool {
         matches!(self.says, Says::Published(_))
+    }
+
+    /// Octets that are kept of it if it is over.
+    fn ended(&self) -> usize {
+        match &self.says {
+            Says::Published(_) => 0,
+            Says::Ended(_, room) => room.octets(),
+        }
     }
 
     fn write(&self, out: &mut String, now: Instant) {
@@ -73,13 +93,31 @@ impl Row {
 }
 
 impl Dialogs {
+    pub fn new(limits: EndedLimits) -> Self {
+        Self {
+            limits,
+            rows: BTreeMap::new(),
+            changed: HashMap::new(),
+            deadlines: BTreeSet::new(),
+            ended: 0,
+            last: 0,
+            forgotten: 0,
+        }
+    }
+
     fn put(&mut self, row: Row) {
-        if let Some(before) = self.changed.get(&row.id) {
-            self.rows.remove(before);
+        if let Some(&before) = self.changed.get(&row.id) {
+            self.take(before);
         }
         self.last += 1;
         self.changed.insert(row.id.clone(), self.last);
         self.rows.insert(self.last, row);
+    }
+
+    fn take(&mut self, number: u64) -> Option<Row> {
+        let row = self.rows.remove(&number)?;
+        self.ended -= row.ended();
+        Some(row)
     }
 
     /// The id under which each of these is told: the one that it has already, else its own, else one that names its publisher too.
@@ -126,25 +164,36 @@ impl Dialogs {
 
     /// Nobody speaks of the dialog of this number any more. True when that is news.
     fn end(&mut self, number: u64, now: Instant) -> bool {
-        let Some(row) = self.rows.get_mut(&number) else {
+        let Some(row) = self.take(number) else {
             return false;
         };
         let was_over = row.dialog().state == DialogState::Terminated;
         let dialog = if was_over { row.dialog().clone() } else { row.dialog().ended() };
-        row.says = Says::Ended(dialog.into());
-        let mut told_as = number;
-        if !was_over && let Some(row) = self.rows.remove(&number) {
-            self.put(row);
-            told_as = self.last;
+        let mut text = String::new();
+        dialog.write_as(&mut text, &row.id, dialog.duration);
+        let room = self.limits.of_all.take(text.len()).ok().filter(|room| room.octets() <= self.limits.of_user);
+        let told_as = if was_over { number } else { self.last + 1 };
+        self.last = self.last.max(told_as);
+        match room {
+            Some(room) => {
+                let row = Row { says: Says::Ended(dialog.into(), room), ..row };
+                self.ended += row.ended();
+                self.changed.insert(row.id.clone(), told_as);
+                self.rows.insert(told_as, row);
+                self.deadlines.insert((now + TOLD_FOR, told_as));
+            }
+            None => {
+                self.changed.remove(&row.id);
+                self.forgotten = self.forgotten.max(told_as);
+            }
         }
-        self.deadlines.insert((now + TOLD_FOR, told_as));
         !was_over
     }
 
     /// Forgets the dialog of this number, which is over, unless it has changed since.
     fn forget(&mut self, number: u64) {
         if self.rows.get(&number).is_some_and(|row| !row.is_published())
-            && let Some(row) = self.rows.remove(&number)
+            && let Some(row) = self.take(number)
         {
             self.changed.remove(&row.id);
             self.forgotten = self.forgotten.max(number);
@@ -185,7 +234,7 @@ impl Teller for Dialogs {
         for (id, claim) in named {
             has_news |= self.take_in(id, claim);
         }
-        while self.deadlines.len() > MAX_ENDED
+        while (self.deadlines.len() > MAX_ENDED || self.ended > self.limits.of_user)
             && let Some((_, oldest)) = self.deadlines.pop_first()
         {
             self.forget(oldest);

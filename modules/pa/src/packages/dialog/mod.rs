@@ -24,7 +24,7 @@ use crate::presentity::Presentity;
 use crate::publication::{Content, MAX_BODY};
 use crate::rejection::Rejection;
 
-pub use dialogs::Dialogs;
+pub use dialogs::{Dialogs, EndedLimits};
 
 /// The value of Event.
 pub const NAME: &str = "dialog";
@@ -33,10 +33,11 @@ pub const NAME: &str = "dialog";
 #[derive(Debug)]
 pub struct DialogPackage {
     terms: Terms,
+    limits: EndedLimits,
 }
 
 impl DialogPackage {
-    pub fn new(authorization: Authorization) -> Self {
+    pub fn new(authorization: Authorization, limits: EndedLimits) -> Self {
         let terms = Terms {
             name: NAME.into(),
             notified: Notified::Types(&[DocumentType::DialogInfo]),
@@ -44,7 +45,7 @@ impl DialogPackage {
             authorization,
             observes: None,
         };
-        Self { terms }
+        Self { terms, limits }
     }
 }
 
@@ -72,13 +73,13 @@ impl EventPackage for DialogPackage {
     fn compose(&self, presentity: &Presentity, _form: &Form) -> Option<Body> {
         // As old as they were when something was published last.
         let now = presentity.publications.newest()?.modified;
-        let mut dialogs = Dialogs::default();
+        let mut dialogs = Dialogs::new(self.limits.clone());
         dialogs.published(&presentity.publications, now);
         Some(dialogs.body(Told { aor: &presentity.aor, version: 0, seen: &mut None }, now))
     }
 
     fn teller(&self) -> Option<Box<dyn Teller>> {
-        Some(Box::new(Dialogs::default()))
+        Some(Box::new(Dialogs::new(self.limits.clone())))
     }
 }
 

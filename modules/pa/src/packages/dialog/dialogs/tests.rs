@@ -24,9 +24,17 @@ fn dialog(id: &str, call_id: &str, state: &str) -> String {
     format!("<dialog id='{id}' {call_id}><state>{state}</state><duration>10</duration></dialog>")
 }
 
+fn limits(of_user: usize) -> EndedLimits {
+    EndedLimits { of_user, of_all: Space::new(usize::MAX) }
+}
+
 impl Story {
     fn new() -> Self {
-        let (dialogs, table) = (Dialogs::default(), Table::default());
+        Self::with(limits(usize::MAX))
+    }
+
+    fn with(limits: EndedLimits) -> Self {
+        let (dialogs, table) = (Dialogs::new(limits), Table::default());
         Self { dialogs, publications: Vec::new(), now: Instant::now(), seen: None, version: 0, table }
     }
 
@@ -40,7 +48,7 @@ impl Story {
                 dialog_info::NAMESPACE,
                 dialogs.concat()
             );
-            let package = DialogPackage::new(Authorization::Everybody);
+            let package = DialogPackage::new(Authorization::Everybody, limits(usize::MAX));
             let content = package.read(CONTENT_TYPE, text.into(), publisher).unwrap();
             let (entity_tag, expires_at, modified) = (Token(1), self.now + 600 * SECOND, self.now);
             let publication = Publication { id: publisher, entity_tag, expires_at, modified, content: content.into() };
@@ -59,7 +67,7 @@ impl Story {
 
     /// The process is gone and another one has read what was published; versions go on above those that were used.
     fn crash(&mut self) {
-        (self.dialogs, self.seen) = (Dialogs::default(), None);
+        (self.dialogs, self.seen) = (Dialogs::new(self.dialogs.limits.clone()), None);
         self.version += 200;
         self.look();
     }
@@ -229,6 +237,49 @@ fn what_is_kept_of_dialogs_that_are_over_is_bounded() {
     assert_eq!(story.dialogs.deadlines.len(), MAX_ENDED);
 }
 
+/// Dialogs of 10,000 octets, ever new ones.
+fn large(n: u32) -> String {
+    dialog(&n.to_string(), &"c".repeat(10_000), "confirmed")
+}
+
+#[test]
+fn what_is_kept_of_large_dialogs_that_are_over_is_bounded_in_octets() {
+    let mut story = Story::with(limits(50_000));
+    for n in 0..100 {
+        story.publish(1, &[large(n)]);
+        story.told();
+        assert_eq!(story.known(), story.truth());
+    }
+    story.seen = None;
+    let whole = story.told();
+    assert_eq!((whole.state, whole.dialogs.len()), (State::Full, 5), "one that goes on and four that are over");
+    // A watcher that has missed the end of more than those is told everything.
+    story.publish(1, &(100..104).map(large).collect::<Vec<_>>());
+    story.publish(1, &[]);
+    assert_eq!(story.told().state, State::Full);
+    assert!(story.known().is_empty() && story.dialogs.ended <= 50_000);
+    story.now += TOLD_FOR;
+    story.dialogs.tick(story.now);
+    assert_eq!((story.dialogs.ended, story.dialogs.rows.len()), (0, 0));
+}
+
+#[test]
+fn what_is_kept_for_all_users_is_bounded_in_octets() {
+    let of_all = Space::new(30_000);
+    let mut stories = [(); 5].map(|()| Story::with(EndedLimits { of_user: 20_000, of_all: of_all.clone() }));
+    for n in 0..10 {
+        for story in &mut stories {
+            story.publish(1, &[large(n)]);
+            story.told();
+            assert_eq!(story.known(), story.truth());
+            assert!(of_all.taken() <= 30_000);
+        }
+    }
+    assert!(of_all.taken() > 20_000);
+    drop(stories);
+    assert_eq!(of_all.taken(), 0);
+}
+
 #[test]
 fn session_descriptions_are_told_to_nobody() {
     let mut story = Story::new();
@@ -247,7 +298,8 @@ fn whatever_is_lost_and_whenever_the_server_crashes_a_watcher_that_is_told_knows
             random ^= random << 17;
             (random >> 33) % sides
         };
-        let mut story = Story::new();
+        // With room for all that is over, for little of it, and for none.
+        let mut story = Story::with(limits([usize::MAX, 250, 0][dice(3) as usize]));
         for _ in 0..80 {
             match dice(10) {
                 0..=4 => {
