@@ -1,6 +1,7 @@
 //! What the RFCs ask for, one module for each, laid out as the RFC is.
 
 mod amplification;
+mod bombs;
 mod hostile;
 mod hostile_peers;
 mod octets;

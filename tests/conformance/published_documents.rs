@@ -16,16 +16,18 @@ use signalbox_sip::message::Message;
 use signalbox_tests::site::{Setup, Site, configured, flow_from};
 use tempfile::TempDir;
 
-const PIDF: &str = "application/pidf+xml";
+pub(crate) const PIDF: &str = "application/pidf+xml";
 
 /// A site with a presence agent that keeps what it has in this folder.
-struct Stage {
-    site: Site,
+pub(crate) struct Stage {
+    pub(crate) site: Site,
     requests: u32,
+    /// The sender, who all requests are about.
+    pub(crate) user: String,
 }
 
 impl Stage {
-    fn new(folder: &TempDir, parameters: &[(&str, Parameter)]) -> Self {
+    pub(crate) fn new(folder: &TempDir, parameters: &[(&str, Parameter)]) -> Self {
         let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("scenarios/scripts/presence.lua");
         let mut setup = Setup::new(&script, "example.com");
         let database = url(folder);
@@ -36,24 +38,29 @@ impl Stage {
             configured(export::entry::<Registrar>(), &[("db_url", database.as_str().into())]).unwrap(),
             configured(export::entry::<PresenceAgent>(), &pa).unwrap(),
         ];
-        Self { site: Site::start(setup).unwrap(), requests: 0 }
+        Self { site: Site::start(setup).unwrap(), requests: 0, user: "bob".to_owned() }
     }
 
-    /// Bob sends this; the messages that follow.
-    fn send(&mut self, method: &str, headers: &str, body: &[u8]) -> Vec<Message> {
+    /// The user sends this; the messages that follow.
+    pub(crate) fn send(&mut self, method: &str, headers: &str, body: &[u8]) -> Vec<Message> {
+        messages(&self.deliver(method, headers, body))
+    }
+
+    /// The same, as they are on the wire.
+    pub(crate) fn deliver(&mut self, method: &str, headers: &str, body: &[u8]) -> Vec<Sent> {
         self.requests += 1;
-        let number = self.requests;
+        let (number, user) = (self.requests, &self.user);
         let head = format!(
-            "{method} sip:bob@example.com SIP/2.0\r\nVia: SIP/2.0/TCP 192.0.2.1:5060;branch=z9hG4bK{number}\r\n\
-             Max-Forwards: 70\r\nFrom: <sip:bob@example.com>;tag=f{number}\r\nTo: <sip:bob@example.com>\r\nCall-ID: {number}\r\n\
-             CSeq: 1 {method}\r\nContact: <sip:bob@192.0.2.1;transport=tcp>\r\n{headers}Content-Length: {}\r\n\r\n",
+            "{method} sip:{user}@example.com SIP/2.0\r\nVia: SIP/2.0/TCP 192.0.2.1:5060;branch=z9hG4bK{number}\r\n\
+             Max-Forwards: 70\r\nFrom: <sip:{user}@example.com>;tag=f{number}\r\nTo: <sip:{user}@example.com>\r\nCall-ID: {number}\r\n\
+             CSeq: 1 {method}\r\nContact: <sip:{user}@192.0.2.1;transport=tcp>\r\n{headers}Content-Length: {}\r\n\r\n",
             body.len()
         );
-        messages(&self.site.deliver(&[head.as_bytes(), body].concat(), flow()))
+        self.site.deliver(&[head.as_bytes(), body].concat(), flow())
     }
 
     /// Status, reason and entity tag of the answer to a publication.
-    fn publish(&mut self, content_type: &str, body: &[u8]) -> (u16, String, String) {
+    pub(crate) fn publish(&mut self, content_type: &str, body: &[u8]) -> (u16, String, String) {
         self.publish_as(&format!("Event: presence\r\nContent-Type: {content_type}\r\n"), body)
     }
 
@@ -65,7 +72,7 @@ impl Stage {
     }
 
     /// The document that somebody who fetches it is told.
-    fn fetch(&mut self, accept: &str) -> String {
+    pub(crate) fn fetch(&mut self, accept: &str) -> String {
         let headers = format!("Event: presence\r\nExpires: 0\r\nAccept: {accept}\r\n");
         let told = self.send("SUBSCRIBE", &headers, b"");
         let notify = told.iter().find(|message| message.is_request()).unwrap();
@@ -73,15 +80,15 @@ impl Stage {
     }
 }
 
-fn url(folder: &TempDir) -> String {
+pub(crate) fn url(folder: &TempDir) -> String {
     format!("sqlite:{}", folder.path().join("site.db").display())
 }
 
-fn flow() -> Flow {
+pub(crate) fn flow() -> Flow {
     flow_from("192.0.2.1:5060".parse().unwrap(), Protocol::Udp)
 }
 
-fn messages(sent: &[Sent]) -> Vec<Message> {
+pub(crate) fn messages(sent: &[Sent]) -> Vec<Message> {
     sent.iter().map(|(_, bytes)| Message::parse(bytes).unwrap()).collect()
 }
 
@@ -89,7 +96,7 @@ fn folder() -> TempDir {
     tempfile::tempdir().unwrap()
 }
 
-fn document(note: &str) -> String {
+pub(crate) fn document(note: &str) -> String {
     format!(
         "<presence xmlns='urn:ietf:params:xml:ns:pidf' entity='pres:bob@example.com'><tuple id='t'><status><basic>open</basic></status>\
          </tuple><note>{note}</note></presence>"
@@ -197,7 +204,7 @@ fn an_opaque_body_counts_too() {
     assert_eq!(statuses, [200, 200, 413, 413]);
 }
 
-static PUBLICATION: Table = Table {
+pub(crate) static PUBLICATION: Table = Table {
     name: "pa_publication",
     columns: &[
         Column::integer("id"),
@@ -215,17 +222,31 @@ static PUBLICATION: Table = Table {
     key: 1,
 };
 
-/// Writes rows into the table of publications as another program would.
+/// Writes publications of Bob into the database as another program would: id, when, body.
 fn store(folder: &TempDir, rows: impl IntoIterator<Item = (i64, &'static str, Vec<u8>)>) {
+    store_rows(
+        folder,
+        &PUBLICATION,
+        rows.into_iter().map(|(id, modified, body)| publication(id, "bob", modified, body)),
+    );
+}
+
+/// A row of the table of publications.
+pub(crate) fn publication(id: i64, user: &str, modified: &str, body: Vec<u8>) -> Vec<Value> {
+    let (aor, text) = (format!("sip:{user}@example.com"), |text: &str| Value::from(text));
+    let head = [Value::from(id), text(&aor), text(&aor), text("registrar"), text("presence")];
+    let times = [Value::from(id), text(modified), (1i64 << 45).into(), text(PIDF), body.into()];
+    head.into_iter().chain(times).collect()
+}
+
+/// Writes rows into a table as another program would.
+pub(crate) fn store_rows(folder: &TempDir, table: &'static Table, rows: impl IntoIterator<Item = Vec<Value>>) {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
     runtime.block_on(async {
         let storage = Storage::new(runtime.handle().clone());
         let database = storage.open(&url(folder)).await.unwrap();
-        for (id, modified, body) in rows {
-            let (aor, text) = ("sip:bob@example.com", |text: &str| Value::from(text));
-            let head = [Value::from(id), text(aor), text(aor), text("registrar"), text("presence")];
-            let times = [Value::from(id), text(modified), (1i64 << 45).into(), text(PIDF), body.into()];
-            database.journal().put(&PUBLICATION, head.into_iter().chain(times).collect::<Vec<_>>()).await.unwrap();
+        for row in rows {
+            database.journal().put(table, row).await.unwrap();
         }
         storage.close().await;
     });

@@ -145,7 +145,7 @@ pub fn parameters() -> Vec<Parameter> {
         seconds("offline_winfo_expiration", 259_200).doc("How long a watcher is kept for `dump_stored_winfo`."),
         Parameter::duration("offline_winfo_timer", Duration::from_secs(3600)).range(1..=YEAR).doc("How often those that were kept for longer are removed from the database."),
         Parameter::integer("max_presentity_octets", 262_144).range(1024..=OCTETS).doc(
-            "Octets that the publications of one presentity may take, each as it came and as it goes into documents. A PUBLISH beyond that is answered 413.",
+            "Octets that the publications of one presentity may take, each as it came and as it goes into documents. A PUBLISH beyond that is answered 413. As much again is kept for five minutes of its dialogs that are over.",
         ),
         Parameter::integer("max_published_octets", 268_435_456).range(1024..=OCTETS).doc(
             "Octets that all publications together may take. A PUBLISH beyond that is answered 503. The documents that are made of them take as much again for each form that somebody watches.",

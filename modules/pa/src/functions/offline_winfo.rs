@@ -42,8 +42,11 @@ pub(crate) async fn store_winfo(module: Arc<PresenceAgent>, context: Context, ar
         let visitor = Visitor { uri: &uri, display_name: &readable(&display_name), status: &status };
         store.put(watched, visitor).ok_or_else(|| {
             state.counters.over_limit.increment();
-            tracing::info!(call_id = request.call_id(), "too many watchers are remembered already");
-            Refusal::no("too many watchers are remembered already")
+            tracing::info!(
+                call_id = request.call_id(),
+                "too many watchers are remembered already, or this one is too long"
+            );
+            Refusal::no("too many watchers are remembered already, or this one is too long")
         })?
     };
     write.await.map_err(|error| failed(&error))?;

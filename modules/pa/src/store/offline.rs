@@ -6,13 +6,14 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use signalbox::clock::Clock;
-use signalbox::storage::{Database, Row, StorageError, Write};
+use signalbox::storage::{Change, Database, Row, StorageError, Write};
 use signalbox_sip::message::readable;
 use signalbox_sip::uri::{Aor, escape_octets};
 use siphasher::sip::SipHasher13;
 
 use super::tables::{MIGRATIONS, OFFLINE_WINFO};
 use super::write::{key, unix};
+use crate::functions::stored::{MAX_DISPLAY_NAME, MAX_URI};
 use crate::packages::Remembered;
 use crate::presentity::Domain;
 use crate::token::Token;
@@ -20,6 +21,10 @@ use crate::token::Token;
 /// Watchers that are remembered for one user and package, and for all together: a stranger makes them with one SUBSCRIBE each.
 const MAX_FOR_USER: usize = 1000;
 const MAX_IN_ALL: usize = 100_000;
+/// Rows deleted by one statement at the start.
+const REMOVED_AT_ONCE: usize = 1000;
+/// Octets of the texts that are kept of one.
+const MAX_TEXTS: usize = MAX_URI + MAX_DISPLAY_NAME;
 
 /// The table of remembered watchers.
 pub struct OfflineWatchers {
@@ -87,7 +92,7 @@ impl OfflineWatchers {
         let look = |row: Row| {
             let id = Token(row.integer("id")?.cast_unsigned());
             let whose = hash(&[row.text("uid")?, row.text("domain")?, row.text("package")?]);
-            if !counted.add(id, whose) {
+            if !fits(row.text("watcher")?, row.text("display_name")?) || !counted.add(id, whose) {
                 over.push(id);
             }
             Ok(())
@@ -100,14 +105,19 @@ impl OfflineWatchers {
                 "watchers of users who are away are over today's limits and were removed"
             );
         }
-        over.into_iter().for_each(|id| watchers.forget(id));
+        // Before anybody reads them.
+        for over in over.chunks(REMOVED_AT_ONCE) {
+            let removals = over.iter().map(|id| Change::delete(&OFFLINE_WINFO, [key(id.0)]));
+            watchers.database.journal().write(removals).await?;
+        }
         Ok(watchers)
     }
 
-    /// Remembers a watcher; one that is remembered already is remembered for longer. Nothing if there are too many.
+    /// Remembers a watcher; one that is remembered already is remembered for longer. Nothing if there are too many, or if its texts are longer
+    /// than those of a subscription.
     pub fn put(&self, watched: Watched<'_>, visitor: Visitor<'_>) -> Option<Write> {
         let whose = hash(&[watched.uid, watched.domain.as_str(), watched.package]);
-        if !self.counted().add(id(watched, visitor.uri), whose) {
+        if !fits(visitor.uri, visitor.display_name) || !self.counted().add(id(watched, visitor.uri), whose) {
             return None;
         }
         let now = self.clock.now();
@@ -185,6 +195,10 @@ impl OfflineWatchers {
     fn unix(&self, at: Instant) -> i64 {
         unix(&self.clock, at)
     }
+}
+
+fn fits(uri: &str, display_name: &str) -> bool {
+    uri.len() + display_name.len() <= MAX_TEXTS
 }
 
 /// The row of a watcher and package. Watchers are told apart by address of record, however it is written.
