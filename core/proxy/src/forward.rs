@@ -5,6 +5,7 @@ use std::borrow::Cow;
 use std::hash::Hasher;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
+use memchr::memmem;
 use signalbox_sip::fork::MAX_BREADTH;
 use signalbox_sip::header::{Header, HeaderName, Via};
 use signalbox_sip::lex;
@@ -196,9 +197,13 @@ pub(crate) fn allowed_spread(
     is_ours: impl Fn(&Via<'_>) -> bool,
     loop_hash: u32,
 ) -> Result<u8, Error> {
+    // Cheap first: most requests have Vias of others' making alone.
+    let is_likely = |text: &str| memmem::find(text.as_bytes(), BranchToken::PREFIX.as_bytes()).is_some();
+    if !message.values(HeaderName::Via).any(is_likely) {
+        return Ok(MAX_SPREAD);
+    }
     let mut spread = None;
-    // Cheap first: most requests have one Via, of another's making.
-    let likely = message.items(HeaderName::Via).filter(|via| via.contains(BranchToken::PREFIX));
+    let likely = message.items(HeaderName::Via).filter(|via| is_likely(via));
     for via in likely.filter_map(|via| Via::parse(via).ok()).filter(is_ours) {
         let Some(BranchToken { passage, .. }) = via.branch().and_then(BranchToken::parse) else { continue };
         if passage.loop_hash == loop_hash {

@@ -2,6 +2,8 @@
 
 use std::borrow::Cow;
 
+use memchr::memmem;
+
 use super::parse::{Limits, XmlError, is_white_space};
 
 /// An encoding that is read. RFC 3863 §3.1 has presence documents in UTF-8 or UTF-16; the others are what gateways declare.
@@ -91,13 +93,17 @@ fn sniffed(bytes: &[u8]) -> Option<Encoding> {
 /// The encoding that the XML declaration names, if its own characters are ASCII.
 fn declared(bytes: &[u8]) -> Option<&str> {
     let inside = bytes.strip_prefix(b"<?xml")?;
-    let end = inside.windows(2).take(MAX_DECLARATION).position(|two| two == b"?>")?;
-    let inside = std::str::from_utf8(inside.get(..end)?).ok()?;
-    let (_, rest) = inside.split_once("encoding")?;
+    let inside = inside.get(..MAX_DECLARATION).unwrap_or(inside);
+    let inside = inside.get(..memmem::find(inside, b"?>")?)?;
+    let rest = inside.get(memmem::find(inside, NAME)? + NAME.len()..)?;
+    let rest = std::str::from_utf8(rest).ok()?;
     let rest = rest.trim_start_matches(is_white_space).strip_prefix('=')?.trim_start_matches(is_white_space);
     let quote = rest.chars().next().filter(|quote| matches!(quote, '"' | '\''))?;
     rest.get(1..)?.split_once(quote).map(|(name, _)| name)
 }
+
+/// What stands before the encoding in an XML declaration (XML 1.0 §4.3.3).
+const NAME: &[u8] = b"encoding";
 
 /// Octets in which the XML declaration has to end for its encoding to count.
 const MAX_DECLARATION: usize = 256;

@@ -353,7 +353,11 @@ fn position(reader: &Reader<&[u8]>) -> usize {
 
 /// XML 1.0 §2.11: every end of a line is a line feed.
 fn one_line_end(text: Cow<'_, str>) -> Cow<'_, str> {
-    if text.contains('\r') { Cow::Owned(text.replace("\r\n", "\n").replace('\r', "\n")) } else { text }
+    if memchr::memchr(b'\r', text.as_bytes()).is_some() {
+        Cow::Owned(text.replace("\r\n", "\n").replace('\r', "\n"))
+    } else {
+        text
+    }
 }
 
 /// The unescaped, normalized value (XML 1.0 §3.3.3), or nothing where it isn't well-formed.

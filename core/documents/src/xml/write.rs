@@ -3,12 +3,16 @@
 
 /// Appends character data.
 pub fn push_text(out: &mut String, text: &str) {
+    let is_special = |b| matches!(b, b'<' | b'&' | ..=0x1f | 0xef) && !matches!(b, b'\n' | b'\t');
+    if memchr::memchr(b'>', text.as_bytes()).is_none() {
+        return push_escaped(out, text, is_special);
+    }
     // XML 1.0 §2.4: a ">" has to be escaped only here, where it would end a CDATA section.
     for (i, part) in text.split("]]>").enumerate() {
         if i > 0 {
             out.push_str("]]&gt;");
         }
-        push_escaped(out, part, |b| matches!(b, b'<' | b'&' | ..=0x1f | 0xef) && !matches!(b, b'\n' | b'\t'));
+        push_escaped(out, part, is_special);
     }
 }
 

@@ -43,7 +43,14 @@ impl Worker {
             self.counters().unproved.increment();
             return Err((owner, Error::Unanswered { remote: flow.remote }));
         }
-        let timers = Timers { fr: answered_within.or_else(|| self.timers().fr), ..*self.timers() };
+        let own_timers;
+        let timers = match answered_within {
+            None => self.timers(),
+            Some(_) => {
+                own_timers = Timers { fr: answered_within, ..*self.timers() };
+                &own_timers
+            }
+        };
         let allowance = allowance.filter(|allowance| !allowance.is_proved(flow.remote.ip()));
         let token = self.random_token();
         let Some(id) = self.table().next_client(token) else { return Err((owner, Error::Overloaded)) };
@@ -72,11 +79,11 @@ impl Worker {
         let reliable = flow.protocol.is_reliable() || unproved;
         let (machine, actions) = if invite {
             let mut machine = InviteClient::new(reliable);
-            let actions = machine.start(&timers);
+            let actions = machine.start(timers);
             (ClientMachine::Invite(machine), actions)
         } else {
             let mut machine = ClientTransaction::new(reliable);
-            let actions = machine.start(&timers);
+            let actions = machine.start(timers);
             (ClientMachine::Other(machine), actions)
         };
         {

@@ -31,7 +31,7 @@ mod max_forwards;
 mod media_type;
 mod mime_version;
 mod min_expires;
-mod name;
+pub(crate) mod name;
 mod organization;
 mod p_asserted_identity;
 mod p_preferred_identity;

@@ -161,10 +161,38 @@ impl HeaderName {
     }
 }
 
+/// A set of headers: a bit for each, in two words.
+pub(crate) type Set = [u64; 2];
+
+/// Word and bit of a header.
+pub(crate) const fn place(name: HeaderName) -> (usize, u64) {
+    place_at(name as usize)
+}
+
+const fn place_at(row: usize) -> (usize, u64) {
+    ((row >> 6) & 1, 1 << (row & 63))
+}
+
+const _: () = assert!((HeaderName::Other as u32) < 2 * u64::BITS, "every header has a bit");
+
 impl HeaderName {
+    /// Those of which a message may have one line only (§7.3.1).
+    pub(crate) const SINGLE: Set = {
+        let (mut single, mut row) = ([0, 0], 0);
+        while row < ROWS.len() {
+            let (word, bit) = place_at(row);
+            if matches!(ROWS[row].kind, Kind::One) {
+                single[word] |= bit;
+            }
+            row += 1;
+        }
+        single
+    };
+
     /// Whether a message may have one line of this name only (§7.3.1).
     pub fn is_single(self) -> bool {
-        ROWS.get(self as usize).is_some_and(|row| row.kind == Kind::One)
+        let (word, bit) = place(self);
+        Self::SINGLE[word] & bit != 0
     }
 }
 

@@ -3,11 +3,9 @@
 
 use super::Message;
 use crate::header::HeaderName;
+use crate::header::name::{Set, place};
 use crate::lex;
 use crate::method::Method;
-
-/// A set of headers: a bit for each, in two words.
-type Set = [u64; 2];
 
 const fn set(names: &[HeaderName]) -> Set {
     let (mut set, mut at) = ([0, 0], 0);
@@ -18,13 +16,6 @@ const fn set(names: &[HeaderName]) -> Set {
     }
     set
 }
-
-/// Word and bit of a header.
-const fn place(name: HeaderName) -> (usize, u64) {
-    ((name as usize >> 6) & 1, 1 << (name as u32 & 63))
-}
-
-const _: () = assert!((HeaderName::Other as u32) < 2 * u64::BITS, "every header has a bit");
 
 /// Those that this server decides by, and in whose value a comma outside of quotes makes a second one.
 const WITHOUT_COMMA: Set = set(&[
@@ -49,25 +40,21 @@ const WITHOUT_COMMA: Set = set(&[
 /// The header that a request has more often than it may; `None` if there is none.
 pub(super) fn repeated(request: &Message) -> Option<HeaderName> {
     let mut seen: Set = [0, 0];
-    let has_one_contact = makes_dialogs(&request.method);
     for line in &request.lines {
         let (word, bit) = place(line.name);
+        if seen[word] & bit & HeaderName::SINGLE[word] != 0 {
+            return Some(line.name);
+        }
+        seen[word] |= bit;
         if WITHOUT_COMMA[word] & bit != 0 {
             let value = request.text_of(line.value_span());
             if memchr::memchr(b',', value.as_bytes()).is_some() && lex::split_list(value).nth(1).is_some() {
                 return Some(line.name);
             }
         }
-        let is_contact = line.name == HeaderName::Contact && has_one_contact;
-        if is_contact && lex::split_list(request.text_of(line.value_span())).nth(1).is_some() {
-            return Some(line.name);
-        }
-        if seen[word] & bit != 0 && (is_contact || line.name.is_single()) {
-            return Some(line.name);
-        }
-        seen[word] |= bit;
     }
-    None
+    let has_contacts = makes_dialogs(&request.method) && request.items(HeaderName::Contact).nth(1).is_some();
+    has_contacts.then_some(HeaderName::Contact)
 }
 
 /// §8.1.1.8: Contact "MUST be present and contain exactly one SIP or SIPS URI in any request that can result in the establishment of a

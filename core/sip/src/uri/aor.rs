@@ -76,11 +76,10 @@ impl Aor {
 
     /// Whether a URI is in canonical form as it stands. Most are; of some that are this says false.
     pub fn is_canonical(uri: &str) -> bool {
-        let Some((user, host)) = uri.strip_prefix("sip:").and_then(|address| address.split_once('@')) else {
-            return false;
-        };
-        let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.');
-        !user.is_empty() && user.bytes().all(is_plain) && is_plain_domain(host)
+        let Some(address) = uri.as_bytes().strip_prefix(b"sip:") else { return false };
+        let Some(at) = memchr::memchr(b'@', address).filter(|at| *at > 0) else { return false };
+        let (user, host) = address.split_at(at);
+        user.iter().all(|byte| PLAIN[usize::from(*byte)]) && is_plain_domain(&host[1..])
     }
 
     pub fn as_str(&self) -> &str {
@@ -105,10 +104,22 @@ impl Aor {
     }
 }
 
-/// Whether this is a domain name in lower case that ends with a letter, and so is no address.
-fn is_plain_domain(host: &str) -> bool {
-    let mut before = b'.';
-    for byte in host.bytes() {
+/// The octets that stand for themselves in the user part of a canonical form and are the most usual there.
+const PLAIN: [bool; 256] = {
+    let (mut plain, mut byte) = ([false; 256], 0_u8);
+    loop {
+        plain[byte as usize] = byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.');
+        if byte == u8::MAX {
+            break plain;
+        }
+        byte += 1;
+    }
+};
+
+/// Whether this is a domain name in lower case whose last label begins and ends with a letter, so that it is no address.
+fn is_plain_domain(host: &[u8]) -> bool {
+    let (mut before, mut label) = (b'.', b'.');
+    for &byte in host {
         let fits = match byte {
             b'a'..=b'z' | b'0'..=b'9' => true,
             b'-' | b'.' => before.is_ascii_alphanumeric(),
@@ -117,10 +128,12 @@ fn is_plain_domain(host: &str) -> bool {
         if !fits {
             return false;
         }
+        if before == b'.' {
+            label = byte;
+        }
         before = byte;
     }
-    let last_label = host.rfind('.').map_or(0, |dot| dot + 1);
-    before.is_ascii_lowercase() && host.as_bytes()[last_label].is_ascii_lowercase()
+    before.is_ascii_lowercase() && label.is_ascii_lowercase()
 }
 
 /// Appends a number without its visual separators, which don't count (RFC 3966 §5).
