@@ -1,6 +1,7 @@
 //! The server, the phones of its users, and strangers.
 
 use std::collections::VecDeque;
+use std::io::ErrorKind;
 use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::LazyLock;
@@ -139,7 +140,8 @@ impl Stage {
     }
 
     fn act(&mut self, story: &mut Story<'_>, act: usize) {
-        match story.below(16) {
+        match story.below(17) {
+            16 => self.network_reports(story),
             0..=8 => {
                 let stranger = story.choose(&STRANGERS.each_ref());
                 let message = self.compose(story, act, stranger.0);
@@ -258,6 +260,21 @@ impl Stage {
         let Some(response) = answer(story, &octets, "sip:mallory@192.0.2.9") else { return };
         self.oracle.comes_in(flow.remote, &response);
         let sent = self.site.deliver(&response, Flow { connection: None, ..flow });
+        self.see(sent);
+    }
+
+    /// The network, or who pretends to be it, says that a request did not arrive.
+    fn network_reports(&mut self, story: &mut Story<'_>) {
+        let requests: Vec<_> = self.open.iter().chain(&self.notified).collect();
+        if requests.is_empty() {
+            return;
+        }
+        let (flow, octets) = requests[story.below(requests.len())];
+        let quoted = octets.len() * story.below(256) / 255;
+        let remote = if story.one_in(3) { address("203.0.113.7:5060") } else { flow.remote };
+        let kind = story.choose(&[&ErrorKind::ConnectionRefused, &ErrorKind::HostUnreachable]);
+        let (quoted, remote, kind) = (octets[..quoted].to_vec(), remote, *kind);
+        let sent = self.site.undelivered(&quoted, remote, kind);
         self.see(sent);
     }
 

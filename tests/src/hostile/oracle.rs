@@ -84,7 +84,10 @@ impl Oracle {
             Err(_) if octets.starts_with(b"SIP/2.0 ") => {}
             Err(error) => self.found(&format!("a request that cannot be read leaves: {error}")),
         }
-        self.towards_victim(flow.remote, octets.len());
+        // Who takes a connection has shown to be there.
+        if !flow.protocol.is_reliable() {
+            self.towards_victim(flow.remote, octets.len());
+        }
     }
 
     /// Only NOTIFYs of the server's own go to others than our users, and what reaches those has a From that was proved.
