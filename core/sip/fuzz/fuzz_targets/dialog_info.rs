@@ -3,7 +3,7 @@
 
 use libfuzzer_sys::fuzz_target;
 use signalbox_documents::dialog_info::DialogInfo;
-use signalbox_documents::xml::Limits;
+use signalbox_documents::xml::{Limits, REPEATED_FREELY};
 
 fuzz_target!(|text: &[u8]| {
     let Ok(document) = DialogInfo::parse(text, &Limits::default()) else { return };
@@ -13,6 +13,8 @@ fuzz_target!(|text: &[u8]| {
         printed
     };
     let printed = print(&document);
+    // Escapes and encodings make six octets of one at the most, and declarations are repeated up to twice their document's size.
+    assert!(printed.len() <= 8 * text.len() + 2 * REPEATED_FREELY, "{} of {}", printed.len(), text.len());
     // What is printed may be longer than what was read, and so than what may be read.
     let limits = Limits { bytes: usize::MAX, attributes: usize::MAX, ..Limits::default() };
     let again =

@@ -1,23 +1,33 @@
-//! URIs, addresses of record and name-addrs keep their laws. Input: two texts with a line feed between them.
+//! URIs, addresses of record and name-addrs keep their laws. Input: two texts with a line feed between them, octets that are not UTF-8 included.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use signalbox_sip::uri::{Aor, HostPort, NameAddr, Uri, escape_user, unescape};
+use signalbox_sip::message::{octets_of, readable, text_of};
+use signalbox_sip::uri::{Aor, HostPort, NameAddr, Uri, escape_octets, escape_user, unescape_octets};
 
-fuzz_target!(|input: &str| {
-    let (first, second) = input.split_once('\n').unwrap_or((input, ""));
+fuzz_target!(|octets: &[u8]| {
+    let input = text_of(octets);
+    assert_eq!(*octets_of(&input), *octets);
+    assert_eq!(readable(&readable(&input)), readable(&input));
+    let (first, second) = input.split_once('\n').unwrap_or((&input, ""));
     name_addr(first);
     host_port(first);
     let mut escaped = String::new();
-    escape_user(first.as_bytes(), &mut escaped);
-    assert_eq!(unescape(&escaped), first);
+    escape_user(&octets_of(first), &mut escaped);
+    assert_eq!(unescape_octets(&escaped), octets_of(first));
     let Ok(a) = Uri::parse(first) else { return };
     assert_eq!(a.to_string(), first);
     assert!(a.equivalent(&a), "{first} is not equivalent to itself");
     if let Some(aor) = Aor::of(&a) {
         assert_eq!(Aor::parse(aor.as_str()), Some(aor.clone()));
+        assert!(aor.as_str().is_ascii());
         let _ = (aor.user(), aor.host());
     }
+    let escaped = escape_octets(first);
+    assert_eq!(*octets_of(&escaped), *escaped.as_bytes());
+    let same = Uri::parse(&escaped).expect("what is escaped is a URI");
+    assert!(same.equivalent(&a), "{first} is not equivalent to {escaped}");
+    assert_eq!(Aor::of(&same), Aor::of(&a));
     let Ok(b) = Uri::parse(second) else { return };
     assert_eq!(a.equivalent(&b), b.equivalent(&a));
     if a.equivalent(&b) {

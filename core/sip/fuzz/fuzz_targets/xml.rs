@@ -18,6 +18,13 @@ fuzz_target!(|text: &[u8]| {
         assert!(element.children().all(|child| element.child(child.namespace(), child.name()).is_some()));
         let mut prefixed = String::new();
         fragment.clone().with_id("n").push_with_id_prefix(&mut prefixed, "p-");
+        // An id takes five octets at least.
+        assert!(
+            prefixed.len() <= 2 * fragment.as_str().len() + 16,
+            "{} of {}",
+            prefixed.len(),
+            fragment.as_str().len()
+        );
         let named = Document::parse(
             prefixed.as_bytes(),
             &Limits { bytes: usize::MAX, attributes: usize::MAX, ..Limits::default() },
