@@ -11,13 +11,10 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use signalbox_sip::message::Message;
+use signalbox_tests::torture::{After, DOMAINS, OUTCOMES, Outcome};
 
 use crate::support::place::Place;
 use crate::support::server::{self, Server, repository};
-
-mod outcomes;
-
-use outcomes::{After, OUTCOMES, Outcome};
 
 /// How long an answer may take. Nobody says when none comes, so this is waited for each message that has none.
 const ANSWER_TIME: Duration = Duration::from_millis(1000);
@@ -29,8 +26,7 @@ type Observed = (u16, After);
 
 fn start<'a>(place: &'a Place, script: &str) -> Server<'a> {
     let (address, scripts) = (place.server(), repository().join("scripts"));
-    // Of the hosts that the messages name some are ours, or they would be asked for in the DNS.
-    let aliases = "alias { \"example.com\", \"services.example.com\", \"chair-dnrc.example.com\", \"signalbox.test\" }";
+    let aliases = format!("alias {{ {} }}", DOMAINS.map(|domain| format!("\"{domain}\"")).join(", "));
     let modules = match script {
         "presence.lua" => {
             "loadmodule \"registrar\"\nloadmodule \"auth\"\nloadmodule \"pa\"\nloadmodule \"im_auth\"\n\

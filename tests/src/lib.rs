@@ -7,8 +7,10 @@
 //! | [`network`] | what scenarios are played over: the virtual network, or real sockets to a server elsewhere |
 //! | [`scenario`] | scenario files: reading them and playing them |
 //! | [`hostile`] | strangers who send whatever they like, and what must hold all the same |
+//! | [`torture`] | what becomes of the torture messages of RFC 4475 and RFC 5118 with the shipped scripts |
 
 pub mod hostile;
 pub mod network;
 pub mod scenario;
 pub mod site;
+pub mod torture;

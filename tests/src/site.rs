@@ -34,6 +34,8 @@ pub struct Setup {
     pub script: PathBuf,
     pub modules: Vec<Configured>,
     pub domain: String,
+    /// Further domains that are ours.
+    pub aliases: Vec<String>,
     /// Each of these addresses takes datagrams and connections. The first is where the server is for its parties.
     pub addresses: Vec<SocketAddr>,
     /// The wall clock at the start; later than that of an earlier life of the same database.
@@ -72,6 +74,7 @@ impl Setup {
             script: script.to_owned(),
             modules: Vec::new(),
             domain: domain.to_owned(),
+            aliases: Vec::new(),
             addresses: vec![server_address()],
             unix: SystemTime::UNIX_EPOCH + BEGINNING,
             workers: from_environment("SIGNALBOX_WORKERS").unwrap_or(1),
@@ -97,7 +100,8 @@ impl Site {
             [Protocol::Udp, Protocol::Tcp].map(|protocol| Listener { protocol, address, advertise: None, prefix: None })
         });
         let listeners = listeners.collect();
-        let options = Arc::new(Options { listeners, aliases: vec![setup.domain], ..Options::default() });
+        let aliases = std::iter::once(setup.domain).chain(setup.aliases).collect();
+        let options = Arc::new(Options { listeners, aliases, ..Options::default() });
         let mailboxes = Workers::seeded(setup.workers, setup.seed, &host);
         let worker = |index| {
             Worker::new(Parts {

@@ -4,6 +4,7 @@ mod answers;
 mod dialogs;
 mod repetitions;
 mod strangers;
+mod torture;
 
 use std::path::{Path, PathBuf};
 
@@ -145,7 +146,11 @@ impl Server {
 }
 
 fn shipped() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../scripts/presence.lua")
+    script("presence.lua")
+}
+
+fn script(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../scripts").join(name)
 }
 
 /// Alice's connection, or a datagram.

@@ -1,23 +1,28 @@
-//! What becomes of each message.
+//! What becomes of the torture messages with the scripts that are shipped: `scripts/presence.lua`, and `scripts/proxy.lua`, with which
+//! everybody may register. `tests/interop/rfc4475.rs` sends them to the real server, `tests/conformance/shipped_script/torture.rs` over the
+//! virtual network to one worker and to three. The files are in `tests/conformance/torture`.
 //!
 //! A valid message meets a server at which nobody has registered: 407 or 401 asks who says to be one of ours for the password, which
 //! only `presence.lua` does; 404 says that the user has no phone; 403 that the request leads elsewhere. Each of them shows that the
 //! message was read. 400, 416, 420, 483 and 505 are what the RFC names.
 
-/// What a server does with a message of the RFC.
-pub(super) struct Outcome {
-    pub(super) file: &'static str,
+/// Our domains: of the hosts that the messages name some have to be ours, or they would be asked for in the DNS.
+pub const DOMAINS: [&str; 4] = ["example.com", "services.example.com", "chair-dnrc.example.com", "signalbox.test"];
+
+/// What a server does with a message of RFC 4475.
+pub struct Outcome {
+    pub file: &'static str,
     /// The final status with `scripts/presence.lua`, over UDP and over TCP; 0 if it is dropped.
-    pub(super) presence: (u16, u16),
+    pub presence: (u16, u16),
     /// The same with `scripts/proxy.lua`.
-    pub(super) proxy: (u16, u16),
+    pub proxy: (u16, u16),
     /// What becomes of the connection.
-    pub(super) after: After,
+    pub after: After,
 }
 
 /// What becomes of a connection on which a good OPTIONS follows the message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum After {
+pub enum After {
     /// The OPTIONS is answered.
     Alive,
     /// The server closes it: where the next message begins cannot be known.
@@ -32,8 +37,9 @@ const fn row(file: &'static str, presence: (u16, u16), proxy: (u16, u16), after:
     Outcome { file, presence, proxy, after }
 }
 
+/// RFC 4475.
 #[rustfmt::skip]
-pub(super) const OUTCOMES: &[Outcome] = &[
+pub const OUTCOMES: &[Outcome] = &[
     row("wsinv",      (407, 407), (404, 404), Alive),  // §3.1.1.1: the caller is one of ours; nobody has registered as the callee
     row("intmeth",    (407, 407), (404, 404), Alive),  // §3.1.1.2: a method like any other
     row("esc01",      (403, 403), (403, 403), Alive),  // §3.1.1.3: neither side is ours: no relay
@@ -83,4 +89,30 @@ pub(super) const OUTCOMES: &[Outcome] = &[
     row("regescrt",   (401, 401), (200, 200), Alive),  // §3.3.14
     row("sdp01",      (404, 404), (404, 404), Alive),  // §3.3.15: a proxy does not look at Accept
     row("inv2543",    (404, 400), (404, 400), Closed), // §3.4.1: in a stream there must be a Content-Length (RFC 3261 §18.3)
+];
+
+/// What a server answers to a datagram with a message of RFC 5118.
+pub struct Answered {
+    pub file: &'static str,
+    /// The final status with `scripts/presence.lua`.
+    pub presence: u16,
+    /// The same with `scripts/proxy.lua`.
+    pub proxy: u16,
+}
+
+/// RFC 5118, with the messages as its text has them.
+#[rustfmt::skip]
+pub const IPV6: &[Answered] = &[
+    Answered { file: "ipv6-good",                     presence: 403, proxy: 403 }, // §4.1: a REGISTER for an address that is none of ours
+    Answered { file: "ipv6-bad",                      presence: 400, proxy: 400 }, // §4.2
+    Answered { file: "port-ambiguous",                presence: 403, proxy: 403 }, // §4.3: the same
+    Answered { file: "port-unambiguous",              presence: 403, proxy: 403 }, // §4.4: the same
+    Answered { file: "via-received-param-with-delim", presence: 407, proxy: 403 }, // §4.5: the caller is one of ours, the callee is not
+    Answered { file: "via-received-param-no-delim",   presence: 407, proxy: 403 }, // §4.5
+    Answered { file: "ipv6-in-sdp",                   presence: 407, proxy: 403 }, // §4.6
+    Answered { file: "mult-ip-in-header",             presence: 407, proxy: 403 }, // §4.7
+    Answered { file: "mult-ip-in-sdp",                presence: 407, proxy: 403 }, // §4.8
+    Answered { file: "ipv4-mapped-ipv6",              presence: 404, proxy: 404 }, // §4.9: nobody has registered as the callee
+    Answered { file: "ipv6-bug-abnf-3-colons",        presence: 407, proxy: 403 }, // §4.10
+    Answered { file: "ipv6-correct-abnf-2-colons",    presence: 407, proxy: 403 }, // §4.10
 ];
