@@ -4,14 +4,22 @@ use super::escape::{Octet, is_reserved, octets};
 use super::{Scheme, Uri};
 use crate::lex::Params;
 
+/// Parameters or headers of a URI up to which their order and spelling makes no difference. Each is looked for among all of the other URI's: a
+/// URI with thousands would keep a registrar busy for seconds with one REGISTER.
+pub const MAX_PARTS: usize = 32;
+
 /// Parameters that make a difference when only one of the URIs has them.
 const NEVER_IGNORED: [&str; 5] = ["user", "ttl", "method", "maddr", "transport"];
 
 impl Uri<'_> {
-    /// Whether both URIs are equivalent.
+    /// Whether both URIs are equivalent. With more than [`MAX_PARTS`] parameters or headers they are if they differ in nothing but escapes.
     pub fn equivalent(&self, other: &Uri<'_>) -> bool {
         if !self.scheme_text.eq_ignore_ascii_case(other.scheme_text) {
             return false;
+        }
+        let same_rest = || same_exactly(&self.raw[self.scheme_text.len()..], &other.raw[other.scheme_text.len()..]);
+        if self.has_many_parts() || other.has_many_parts() {
+            return same_rest();
         }
         match self.scheme {
             Scheme::Sip | Scheme::Sips => {
@@ -30,8 +38,14 @@ impl Uri<'_> {
                     && tel_params_match(self.params, other.params)
                     && tel_params_match(other.params, self.params)
             }
-            Scheme::Other => same_exactly(&self.raw[self.scheme_text.len()..], &other.raw[other.scheme_text.len()..]),
+            Scheme::Other => same_rest(),
         }
+    }
+
+    fn has_many_parts(&self) -> bool {
+        // Each takes two octets at least.
+        self.raw.len() > 2 * MAX_PARTS
+            && (self.params.iter().nth(MAX_PARTS).is_some() || self.header_fields().nth(MAX_PARTS).is_some())
     }
 
     fn address_matches(&self, other: &Uri<'_>) -> bool {
@@ -132,6 +146,23 @@ mod tests {
             ),
         ] {
             assert!(same(a, b), "{a} {b}");
+        }
+    }
+
+    #[test]
+    fn of_uris_with_endless_parameters_or_headers_only_escapes_are_looked_at() {
+        let many = |count: usize, separator: &str| -> Vec<String> {
+            (0..count).map(|n| format!("{separator}a{n}=b")).collect()
+        };
+        for (start, separator) in [("sip:a@b", ";"), ("sip:a@b?x=y", "&"), ("tel:1", ";")] {
+            for (count, in_any_order) in [(MAX_PARTS - 1, true), (MAX_PARTS + 1, false)] {
+                let (one, mut other) = (many(count, separator), many(count, separator));
+                other.reverse();
+                let (one, other) = ([start, &one.concat()].concat(), [start, &other.concat()].concat());
+                assert_eq!(same(&one, &other), in_any_order, "{one}");
+                assert!(same(&one, &one.replacen("a0", "%610", 1)));
+                assert!(!same(&one, &one.replacen("a0=b", "a0=c", 1)));
+            }
         }
     }
 

@@ -12,6 +12,7 @@ mod properties;
 mod request_uri;
 
 pub use aor::Aor;
+pub use compare::MAX_PARTS;
 pub use escape::{escape_octets, escape_user, unescape, unescape_octets};
 pub use host::{Host, HostPort, canonical_domain};
 pub use name_addr::{NameAddr, NameAddrError};
