@@ -20,7 +20,7 @@ use crate::transport::{Failure, Flow, SendError, Waiter};
 
 /// Pieces of mail that may wait for one worker before messages from the network that are not for its own sockets are dropped.
 const MAX_WAITING: usize = 16_384;
-/// Octets that may wait for one worker to send them over its connections.
+/// Octets of messages that may wait likewise, those that it is to send over its connections among them.
 const MAX_OCTETS: usize = 16 * 1024 * 1024;
 
 /// One piece of mail.
@@ -38,6 +38,17 @@ pub(crate) enum Mail {
     Request(Outgoing),
     /// Anything else that must run on the worker's thread.
     Task(Box<dyn FnOnce(&Worker) + Send>),
+}
+
+impl Mail {
+    /// Octets of the message in it, if their number has no other limit.
+    fn octets(&self) -> usize {
+        match self {
+            Self::Message(message, _) => message.octets(),
+            Self::Send(_, message, _) => message.as_octets().len(),
+            Self::Requests(_) | Self::SendingFailed(_) | Self::Request(_) | Self::Task(_) => 0,
+        }
+    }
 }
 
 /// The mailboxes of all workers: how other threads reach them.
@@ -64,7 +75,7 @@ struct Mailbox {
 #[derive(Default)]
 struct Queue {
     mail: Vec<Mail>,
-    /// Octets in it that are to be sent.
+    /// Octets of the messages in it.
     octets: usize,
     /// The worker has ended: nobody reads this any more.
     closed: bool,
@@ -171,15 +182,16 @@ impl Workers {
 
     /// As [`Workers::post`], for mail that nothing here has led to.
     pub(super) fn post_to(&self, worker: u16, mail: Mail) {
-        self.push(worker, mail, usize::MAX);
+        self.push(worker, mail, (usize::MAX, usize::MAX));
     }
 
     /// As [`Workers::post_to`], for what strangers can send without end: false where so much is waiting already that it is dropped.
     pub(crate) fn post_if_room(&self, worker: u16, mail: Mail) -> bool {
-        self.push(worker, mail, MAX_WAITING)
+        self.push(worker, mail, (MAX_WAITING, MAX_OCTETS))
     }
 
-    fn push(&self, worker: u16, mail: Mail, limit: usize) -> bool {
+    /// The limits are for pieces and for octets.
+    fn push(&self, worker: u16, mail: Mail, (pieces, octets): (usize, usize)) -> bool {
         // Mail for a worker that does not exist can only come from a forged branch: it is nobody's.
         let Some(mailbox) = self.0.mailboxes.get(usize::from(worker)) else { return true };
         let mut queue = mailbox.queue.lock().unwrap_or_else(PoisonError::into_inner);
@@ -188,9 +200,11 @@ impl Workers {
             drop(queue);
             return true;
         }
-        if queue.mail.len() >= limit {
+        let size = mail.octets();
+        if queue.mail.len() >= pieces || queue.octets.saturating_add(size) > octets {
             return false;
         }
+        queue.octets += size;
         queue.mail.push(mail);
         let first = queue.mail.len() == 1;
         drop(queue);
@@ -212,16 +226,10 @@ impl Workers {
         waiter: Option<Waiter>,
     ) -> Result<(), SendError> {
         send_waiting_first(worker);
-        let Some(mailbox) = self.0.mailboxes.get(usize::from(worker)) else { return Ok(()) };
-        {
-            let mut queue = mailbox.queue.lock().unwrap_or_else(PoisonError::into_inner);
-            if queue.octets + octets.len() > MAX_OCTETS {
-                return Err(SendError::Backlog { remote: flow.remote, limit: MAX_OCTETS });
-            }
-            queue.octets += octets.len();
+        match self.post_if_room(worker, Mail::Send(*flow, octets.to_packet(), waiter)) {
+            true => Ok(()),
+            false => Err(SendError::Backlog { remote: flow.remote, limit: MAX_OCTETS }),
         }
-        self.post_to(worker, Mail::Send(*flow, octets.to_packet(), waiter));
-        Ok(())
     }
 
     /// Waits until there is mail.
@@ -273,7 +281,7 @@ mod tests {
     }
 
     #[test]
-    fn octets_to_be_sent_by_another_worker_have_a_limit_until_that_takes_them() {
+    fn octets_for_another_worker_have_a_limit_until_that_takes_them() {
         let workers = Workers::new(2);
         let address = ([192, 0, 2, 1], 5060).into();
         let flow = Flow { protocol: Protocol::Tcp, local: address, remote: address, connection: None };
@@ -281,7 +289,13 @@ mod tests {
         let pass_on = |octets: &[u8]| workers.pass_on(1, &flow, octets.into(), waiter);
         assert_eq!((pass_on(&octets), pass_on(&octets)), (Ok(()), Ok(())));
         assert_eq!(pass_on(b"x"), Err(SendError::Backlog { remote: address, limit: MAX_OCTETS }));
+        let response = || {
+            Message::parse(b"SIP/2.0 200 OK\r\nVia: SIP/2.0/UDP a;branch=z9hG4bK1\r\nFrom: <sip:a@x>;tag=f\r\nTo: <sip:b@x>;tag=t\r\nCall-ID: i\r\nCSeq: 7 INVITE\r\n\r\n")
+        };
+        let hand_over = || workers.post_if_room(1, Mail::Message(response().unwrap(), flow));
+        assert!(!hand_over(), "a response that came in elsewhere");
         assert_eq!(workers.take(1).len(), 2);
+        assert!(hand_over());
         assert_eq!(pass_on(b"x"), Ok(()));
     }
 }
