@@ -32,7 +32,7 @@ alias { "localhost", "example.com" }
 
 -- Bounds of what others can make us hold, and for how long.
 -- limits {
---   instructions = 10000000,        -- Lua instructions of one request: more is an endless loop
+--   instructions = 10000000,        -- Lua instructions of one request, of 25 ns each: more is an endless loop
 --   memory = 67108864,              -- bytes of one worker's Lua state
 --   connections = 16384,            -- TCP connections of one worker
 --   connections_per_peer = 4096,    -- of these, with one address (of IPv6, with one /64)

@@ -3,10 +3,17 @@
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::sync::Arc;
+use std::time::Duration;
+
+use nix::sys::resource::{UsageWho, getrusage};
+use nix::sys::time::TimeValLike;
 
 use super::doorbell::Doorbell;
 use crate::context::Context;
 use crate::module::Routes;
+
+/// How long an instruction may take on average, of the time in which this thread really runs. Most take 10 ns.
+const INSTRUCTION: Duration = Duration::from_nanos(25);
 
 /// The request of the code that is running now in one Lua state, and what it may still use.
 #[derive(Default)]
@@ -14,6 +21,8 @@ pub(super) struct Current {
     context: RefCell<Option<(Context, Routes)>>,
     /// Instructions that the running request has left.
     budget: Cell<u64>,
+    /// How long this thread had run at the last look at the running request, and the budget that was left then.
+    looked: Cell<Option<(Duration, u64)>>,
     /// Where the running request was when its budget was used up.
     stopped: RefCell<Option<String>>,
     /// Of a run that did not wait: for the next one.
@@ -25,13 +34,15 @@ pub(super) struct Entered {
     current: Rc<Current>,
     before: Option<(Context, Routes)>,
     budget_before: u64,
+    looked_before: Option<(Duration, u64)>,
 }
 
 impl Current {
     /// Makes `context` the current request until the guard is dropped.
     pub(super) fn enter(self: &Rc<Self>, context: Context, routes: Routes, budget: u64) -> Entered {
         let before = self.context.replace(Some((context, routes)));
-        Entered { current: self.clone(), before, budget_before: self.budget.replace(budget) }
+        let budget_before = self.budget.replace(budget);
+        Entered { current: self.clone(), before, budget_before, looked_before: self.looked.take() }
     }
 
     /// The request that is running; `None` while the script is being loaded.
@@ -46,6 +57,23 @@ impl Current {
         let left = self.budget.get().saturating_sub(instructions);
         self.budget.set(left);
         left > 0
+    }
+
+    /// Takes off the budget what has taken longer since the last look than [`INSTRUCTION`] for each that was spent. The first look at a
+    /// request only notes the time: most requests end before it. `false` once the budget is used up.
+    pub(super) fn is_in_time(&self) -> bool {
+        // Not a clock: while another process has the processor, nothing is held up by this one.
+        let Ok(usage) = getrusage(UsageWho::RUSAGE_THREAD) else { return self.spend(0) };
+        let run = (usage.user_time() + usage.system_time()).num_microseconds();
+        let run = Duration::from_micros(u64::try_from(run).unwrap_or_default());
+        let budget = self.budget.get();
+        let late = self.looked.get().map_or(0, |(then, budget_then)| {
+            let worth = run.saturating_sub(then).as_nanos() / INSTRUCTION.as_nanos();
+            u64::try_from(worth).unwrap_or(u64::MAX).saturating_sub(budget_then.saturating_sub(budget))
+        });
+        let left = self.spend(late);
+        self.looked.set(Some((run, self.budget.get())));
+        left
     }
 
     /// Notes that the running request is to end, and where it was. `false` if that was noted before.
@@ -88,5 +116,6 @@ impl Drop for Entered {
     fn drop(&mut self) {
         self.current.context.replace(self.before.take());
         self.current.budget.set(self.budget_before);
+        self.current.looked.set(self.looked_before);
     }
 }

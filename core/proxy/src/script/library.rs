@@ -9,10 +9,15 @@ use mlua::{Error, Function, IntoLuaMulti, Lua, LuaString, MultiValue, Result, Ta
 use super::Limits;
 use super::current::Current;
 use super::pattern::{Capture, Matcher, PatternError};
-use super::sandbox::{HOOK_INTERVAL, stop_message};
+use super::sandbox::stop_message;
+use super::watch::INTERVAL;
 
 /// Octets copied or compared that count as one instruction.
 const OCTETS: u64 = 8;
+/// What [`OCTETS`] of a format for `os.date` count as.
+const DATES: u64 = 100;
+/// What costs so much may take long: the time is looked at.
+const LARGE: u64 = 10_000;
 /// Results of `table.unpack` and `string.byte`: each is copied again by instructions that count as one.
 const MAX_RESULTS: i64 = 8000;
 
@@ -50,10 +55,7 @@ pub(super) fn install(lua: &Lua, current: &Rc<Current>, limits: Limits) -> Resul
         meter.charge_for(lua, &utf8, name, octets)?;
     }
     meter.charge_for(lua, &table, "concat", concatenation)?;
-    meter.charge_for(lua, &table, "sort", |arguments| {
-        let count = length(arguments)?;
-        Ok(count.saturating_mul(u64::from(count.max(2).ilog2() + 1) * 4))
-    })?;
+    meter.charge_for(lua, &table, "sort", sorting)?;
     for name in ["insert", "remove"] {
         meter.charge_for(lua, &table, name, length)?;
     }
@@ -62,8 +64,10 @@ pub(super) fn install(lua: &Lua, current: &Rc<Current>, limits: Limits) -> Resul
     meter.charge_for(lua, &table, "unpack", unpacking)?;
     // A new coroutine begins to count its instructions anew: what the limit does not see of it is charged at once.
     for name in ["create", "wrap"] {
-        meter.charge_for(lua, &coroutine, name, |_| Ok(u64::from(HOOK_INTERVAL)))?;
+        meter.charge_for(lua, &coroutine, name, |_| Ok(u64::from(INTERVAL)))?;
     }
+    // A few octets of a format become a date.
+    meter.charge_for(lua, &globals.get("os")?, "date", |arguments| Ok(octets(arguments)?.saturating_mul(DATES)))?;
     for name in ["tostring", "tonumber"] {
         meter.charge_for(lua, &globals, name, octets)?;
     }
@@ -103,7 +107,7 @@ impl Meter {
     }
 
     fn spend(&self, lua: &Lua, cost: u64) -> Result<()> {
-        if cost == 0 || self.current.spend(cost) {
+        if cost == 0 || self.current.spend(cost) && (cost < LARGE || self.current.is_in_time()) {
             return Ok(());
         }
         let place = lua.inspect_stack(1, |frame| {
@@ -399,6 +403,20 @@ fn concatenation(arguments: &MultiValue) -> Result<u64> {
     let count = u64::try_from(to.saturating_sub(from).saturating_add(1)).unwrap_or(0);
     // The texts are copied once; as many as there can be have been made by instructions.
     Ok(count.saturating_add(octets(arguments)?.saturating_mul(count)))
+}
+
+/// Each value is compared some times, and a text as far as it is like others.
+fn sorting(arguments: &MultiValue) -> Result<u64> {
+    let count = length(arguments)?;
+    let mut cost = count.saturating_mul(4);
+    if let Some(Value::Table(table)) = arguments.front() {
+        for index in 1..=u64::try_from(table.raw_len()).unwrap_or(0) {
+            if let Value::String(text) = table.raw_get(index)? {
+                cost = cost.saturating_add(text.as_bytes().len() as u64 / OCTETS);
+            }
+        }
+    }
+    Ok(cost.saturating_mul(u64::from(count.max(2).ilog2() + 1)))
 }
 
 fn unpacking(arguments: &MultiValue) -> Result<u64> {

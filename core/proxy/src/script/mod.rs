@@ -12,6 +12,7 @@
 //! | `library` | functions of Lua's library, with what they do charged to the request |
 //! | `pattern` | Lua's patterns with a limit on the work |
 //! | [`lint`] | calls of functions that there are not |
+//! | `watch` | stopping what takes too many instructions, or too long for them |
 //! | [`sandbox`] | what of Lua's library a script gets |
 //! | [`settings`] | the settings file |
 //! | [`stubs`] | what editors are told of all this |
@@ -52,6 +53,7 @@ pub mod settings;
 mod source;
 pub mod stubs;
 mod value;
+mod watch;
 
 #[cfg(test)]
 mod tests;

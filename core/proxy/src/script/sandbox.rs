@@ -2,15 +2,13 @@
 
 use std::rc::Rc;
 
-use mlua::{Error, HookTriggers, Lua, LuaOptions, Result, StdLib, Table, Variadic, VmState};
+use mlua::{Error, Lua, LuaOptions, Result, StdLib, Table, Variadic};
 use signalbox_sip::message::readable;
 
 use super::current::Current;
 use super::value::shown;
+use super::watch::Watch;
 use super::{Limits, library};
-
-/// Instructions between two looks at the budget.
-pub(super) const HOOK_INTERVAL: u32 = 1_000;
 
 /// Finished coroutines that are kept for the next requests.
 const THREAD_POOL: usize = 256;
@@ -44,26 +42,10 @@ pub(super) fn state(limits: Limits) -> Result<Lua> {
     Ok(lua)
 }
 
-/// Stops code that has used up its instructions. A route is made to yield, which no `pcall` can catch, and [`Run`](super::Run)
-/// then gives it up. What can't yield, such as the top level of a script, gets an error at each further instruction.
+/// Stops code that has used up its instructions, also in functions of the library and in operations on long texts.
 pub(super) fn limit_instructions(lua: &Lua, current: &Rc<Current>, limits: Limits) -> Result<()> {
-    library::install(lua, current, limits)?;
-    let current = current.clone();
-    lua.set_global_hook(HookTriggers::new().every_nth_instruction(HOOK_INTERVAL), move |lua, frame| {
-        if current.spend(u64::from(HOOK_INTERVAL)) {
-            return Ok(VmState::Continue);
-        }
-        let file = frame.source().short_src.as_deref().unwrap_or_default().to_owned();
-        let place = format!("{file}:{}", frame.current_line().unwrap_or_default());
-        let stopped = Error::runtime(format!("{place}: {}", stop_message(limits)));
-        if current.stop(place) {
-            return Ok(VmState::Yield);
-        }
-        let again = stopped.clone();
-        let hook = HookTriggers::new().every_nth_instruction(1);
-        lua.current_thread().set_hook(hook, move |_, _| Err(again.clone()))?;
-        Err(stopped)
-    })
+    Watch::install(lua, current, limits)?;
+    library::install(lua, current, limits)
 }
 
 /// What is said of a script that has used up its instructions.

@@ -5,6 +5,8 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
+use nix::sys::resource::{UsageWho, getrusage};
+use nix::sys::time::TimeValLike;
 use signalbox_sip::message::Message;
 use signalbox_sip::transaction::TransactionKey;
 
@@ -527,4 +529,40 @@ fn ordinary_uses_of_the_library_work_as_in_lua() {
         for _, c in utf8.codes("é") do assert(c == 233) end
         "##,
     );
+}
+
+/// What a script may do takes no longer than the instructions that it may use, whatever each of them goes through.
+#[test]
+fn an_instruction_that_takes_long_counts_as_many() {
+    let stage = Stage::new();
+    let long = "local s = 'x' for _ = 1, 23 do s = s .. s end local t = 'a' .. s:sub(2) local u = 'a' .. s:sub(2)";
+    for body in [
+        "local s = '' while true do s = s .. 'x' end",
+        &format!("{long} while true do local x = s .. t end"),
+        &format!("{long} while true do local x = u == t end"),
+        &format!("{long} while true do local x = u < t end"),
+        &format!("{long} while true do table.concat({{ s, t }}) end"),
+        "local s = ('x'):rep(60000) while true do s:find('[yz]') end",
+        "while true do ('x'):rep(1000000) end",
+        "while true do msg.body = 'x' end",
+        "local t = {} while true do pcall(function() for _ = 1, 1e7 do t[#t + 1] = {} end end) end",
+        "local t = {} for i = 1, 1e6 do t[i] = i end for i = 1, 1e6 do t[i] = nil end while true do next(t) end",
+        "local s, t = ('x'):rep(60000), {} for i = 1, 100000 do t[i] = s end table.sort(t)",
+        "while true do os.date(('%c'):rep(100000)) end",
+    ] {
+        let engine = stage.load(&format!("function route(msg) {body} end")).unwrap();
+        let before = cpu_time();
+        let error = ended(engine.call(Route::Request, stage.request()).begin()).unwrap_err().to_string();
+        let held = cpu_time() - before;
+        println!("{held:?} {body}");
+        assert!(error.contains("stopped after 10000000 instructions"), "{body}: {error}");
+        // A quarter of a second, and what runs before the second look. Tests may be built without optimisation.
+        assert!(held < Duration::from_secs(3), "{held:?}: {body}");
+    }
+}
+
+/// How long this thread has run.
+fn cpu_time() -> Duration {
+    let usage = getrusage(UsageWho::RUSAGE_THREAD).unwrap();
+    Duration::from_micros((usage.user_time() + usage.system_time()).num_microseconds().unsigned_abs())
 }
