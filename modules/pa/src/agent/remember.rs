@@ -40,7 +40,7 @@ impl<W: Watcher> Agent<W> {
         let Some(observer) = shard.presentity(at).and_then(Presentity::observer) else {
             return;
         };
-        watchers.iter().for_each(|watcher| observer.remember(watcher, now));
+        observer.remember(watchers, now);
         shard.tell_watchers(at, &self.rules, now, effects);
         shard.schedule_presentity(at, now);
     }

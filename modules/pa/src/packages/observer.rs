@@ -23,8 +23,8 @@ pub trait Observer {
     /// A subscription of the observed package changed. True when the watchers of this package are to be told.
     fn observe(&mut self, change: &Change<'_>, now: Instant) -> bool;
 
-    /// Takes in a watcher that the database remembers. The watchers of this package are told after it.
-    fn remember(&mut self, _watcher: &Remembered, _now: Instant) {}
+    /// Takes in watchers that the database remembers. The watchers of this package are told after it.
+    fn remember(&mut self, _watchers: &[Remembered], _now: Instant) {}
 
     /// Somebody decided about watchers whose subscriptions are over: those whom `is_chosen` names, by id and URI. Gives their ids. The
     /// watchers of this package are told after it.

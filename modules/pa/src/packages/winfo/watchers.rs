@@ -140,8 +140,8 @@ impl Watchers {
 
     /// RFC 3857 §4.7.1: a new subscription makes the waiting state of an earlier one of the same watcher redundant.
     fn supersede(&mut self, newer: &Row, now: Instant) -> Option<Token> {
-        let uri = Aor::parse(&newer.uri);
-        let is_earlier = |row: &&Row| row.id != newer.id && Aor::parse(&row.uri) == uri;
+        let who = who(&newer.uri);
+        let is_earlier = |row: &&Row| row.id != newer.id && self::who(&row.uri) == who;
         let (earlier, remembered) = self.who_waits().find(is_earlier).map(|row| (row.id, row.remembered))?;
         self.end(earlier, Event::GiveUp, now);
         remembered
@@ -155,6 +155,11 @@ impl Watchers {
             self.end(oldest, Event::GiveUp, now);
         }
     }
+}
+
+/// A watcher, however it is written: its address of record, or else its URI as it is.
+fn who(uri: &str) -> Box<str> {
+    Aor::parse(uri).map_or_else(|| uri.into(), |aor| aor.as_str().into())
 }
 
 impl Observer for Watchers {
@@ -184,15 +189,23 @@ impl Observer for Watchers {
         true
     }
 
-    fn remember(&mut self, watcher: &Remembered, now: Instant) {
-        let uri = Aor::parse(&watcher.uri);
-        let known = self.rows.values().find(|row| row.status != Status::Terminated && Aor::parse(&row.uri) == uri);
-        let row = match known {
-            Some(known) => Row { remembered: Some(watcher.id), ..known.clone() },
-            None => Row::remembered(watcher),
-        };
-        self.put(row, now);
-        self.limit_waiting(now);
+    fn remember(&mut self, watchers: &[Remembered], now: Instant) {
+        // Looked through once: there may be as many as may subscribe.
+        let mut known: HashMap<Box<str>, Token> = HashMap::new();
+        for row in self.rows.values().filter(|row| row.status != Status::Terminated) {
+            known.entry(who(&row.uri)).or_insert(row.id);
+        }
+        for watcher in watchers {
+            let who = who(&watcher.uri);
+            let row = known.get(&who).and_then(|id| self.row(*id)).filter(|row| row.status != Status::Terminated);
+            let row = match row {
+                Some(known) => Row { remembered: Some(watcher.id), ..known.clone() },
+                None => Row::remembered(watcher),
+            };
+            known.insert(who, row.id);
+            self.put(row, now);
+            self.limit_waiting(now);
+        }
     }
 
     fn decide(&mut self, is_chosen: &dyn Fn(Token, &str) -> bool, cause: Cause, now: Instant) -> Vec<Token> {
@@ -456,11 +469,30 @@ mod tests {
                 display_name: "".into(),
                 since: story.now,
             };
-            story.watchers.remember(&remembered, story.now);
+            story.watchers.remember(&[remembered], story.now);
         }
         let waiting = story.watchers.rows.values().filter(|row| row.status == Status::Waiting).count();
         assert_eq!(waiting, MAX_WAITING);
         assert_eq!(story.watchers.row(Token(0)).map(|row| row.event), Some(Event::GiveUp));
+    }
+
+    #[test]
+    fn watchers_that_are_remembered_together_are_told_apart_by_who_they_are() {
+        let mut story = Story::new();
+        story.pending("bob");
+        let remembered = |(id, uri): (u64, &str)| Remembered {
+            id: Token(id),
+            uri: uri.into(),
+            display_name: "".into(),
+            since: story.now,
+        };
+        let uris =
+            ["sip:%62ob@EXAMPLE.com", "sip:dave@example.com", "sips:dave@example.com", "urn:a", "urn:b", "urn:a"];
+        let all: Vec<_> = (1..).zip(uris).map(remembered).collect();
+        story.watchers.remember(&all, story.now);
+        let known: Vec<_> = story.watchers.rows.values().map(|row| (&*row.uri, row.remembered.unwrap().0)).collect();
+        let expected = [("sip:bob@example.com", 1), ("sip:dave@example.com", 3), ("urn:b", 5), ("urn:a", 6)];
+        assert_eq!(known, expected);
     }
 
     #[test]
@@ -471,7 +503,7 @@ mod tests {
         let remember = |story: &mut Story, id, who: &str| {
             let uri = format!("sip:{who}@example.com").into();
             let since = story.now;
-            story.watchers.remember(&Remembered { id: Token(id), uri, display_name: who.into(), since }, since);
+            story.watchers.remember(&[Remembered { id: Token(id), uri, display_name: who.into(), since }], since);
         };
         remember(&mut story, 1, "bob");
         remember(&mut story, 2, "dave");
