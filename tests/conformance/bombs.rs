@@ -164,7 +164,7 @@ fn told(stage: &mut Stage, form: &str) -> usize {
     sent.iter().find(|(_, octets)| octets.starts_with(b"NOTIFY")).unwrap().1.len()
 }
 
-static OFFLINE_WINFO: Table = Table {
+pub(crate) static OFFLINE_WINFO: Table = Table {
     name: "pa_offline_winfo",
     columns: &[
         Column::integer("id"),

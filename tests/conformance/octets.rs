@@ -3,6 +3,7 @@
 
 use serde_json::{Value as Json, json};
 use signalbox::module::export;
+use signalbox::storage::{Column, Table, Value};
 use signalbox::transport::Protocol;
 use signalbox::transport::network::Sent;
 use signalbox_documents::watcherinfo::WatcherInfo;
@@ -13,6 +14,9 @@ use signalbox_sip::header::HeaderName;
 use signalbox_sip::message::Message;
 use signalbox_tests::site::{Setup, Site, configured, flow_from};
 use tempfile::TempDir;
+
+use crate::bombs::OFFLINE_WINFO;
+use crate::published_documents::store_rows;
 
 const SCRIPT: &str = r#"
 function route(msg)
@@ -261,6 +265,46 @@ fn a_subscription_with_such_octets_goes_the_same_way_after_a_restart() {
     assert_eq!(way(&after), way(&before));
     assert_eq!(after.request_uri(), "sip:w%E9@192.0.2.1");
     assert_eq!(after.value(HeaderName::Route), Some("<sip:r%E9@192.0.2.1;lr>"));
+}
+
+static LOCATION: Table = Table {
+    name: "location",
+    columns: &[
+        Column::integer("id"),
+        Column::text("location"),
+        Column::text("aor"),
+        Column::text("contact"),
+        Column::integer("q"),
+        Column::integer("expires"),
+        Column::text("call_id"),
+        Column::integer("cseq"),
+        Column::text("path"),
+        Column::text("instance"),
+        Column::text("user_agent"),
+    ],
+    key: 1,
+};
+
+/// Programs before this one wrote the characters that carry octets into the database.
+#[test]
+fn what_an_older_version_has_stored_is_told_with_what_stands_for_octets() {
+    let folder = tempfile::tempdir().unwrap();
+    Stage::new(&folder).site.stop();
+    let (aor, carried) = ("sip:bob@example.com", "\u{10ffe9}");
+    let text = |start: &str| Value::from([start, carried].concat());
+    let late = Value::from(1i64 << 45);
+    let location = [Value::from(1i64), "location".into(), aor.into(), Value::from(format!("sip:c{carried}@192.0.2.1"))];
+    let rest = [1000i64.into(), late.clone(), text("c"), 1i64.into(), text("<sip:p"), text("i"), text("u")];
+    store_rows(&folder, &LOCATION, [location.into_iter().chain(rest).collect()]);
+    let watched = [Value::from(1i64), aor.into(), "registrar".into(), "presence".into()];
+    let visitor = [Value::from(format!("sip:w{carried}@example.com")), text("w"), "pending".into(), 0i64.into(), late];
+    store_rows(&folder, &OFFLINE_WINFO, [watched.into_iter().chain(visitor).collect()]);
+    let mut stage = Stage::new(&folder);
+    let contact = stage.command("registrar.show", json!({ "aor": aor }));
+    assert!(contact.contains("sip:c%E9@192.0.2.1") && contact.contains("u\u{fffd}"), "{contact}");
+    let watcher = stage.command("pa.watchers", json!({ "uid": aor }));
+    assert!(watcher.contains("sip:w%E9@example.com") && watcher.contains("w\u{fffd}"), "{watcher}");
+    assert!(!has_carriers(contact.as_bytes()) && !has_carriers(watcher.as_bytes()));
 }
 
 /// §25.1: Call-IDs, tags and the parameters of Event are ASCII, and nothing else can stand for them.
