@@ -1,5 +1,5 @@
 -- A plain stateful proxy with a registrar, without authentication: for a laboratory or behind a firewall.
--- Loaded by each worker, reloaded as a whole by SIGHUP or `signalbox ctl core reload`. Needs: loadmodule "registrar".
+-- Each worker loads this script. SIGHUP or `signalbox ctl core reload` loads it again. Needs: loadmodule "registrar".
 
 -- The schemes that a Request-URI may have (RFC 3261 §16.3 step 2).
 local schemes = { sip = true, sips = true, tel = true, pres = true, im = true }
@@ -9,29 +9,29 @@ function route(msg)
     return sl_send_reply(483, "Too Many Hops")
   end
 
-  -- An INVITE is cancelled by its transaction, and what reaches the script has none.
+  -- The core handles a CANCEL that matches a transaction. One that reaches the script matches none.
   if msg.method == "CANCEL" then return sl_send_reply(481, "Call/Transaction Does Not Exist") end
 
-  -- Inside a dialog the Route header says where to (RFC 3261 §16.12), if it has the token that record_route() gave out below.
-  -- A Route that led here comes off in any case: clients with an outbound proxy send one along with each request. One that
-  -- leads elsewhere is no way to send anybody through us.
+  -- A request within a dialog follows its Route header (RFC 3261 §16.12), if that has the token which record_route wrote below.
+  -- loose_route removes a Route that names this server, because clients with an outbound proxy add one to each request. A Route to
+  -- another server is followed only within a dialog.
   local routed, why = loose_route()
   if routed and not is_myself() then
     return relay()
   end
-  -- A stray ACK is nobody's.
+  -- An ACK that belongs to no dialog is dropped.
   if msg.method == "ACK" then return end
   if why == "preloaded route" then return sl_send_reply(403, "Preloaded Route Denied") end
 
   if not schemes[msg.ruri.scheme] then return sl_send_reply(416, "Unsupported URI Scheme") end
-  -- TLS is not spoken here, so nobody can be reached as a sips: URI wants it (RFC 5630 §5.3).
+  -- A sips: URI requires TLS, which this server does not support (RFC 5630 §5.3).
   if msg.ruri.scheme == "sips" and msg.ruri.user then
     append_to_reply('Warning: 380 signalbox "SIPS Not Allowed"')
     return sl_send_reply(480, "Temporarily Unavailable")
   end
   if refuses_extensions(msg) then return end
 
-  -- Only what is meant for our own domains is served: no open relay.
+  -- Only requests for our own domains are served: no open relay.
   if not is_myself() then
     return sl_send_reply(403, "Relaying Denied")
   end
@@ -41,14 +41,14 @@ function route(msg)
   end
 
   if msg.method == "INVITE" or msg.method == "SUBSCRIBE" or msg.method == "REFER" then
-    -- Nobody has a password here, so the sender's address has to do for who is a user of ours.
+    -- There are no passwords here, so the domain in From decides whether the sender is a user of ours.
     record_route("", is_myself(msg.from.host))
   end
 
-  -- A request for the server itself, such as the OPTIONS that clients look whether we are alive with.
+  -- A request for the server itself, such as the OPTIONS by which clients see whether it is alive.
   if not msg.ruri.user then
     if msg.method == "OPTIONS" then
-      -- What the server can do (§11.2): no body means anything to it.
+      -- The server's capabilities (RFC 3261 §11.2). Accept is empty because it reads no body.
       append_to_reply("Allow: OPTIONS, REGISTER\r\nAccept:\r\nSupported: path")
       return sl_send_reply(200, "OK")
     end
@@ -62,8 +62,8 @@ function route(msg)
   return relay()
 end
 
--- Nothing that Proxy-Require could ask for is supported (RFC 3261 §16.3 step 5). True once that was answered. What Require asks for is
--- looked at by whoever answers with a 2xx.
+-- Refuses a request with Proxy-Require (RFC 3261 §16.3 step 5): no extension that it could name is supported. Returns true if it has
+-- answered. Require is checked by the function that answers with a 2xx.
 function refuses_extensions(msg)
   local asked = table.concat(msg.headers:all("Proxy-Require"), ", ")
   if asked == "" then return false end
@@ -72,7 +72,7 @@ function refuses_extensions(msg)
   return true
 end
 
--- Sends the request on; where that fails, answers why.
+-- Relays the request. If that fails, answers with the reason.
 function relay()
   if not t_relay() then
     return sl_reply_error()
