@@ -12,7 +12,7 @@ pub fn parse(text: &[u8], limits: &Limits) -> Result<Pidf, PidfError> {
     of_text(&decode(text, None, limits)?, limits)
 }
 
-/// The same of a text that has been [decoded](decode).
+/// As the function above, for a text that is already [decoded](decode).
 pub fn of_text(text: &str, limits: &Limits) -> Result<Pidf, PidfError> {
     Pidf::of_namespace(text, limits, NAMESPACE)
 }

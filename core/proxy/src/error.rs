@@ -89,8 +89,8 @@ impl Error {
         }
     }
 
-    /// The status that a branch counts as answered with that failed like this: where the request could not be sent, 503 (RFC 3261 §16.9),
-    /// which the sender of the request hears as 500 (§16.7 step 6).
+    /// The status that a branch counts as answered with after this error. It is 503 if the request could not be sent
+    /// (RFC 3261 §16.9); the sender of the request then gets 500 (§16.7 step 6).
     pub(crate) fn branch_status(&self) -> (u16, &'static str) {
         match self {
             Self::Send(_) | Self::Unproved { .. } | Self::Unresolvable { .. } | Self::UnsupportedTransport { .. } => {
@@ -100,8 +100,8 @@ impl Error {
         }
     }
 
-    /// A Warning (RFC 3261 §20.43, RFC 5630 §5.3) for those whom the status does not tell what is wrong. No address is named: that of a
-    /// user is nobody's business.
+    /// A Warning (RFC 3261 §20.43, RFC 5630 §5.3) if the status alone does not explain the error. It names no address,
+    /// because the address of a user is private.
     pub fn warning(&self) -> Option<&'static str> {
         Some(match self {
             Self::Send(_) | Self::Unproved { .. } => "399 signalbox \"The next hop cannot be reached\"",

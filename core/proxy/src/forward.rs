@@ -168,9 +168,9 @@ pub fn set_breadth(message: &mut Message, breadth: u8) {
     }
 }
 
-/// The part of a branch by which a request that comes back is recognised: a digest of what decides the way of the request as it
-/// came (RFC 5393 §4.2.1: Request-URI, Route, and what tells this request from others). The location service reads only the
-/// address of record, so `sip:alice@example.com;x=1` and `;x=2` are one. Never 0.
+/// The part of a branch that recognises a request which loops: a digest of what decides the route of the request as it
+/// came (RFC 5393 §4.2.1: Request-URI, Route, and the headers that identify the request). The location service reads
+/// only the address of record, so `sip:alice@example.com;x=1` and `;x=2` give the same digest. Never 0.
 pub fn loop_hash(message: &Message, keys: (u64, u64)) -> u32 {
     let mut hasher = SipHasher13::new_with_keys(keys.0, keys.1);
     let uri = message.request_uri();
@@ -187,17 +187,17 @@ pub fn loop_hash(message: &Message, keys: (u64, u64)) -> u32 {
     u32::try_from(digest >> 32).unwrap_or_default().max(1)
 }
 
-/// §16.3 step 4 as corrected by RFC 5393 §4.2.2: how many requests may be made of this one. If it has passed here before, that is
-/// what it was given when it last left.
+/// §16.3 step 4 as corrected by RFC 5393 §4.2.2: how many requests may be made of this one. If it has passed here
+/// before, its branch carries the number that is left.
 ///
 /// # Errors
-/// [`Error::LoopDetected`] if it would go the same way as before.
+/// [`Error::LoopDetected`] if it would take the same route as before.
 pub(crate) fn allowed_spread(
     message: &Message,
     is_ours: impl Fn(&Via<'_>) -> bool,
     loop_hash: u32,
 ) -> Result<u8, Error> {
-    // Cheap first: most requests have Vias of others' making alone.
+    // The cheap test comes first: most requests have no Via of ours.
     let is_likely = |text: &str| memmem::find(text.as_bytes(), BranchToken::PREFIX.as_bytes()).is_some();
     if !message.values(HeaderName::Via).any(is_likely) {
         return Ok(MAX_SPREAD);
@@ -234,8 +234,8 @@ pub(crate) fn received(via: &Via<'_>, source: &Flow) -> (Flow, bool) {
         Host::Name(_) => false,
     };
     let rport = via.rport().is_some();
-    // A maddr is not followed, though §18.2.2 says so: it is meant for multicast, which is not received here, and would let
-    // anybody send our responses, with all their repetitions, to anybody.
+    // A maddr is not followed, although §18.2.2 says so. It is meant for multicast, which is not received here. With it
+    // a sender could direct our responses, with all retransmissions, to a third party.
     let remote = match (source.protocol, rport) {
         (Protocol::Udp, false) => SocketAddr::new(source.remote.ip(), sent_by_port(via, Protocol::Udp)),
         _ => source.remote,

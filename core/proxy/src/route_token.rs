@@ -1,9 +1,9 @@
 //! The token in our Record-Route, by which a request that follows in a dialog proves that the dialog passes here.
 //!
-//! A To tag and a Route are quickly made up; the token is not. It is a parameter of the URI that
-//! `record_route` writes (RFC 3261 §16.6 step 4), and signs Call-ID and the tag of the caller, the party that
-//! began the dialog. It also names the ways to those parties that are users of ours, so that what follows
-//! reaches them through their NAT, and nobody else.
+//! A To tag and a Route are easily forged; the token is not. It is a parameter of the URI that `record_route` writes
+//! (RFC 3261 §16.6 step 4). It signs the Call-ID and the tag of the caller, the party that began the dialog. It also
+//! names the flows to the parties that are users of ours, so that later requests reach them, and only them, through
+//! their NAT.
 
 use std::hash::Hasher;
 use std::net::{IpAddr, SocketAddr};
@@ -28,16 +28,16 @@ pub type RouteKey = (u64, u64);
 pub struct RouteKeys {
     /// Signs our tokens; `None` for one that lasts as long as the process.
     pub own: Option<RouteKey>,
-    /// Keys of other servers whose tokens are taken, too.
+    /// Keys of other servers whose tokens are accepted too.
     pub accepted: Vec<RouteKey>,
-    /// Whether a Route of ours without any token is taken for that of a dialog.
+    /// Whether a Route to this server without a token is accepted within a dialog (with a To tag).
     pub unsigned: bool,
 }
 
-/// What a token says.
+/// The contents of a token.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct RouteToken {
-    /// Which life of the server the connections in it belong to.
+    /// The run of the server that the connections in it belong to.
     pub(crate) life: u32,
     pub(crate) caller: Party,
     pub(crate) callee: Party,
@@ -48,7 +48,7 @@ pub(crate) struct RouteToken {
 pub(crate) struct Party {
     /// A digest of its address in From or To.
     pub(crate) address: u32,
-    /// The way to it; only for a user of ours.
+    /// The way to the party, if that is a user of ours.
     pub(crate) way: Option<Way>,
 }
 
@@ -56,11 +56,11 @@ pub(crate) struct Party {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Way {
     pub(crate) flow: Flow,
-    /// A proxy stands between, so that the Routes which follow ours lead on from there.
+    /// There is a proxy in between, so the Routes after ours lead on from there.
     pub(crate) has_proxy: bool,
 }
 
-/// Both sides as a request within the dialog sees them.
+/// The two parties by their roles in a request within the dialog: sender and receiver.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Sides {
     pub(crate) from: Party,
@@ -94,7 +94,8 @@ impl RouteToken {
         to_hex(&octets)
     }
 
-    /// What the token in a URI of ours says to `request`; `None` if there is none, or another dialog's. `life` is that of the server now.
+    /// The parties of `request` by the token in a URI of ours; `None` if there is no token, or it belongs to another
+    /// dialog. `life` is the current run of the server.
     pub(crate) fn verify(uri: &Uri<'_>, request: &Message, keys: &RouteKeys, life: u32) -> Option<Sides> {
         let octets = from_hex(uri.params.value(PARAMETER)?)?;
         let (signed, mac_octets) = octets.split_at_checked(octets.len().checked_sub(MAC)?)?;
@@ -110,12 +111,12 @@ impl RouteToken {
             true => Sides { from: token.caller, to: token.callee },
             false => Sides { from: token.callee, to: token.caller },
         };
-        // Nobody can ask an ACK for a password (§22.1), so the address in its From must be the dialog's.
+        // An ACK cannot be challenged (§22.1), so the address in its From must be the dialog's.
         let is_known = *request.method() != Method::Ack || address(request, HeaderName::From) == sides.from.address;
         is_known.then_some(sides)
     }
 
-    /// A connection of another life of the server means nothing now: any connection to the same address will do.
+    /// A connection of another run of the server no longer exists: any connection to the same address will do.
     fn in_life(mut self, life: u32) -> Self {
         for party in [&mut self.caller, &mut self.callee] {
             if let Some(way) = party.way.as_mut().filter(|_| self.life != life) {
@@ -189,7 +190,7 @@ fn write_way(way: Option<&Way>, octets: &mut Octets) {
     }
 }
 
-/// `None` if the octets are no way; `Some(None)` if they say that there is none.
+/// `None` if the octets are invalid; `Some(None)` if they say that there is no way.
 fn read_way(reader: &mut Reader<'_>) -> Option<Option<Way>> {
     let [flags] = reader.octets()?;
     let is_set = |flag| flags & flag != 0;
@@ -215,7 +216,7 @@ fn read_way(reader: &mut Reader<'_>) -> Option<Option<Way>> {
     Some(Some(Way { flow: Flow { protocol, local, remote, connection }, has_proxy: is_set(PROXY) }))
 }
 
-/// Octets that are taken off the front.
+/// A reader that takes octets from the front.
 struct Reader<'a>(&'a [u8]);
 
 impl Reader<'_> {
@@ -232,7 +233,7 @@ fn to_hex(octets: &[u8]) -> String {
     octets.iter().flat_map(|octet| [digit(octet >> 4), digit(*octet)]).collect()
 }
 
-/// Digits of either case: URI parameters may change theirs on the way (RFC 3261 §19.1.4).
+/// Accepts hexadecimal digits in either case: the case of URI parameters may change on the way (RFC 3261 §19.1.4).
 fn from_hex(text: &str) -> Option<Octets> {
     let (pairs, []) = text.as_bytes().as_chunks::<2>() else { return None };
     let digit = |digit: u8| char::from(digit).to_digit(16).and_then(|digit| u8::try_from(digit).ok());

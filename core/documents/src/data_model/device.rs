@@ -77,7 +77,7 @@ impl Device {
         out.push_str("</dm:device>");
     }
 
-    /// As it stands among the extensions of a document. An error if it is larger than a document may be.
+    /// The element as it is written among the extensions of a document. Fails if it is larger than a document may be.
     pub fn to_fragment(&self) -> Result<Fragment, XmlError> {
         let mut text = String::with_capacity(512);
         self.write(&mut text);

@@ -58,7 +58,7 @@ impl Presence {
         inputs.peek().is_some() && inputs.all(is_idle)
     }
 
-    /// The document that says this. An error if it is larger than a document may be.
+    /// The document with this content. Fails if it is larger than a document may be.
     pub fn to_pidf(&self) -> Result<Pidf, XmlError> {
         let persons = self.persons.iter().map(Person::to_fragment);
         let devices = self.devices.iter().map(Device::to_fragment);

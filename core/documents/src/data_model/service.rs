@@ -61,7 +61,7 @@ impl Service {
         }
     }
 
-    /// The tuple that says this. An error if it is larger than a document may be.
+    /// The tuple with this content. Fails if it is larger than a document may be.
     pub fn to_tuple(&self) -> Result<Tuple, XmlError> {
         let mut text = "<service".to_owned();
         if !self.device_ids.is_empty() {

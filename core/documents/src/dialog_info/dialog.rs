@@ -11,12 +11,12 @@ use crate::xml::{
 /// A dialog, or the half of one that an INVITE without an answer makes (§4.1.1).
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Dialog {
-    /// Tells this dialog from the others of its user agent.
+    /// Identifies this dialog among those of its user agent.
     pub id: String,
     pub call_id: Option<String>,
     pub local_tag: Option<String>,
     pub remote_tag: Option<String>,
-    /// Who began it, as the observed user sees it.
+    /// Which side began the dialog, from the observed user's point of view.
     pub direction: Option<Direction>,
     pub state: DialogState,
     /// What ended it.
@@ -25,7 +25,7 @@ pub struct Dialog {
     pub code: Option<u16>,
     /// How long ago it was made, in whole seconds.
     pub duration: Option<Duration>,
-    /// The dialog that it took the place of.
+    /// The dialog that this one replaced.
     pub replaces: Option<Replaces>,
     pub referred_by: Option<NameAddr>,
     pub route_set: Vec<String>,
@@ -66,7 +66,7 @@ pub enum Direction {
     Recipient,
 }
 
-/// The dialog that another one took the place of (§4.1.4).
+/// A dialog that was replaced by another one (§4.1.4).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Replaces {
     pub call_id: String,
@@ -87,7 +87,7 @@ impl Dialog {
             }
             route_set.push(hop.text().to_owned());
         }
-        // Details that mean nothing are as if they weren't there: they only inform.
+        // Invalid details are ignored, because they are informational only.
         Ok(Self {
             id: value("id").ok_or_else(|| missing("id"))?.to_owned(),
             call_id: value("call-id").map(str::to_owned),
@@ -115,7 +115,7 @@ impl Dialog {
         self.write_as(out, &self.id, self.duration);
     }
 
-    /// The same under another id, and as old as this.
+    /// A copy with another id and the same age.
     pub fn write_as(&self, out: &mut String, id: &str, duration: Option<Duration>) {
         out.push_str("<dialog");
         push_attribute(out, "id", id);
@@ -168,7 +168,7 @@ impl Dialog {
         push_end_tag(out, "state");
     }
 
-    /// What is left to tell of it once it is over: its identifiers.
+    /// The identifiers, which are all that is told of a dialog that is over.
     pub fn ended(&self) -> Self {
         Self {
             id: self.id.clone(),

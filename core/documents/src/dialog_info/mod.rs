@@ -19,9 +19,9 @@ use crate::xml::{Document, Limits, XmlError, decode, push_attribute, push_end_ta
 pub const CONTENT_TYPE: &str = "application/dialog-info+xml";
 pub const NAMESPACE: &str = "urn:ietf:params:xml:ns:dialog-info";
 
-/// The dialogs of one document: what a busy attendant's phone has, several times over.
+/// Most dialogs in one document: several times what a busy attendant's phone has.
 pub const MAX_DIALOGS: usize = 64;
-/// The identities of a participant, the parameters of a target and the hops of a route set, of each so many.
+/// Most identities of a participant, parameters of a target, and hops of a route set; the limit applies to each.
 pub const MAX_PARTS: usize = 32;
 
 /// A dialog-info document (§4.1).
@@ -35,16 +35,16 @@ pub struct DialogInfo {
     pub dialogs: Vec<Dialog>,
 }
 
-/// Whether a document tells all.
+/// Whether a document holds the full state or only changes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum State {
-    /// All dialogs there are.
+    /// All dialogs of the user.
     Full,
     /// Those that have changed since the document before.
     Partial,
 }
 
-/// Why a document isn't valid. Texts are short enough for a reason phrase or a Warning header.
+/// Why a document is invalid. The texts are short enough for a reason phrase or a Warning header.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum DialogInfoError {
     #[error(transparent)]
@@ -58,12 +58,13 @@ pub enum DialogInfoError {
 }
 
 impl DialogInfo {
-    /// Reads and validates a document. Elements of other namespaces are kept inside dialogs and participants, and else ignored.
+    /// Reads and validates a document. Elements of other namespaces are kept inside dialogs and participants and
+    /// ignored elsewhere.
     pub fn parse(text: &[u8], limits: &Limits) -> Result<Self, DialogInfoError> {
         Self::of_text(&decode(text, None, limits)?, limits)
     }
 
-    /// The same of a text that has been [decoded](decode).
+    /// As the function above, for a text that is already [decoded](decode).
     pub fn of_text(text: &str, limits: &Limits) -> Result<Self, DialogInfoError> {
         let document = Document::of_text(text, limits)?;
         let root = document.root();
@@ -97,7 +98,7 @@ impl DialogInfo {
     }
 }
 
-/// Appends what stands before the dialogs.
+/// Appends the start of the document, before the dialogs.
 pub fn write_head(out: &mut String, version: u32, state: State, entity: &str) {
     out.push_str("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<dialog-info xmlns=\"");
     out.push_str(NAMESPACE);
@@ -108,7 +109,7 @@ pub fn write_head(out: &mut String, version: u32, state: State, entity: &str) {
     out.push('>');
 }
 
-/// Appends what stands after them.
+/// Appends the end of the document, after the dialogs.
 pub fn write_tail(out: &mut String) {
     push_end_tag(out, "dialog-info");
     out.push('\n');

@@ -9,13 +9,13 @@ pub struct Table {
     dialogs: Vec<Dialog>,
 }
 
-/// What became of a document.
+/// The result of taking in a document.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Applied {
     Known,
-    /// Documents in between were lost: the subscription should be refreshed, so that all is told again.
+    /// Documents before it were lost. The subscription should be refreshed, so that the full state is sent again.
     Gap,
-    /// It is older than what is known and was left out.
+    /// It is older than the known state and was ignored.
     Stale,
 }
 
@@ -25,7 +25,7 @@ impl Table {
         &self.dialogs
     }
 
-    /// Takes in what a document says.
+    /// Applies a document to the table.
     pub fn apply(&mut self, info: DialogInfo) -> Applied {
         if self.version.is_some_and(|version| info.version <= version) {
             return Applied::Stale;

@@ -20,7 +20,7 @@ impl Pidf {
         Self::of_text(&decode(text, None, limits)?, limits)
     }
 
-    /// The same of a text that has been [decoded](decode).
+    /// As the function above, for a text that is already [decoded](decode).
     pub fn of_text(text: &str, limits: &Limits) -> Result<Self, PidfError> {
         Self::of_namespace(text, limits, NAMESPACE)
     }
@@ -258,7 +258,7 @@ mod tests {
 
     #[test]
     fn a_long_namespace_is_not_repeated_without_a_limit() {
-        // One datagram that would take 516 MB.
+        // This datagram would otherwise take 516 MB of memory.
         for (declaration, element) in [("xmlns:n", "<n:b/>"), ("xmlns:n", "<b xmlns='u' n:c=''/>"), ("xmlns", "<b/>")] {
             let tuples = (0..60).map(|i| {
                 let inside = element.repeat(60);

@@ -3,7 +3,7 @@
 use super::{MAX_EXTENSIONS, NAMESPACE};
 use crate::xml::{Element, Fragment, XmlError};
 
-/// Why a document isn't valid. Texts are short enough for a reason phrase or a Warning header.
+/// Why a document is invalid. The texts are short enough for a reason phrase or a Warning header.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum PidfError {
     #[error(transparent)]

@@ -23,8 +23,8 @@ pub enum Basic {
     Closed,
 }
 
-/// What baresip publishes until its user chooses. Nobody can be reached by that, so it counts as closed; other words that §4.1.4 does
-/// not have are refused, since `OPEN` would be the opposite.
+/// The status that baresip publishes until its user chooses one. It does not say that the user can be reached, so it
+/// counts as closed. Other words that §4.1.4 does not define are refused, because `OPEN` would mean the opposite.
 const UNKNOWN: &str = "unknown";
 
 impl Tuple {
@@ -38,7 +38,7 @@ impl Tuple {
                 (true, "contact") => set_once(&mut tuple.contact, Contact::read(child), "contact")?,
                 (true, "note") => push_bounded(&mut tuple.notes, Note::read(child), MAX_NOTES, "note")?,
                 (true, "timestamp") => {
-                    // One that means nothing says nothing: the rest of the tuple is worth more.
+                    // An invalid timestamp is ignored, because the rest of the tuple is more valuable.
                     if let Some(timestamp) = Timestamp::parse(child.text()) {
                         set_once(&mut tuple.timestamp, timestamp, "timestamp")?;
                     }

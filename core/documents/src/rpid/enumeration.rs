@@ -62,7 +62,8 @@ pub enum Value<W> {
 }
 
 impl<W: Word> Value<W> {
-    /// Reads the element of a value. `<other>` is free text where the enumeration has no such word. None if it is neither and cannot be kept.
+    /// Reads the element of a value. `<other>` is free text if the enumeration has no such word. `None` if it is
+    /// neither and cannot be kept.
     pub fn read(element: Element<'_>) -> Option<Self> {
         let own = element.namespace() == W::NAMESPACE;
         match own.then(|| W::parse(element.name())).flatten() {

@@ -30,7 +30,7 @@ pub struct WatcherInfo {
     pub lists: Vec<WatcherList>,
 }
 
-/// Whether a document tells all.
+/// Whether a document holds the full state or only changes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum State {
     /// All watchers there are.
@@ -49,7 +49,7 @@ pub struct WatcherList {
     pub watchers: Vec<Watcher>,
 }
 
-/// Why a document isn't valid. Texts are short enough for a reason phrase or a Warning header.
+/// Why a document is invalid. The texts are short enough for a reason phrase or a Warning header.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum WatcherInfoError {
     #[error(transparent)]

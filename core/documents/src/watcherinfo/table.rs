@@ -9,13 +9,13 @@ pub struct Table {
     lists: Vec<WatcherList>,
 }
 
-/// What became of a document.
+/// The result of taking in a document.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Applied {
     Known,
-    /// Documents in between were lost: the subscription should be refreshed, so that all is told again.
+    /// Documents before it were lost. The subscription should be refreshed, so that the full state is sent again.
     Gap,
-    /// It is older than what is known and was left out.
+    /// It is older than the known state and was ignored.
     Stale,
 }
 
@@ -25,7 +25,7 @@ impl Table {
         &self.lists
     }
 
-    /// Takes in what a document says.
+    /// Applies a document to the table.
     pub fn apply(&mut self, info: WatcherInfo) -> Applied {
         let next = self.version.map(|version| version.checked_add(1));
         // The same version again is the same document: "less than" in the clause would have it applied twice.

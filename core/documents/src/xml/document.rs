@@ -16,9 +16,9 @@ pub struct Document<'a> {
     pub(super) nodes: Vec<Node<'a>>,
     pub(super) attributes: Vec<Attribute<'a>>,
     pub(super) declarations: Vec<Declaration<'a>>,
-    /// Octets of namespace declarations that may still be repeated at elements which are kept.
+    /// Octets of namespace declarations that kept elements may still repeat.
     pub(super) repeatable: Cell<usize>,
-    /// What of these there was at first.
+    /// The initial value of that number.
     pub(super) repeatable_at_first: usize,
 }
 
@@ -26,9 +26,9 @@ pub struct Document<'a> {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Namespace {
     None,
-    /// That of the prefix `xml`, which needs no declaration.
+    /// The namespace of the prefix `xml`, which needs no declaration.
     Xml,
-    /// By the place of its declaration in the table: a long URI stands there once, however many names have it.
+    /// The index of its declaration in the table. A long URI is stored there once, however many names use it.
     Declared(u32),
 }
 
@@ -66,7 +66,7 @@ pub(super) struct Attribute<'a> {
 pub(super) struct Declaration<'a> {
     pub(super) prefix: &'a str,
     pub(super) uri: Cow<'a, str>,
-    /// The URI as kept elements share it.
+    /// The URI, shared by the elements that are kept.
     pub(super) shared: OnceCell<Arc<str>>,
 }
 
@@ -88,7 +88,7 @@ impl<'a> Document<'a> {
         Element { document: self, index: 0 }
     }
 
-    /// The URI of a namespace, empty if it is none.
+    /// The URI of a namespace; empty if there is none.
     pub(super) fn uri(&self, namespace: Namespace) -> &str {
         match namespace {
             Namespace::None => "",
@@ -98,7 +98,8 @@ impl<'a> Document<'a> {
     }
 }
 
-/// Octets of a language tag. Each note has a copy of the one that it inherits, and RFC 5646 §4.4.1 advises to make room for 35.
+/// Most octets of a language tag. Each note has a copy of the tag that it inherits. RFC 5646 §4.4.1 recommends room for
+/// 35.
 pub const MAX_LANG: usize = 64;
 
 /// A handle to one element.

@@ -6,12 +6,12 @@ use memchr::memmem;
 
 use super::parse::{Limits, XmlError, is_white_space};
 
-/// An encoding that is read. RFC 3863 §3.1 has presence documents in UTF-8 or UTF-16; the others are what gateways declare.
+/// A supported encoding. RFC 3863 §3.1 allows UTF-8 and UTF-16 for presence documents. Gateways declare the others.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Encoding {
     Utf8,
-    /// In either order of octets; without a byte order mark the first octets tell, and if they do not, the high octet comes first
-    /// (RFC 2781 §4.3).
+    /// In either byte order. Without a byte order mark the first octets decide; if they do not, the high octet comes
+    /// first (RFC 2781 §4.3).
     Utf16,
     Utf16Be,
     Utf16Le,
@@ -19,7 +19,8 @@ enum Encoding {
     Windows1252,
 }
 
-/// What the octets 0x80–0x9F are in windows-1252. The five that it leaves open are the control characters of ISO-8859-1.
+/// The characters of the octets 0x80–0x9F in windows-1252. The five octets that it leaves undefined are the control
+/// characters of ISO-8859-1.
 const WINDOWS_1252: [char; 32] = [
     '\u{20ac}', '\u{81}', '\u{201a}', '\u{192}', '\u{201e}', '\u{2026}', '\u{2020}', '\u{2021}', '\u{2c6}', '\u{2030}',
     '\u{160}', '\u{2039}', '\u{152}', '\u{8d}', '\u{17d}', '\u{8f}', '\u{90}', '\u{2018}', '\u{2019}', '\u{201c}',
@@ -27,8 +28,9 @@ const WINDOWS_1252: [char; 32] = [
     '\u{17e}', '\u{178}',
 ];
 
-/// The text of a document. A byte order mark says which encoding it is in, without one the charset parameter of Content-Type does, without
-/// that the XML declaration (RFC 7303 §3), and without any of them it is UTF-8. The text has at most `limits.bytes` octets as UTF-8.
+/// The text of a document. The encoding is taken from the byte order mark, else from the charset parameter of
+/// Content-Type, else from the XML declaration (RFC 7303 §3). Without any of these it is UTF-8. The text has at most
+/// `limits.bytes` octets as UTF-8.
 pub fn decode<'a>(bytes: &'a [u8], charset: Option<&str>, limits: &Limits) -> Result<Cow<'a, str>, XmlError> {
     let (encoding, mark) = match bytes {
         [0xef, 0xbb, 0xbf, ..] => (Encoding::Utf8, 3),
@@ -57,7 +59,7 @@ pub fn decode<'a>(bytes: &'a [u8], charset: Option<&str>, limits: &Limits) -> Re
 }
 
 impl Encoding {
-    /// By the names of the IANA registry that are in use, whatever their case.
+    /// Finds an encoding by the names of the IANA registry that are in use, whatever their case.
     fn parse(name: &str) -> Option<Self> {
         let known = [
             ("utf-8", Self::Utf8),
@@ -65,7 +67,7 @@ impl Encoding {
             ("utf-16", Self::Utf16),
             ("utf-16be", Self::Utf16Be),
             ("utf-16le", Self::Utf16Le),
-            // Which is a part of UTF-8, and what claims it wrongly is most often that.
+            // ASCII is a subset of UTF-8. Documents that wrongly declare ASCII are mostly UTF-8.
             ("us-ascii", Self::Utf8),
             ("ascii", Self::Utf8),
             ("iso-8859-1", Self::Latin1),
@@ -81,7 +83,7 @@ fn unknown(name: &str) -> XmlError {
     XmlError::Encoding(name.chars().take(32).collect())
 }
 
-/// UTF-16 by its first character, which is `<` (XML 1.0 appendix F).
+/// Recognises UTF-16 by the first character, which is `<` (XML 1.0 appendix F).
 fn sniffed(bytes: &[u8]) -> Option<Encoding> {
     match bytes {
         [0, b'<', ..] => Some(Encoding::Utf16Be),
@@ -102,10 +104,10 @@ fn declared(bytes: &[u8]) -> Option<&str> {
     rest.get(1..)?.split_once(quote).map(|(name, _)| name)
 }
 
-/// What stands before the encoding in an XML declaration (XML 1.0 §4.3.3).
+/// The part of an XML declaration before the encoding (XML 1.0 §4.3.3).
 const NAME: &[u8] = b"encoding";
 
-/// Octets in which the XML declaration has to end for its encoding to count.
+/// The XML declaration must end within this many octets, or its encoding is ignored.
 const MAX_DECLARATION: usize = 256;
 
 fn utf16(bytes: &[u8], big_endian: bool) -> Result<String, XmlError> {

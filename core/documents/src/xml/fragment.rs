@@ -80,8 +80,8 @@ impl Fragment {
 }
 
 impl<'d> Element<'d> {
-    /// Keeps the element with all that is inside it. An error if its document would repeat more of its namespace declarations than
-    /// [`Limits::repetition`] allows: a short element may rely on a long one.
+    /// Keeps the element with its content. Fails if the document would then repeat more of its namespace declarations
+    /// than [`Limits::repetition`] allows: a short element may rely on a long declaration.
     pub fn to_fragment(self) -> Result<Fragment, XmlError> {
         let node = self.node();
         let raw = self.document.text.get(node.span.clone()).unwrap_or_default();
@@ -146,7 +146,7 @@ impl<'d> Element<'d> {
 }
 
 impl Document<'_> {
-    /// Takes so many octets of what may be repeated.
+    /// Subtracts `octets` from the octets that may still be repeated.
     fn take_room(&self, octets: usize) -> Result<(), XmlError> {
         let room = self.repeatable.get();
         let left = room.checked_sub(octets).ok_or(XmlError::Repetition(self.repeatable_at_first))?;
@@ -165,7 +165,7 @@ impl Document<'_> {
 }
 
 impl Declaration<'_> {
-    /// Octets that it takes in a start tag, at the least.
+    /// The least octets that the declaration takes in a start tag.
     fn len(&self) -> usize {
         " xmlns:=\"\"".len() + self.prefix.len() + self.uri.len()
     }

@@ -31,8 +31,8 @@ pub struct Limits {
     /// Namespace declarations that hold at one element, its own and those around it: each prefix is looked for among them, and each element that
     /// is kept as a [`Fragment`](super::Fragment) tries them all.
     pub declarations: usize,
-    /// How many times its own size a document's namespace declarations may take when they are repeated at the elements that are kept as
-    /// [`Fragment`](super::Fragment)s, beyond [`REPEATED_FREELY`] octets.
+    /// The limit of namespace declarations that are repeated at the elements kept as [`Fragment`](super::Fragment)s, as
+    /// a multiple of the document's size, in addition to [`REPEATED_FREELY`] octets.
     pub repetition: usize,
 }
 
@@ -88,7 +88,7 @@ pub enum XmlError {
 }
 
 impl XmlError {
-    /// Whether the document is too long, or would be if it were kept, rather than wrong.
+    /// Whether the error is about size: the document is too long, or would be if it were kept.
     pub fn is_of_size(&self) -> bool {
         matches!(self, Self::TooLong(_) | Self::Repetition(_))
     }
@@ -290,7 +290,7 @@ impl<'a> Parser<'a, '_> {
             }
             let namespace = self.lookup(index, prefix_of(name, local))?;
             let twin = self.document.attributes[attributes.start..i].iter().any(|other| {
-                // The name first: it is short where a URI may be long.
+                // The name is compared first, because it is short and a URI may be long.
                 let same_name = other.name.get(other.local..) == name.get(local..);
                 same_name && self.document.uri(other.namespace) == self.document.uri(namespace)
             });
@@ -351,7 +351,7 @@ fn position(reader: &Reader<&[u8]>) -> usize {
     usize::try_from(reader.buffer_position()).unwrap_or(usize::MAX)
 }
 
-/// XML 1.0 §2.11: every end of a line is a line feed.
+/// XML 1.0 §2.11: every line end becomes a line feed.
 fn one_line_end(text: Cow<'_, str>) -> Cow<'_, str> {
     if memchr::memchr(b'\r', text.as_bytes()).is_some() {
         Cow::Owned(text.replace("\r\n", "\n").replace('\r', "\n"))

@@ -1,5 +1,5 @@
-//! Writing: escaping into a text that grows, without copies in between. Whatever text is written, the result is well-formed: a character
-//! that XML 1.0 §2.2 does not allow becomes U+FFFD.
+//! Writing: text is escaped directly into the output, without copies. The result is well-formed whatever text is
+//! written: a character that XML 1.0 §2.2 does not allow becomes U+FFFD.
 
 /// Appends character data.
 pub fn push_text(out: &mut String, text: &str) {

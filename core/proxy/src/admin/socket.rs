@@ -18,12 +18,12 @@ use super::rpc;
 
 /// Bytes of one request line. A longer one is answered with an error and the connection closed.
 pub const MAX_LINE: usize = 1 << 20;
-/// Connections served at a time. For one more, the one that has asked nothing for the longest time is closed, so that an operator always
-/// gets in.
+/// Connections served at a time. A further connection closes the one that has been idle longest, so that an operator
+/// can always connect.
 pub const MAX_CONNECTIONS: usize = 32;
-/// How long the other side may take for reading an answer.
+/// How long the client may take to read an answer.
 pub const ANSWER_TIMEOUT: Duration = Duration::from_secs(10);
-/// A connection that asks nothing for so long is closed.
+/// A connection without a command for this long is closed.
 pub const IDLE: Duration = Duration::from_secs(600);
 
 const BACKLOG: i32 = 128;
@@ -116,11 +116,11 @@ struct Seat {
 
 #[derive(Clone, Copy)]
 enum SeatState {
-    /// Nothing has been asked since then.
+    /// No command has come since this time.
     Idle(Instant),
-    /// A command is carried out.
+    /// A command is running.
     Busy,
-    /// It has been told to leave.
+    /// The connection has been told to close.
     Leaving,
 }
 
@@ -131,7 +131,7 @@ struct Taken {
 }
 
 impl Seats {
-    /// Waits only while every connection has a command carried out.
+    /// Waits only while every connection runs a command.
     async fn take(&self) -> Taken {
         loop {
             let seat = Arc::new(Seat { state: Mutex::new(SeatState::Idle(Instant::now())), leave: Notify::new() });
@@ -186,7 +186,7 @@ impl Seat {
         true
     }
 
-    /// A command is going to be carried out, to its end. False if the connection is to be closed instead.
+    /// Marks the connection as busy before a command runs. False if the connection has to close instead.
     fn begin(&self) -> bool {
         let mut state = self.state();
         if matches!(*state, SeatState::Leaving) {
@@ -319,7 +319,7 @@ mod tests {
         }
         let mut client = Client::connect(&path).await.unwrap();
         assert_eq!(client.call("core.echo", json!(["hi"])).await.unwrap(), json!({ "text": "hi" }));
-        // Those that came first have left; the others may stay.
+        // The connections told first have closed; the others may stay.
         let mut end = [0; 1];
         assert!(matches!(idle[0].read(&mut end).await, Ok(0) | Err(_)));
         drop(idle);

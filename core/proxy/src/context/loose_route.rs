@@ -10,13 +10,13 @@ use crate::route_token::{RouteToken, Sides, Way};
 /// What [`Context::loose_route`] found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Routed {
-    /// The request belongs to a dialog that passes here: relay it as it is.
+    /// The request belongs to a dialog that passes here. It is to be relayed as it is.
     Dialog,
     /// It belongs to no dialog that passes here.
     Outside,
-    /// The same, and it had a Route that leads elsewhere.
+    /// It belongs to no dialog that passes here, and had a Route that leads elsewhere.
     Preloaded,
-    /// It belongs to such a dialog, but neither comes from a user of ours nor goes to one.
+    /// It belongs to a dialog that passes here, but neither comes from a user of ours nor goes to one.
     Foreign,
 }
 
@@ -24,23 +24,23 @@ pub enum Routed {
 struct Routes {
     /// A strict router sent the request: the last Route is the real Request-URI.
     request_uri: Option<String>,
-    /// How many of the first lead here.
+    /// How many Routes at the beginning name this server.
     own: usize,
-    /// Those that lead on.
+    /// The remaining Routes.
     rest: Vec<String>,
-    /// What our first token says, and our last: in a spiral there are several.
+    /// The contents of our first token and of our last one. A spiral has several.
     sides: Option<(Sides, Sides)>,
 }
 
 impl Context {
-    /// Routes by the Route header. A Route that leads here comes off, also a maddr that does, and strict routing is undone.
+    /// Routes by the Route header. Removes a Route and a maddr that name this server, and undoes strict routing.
     ///
-    /// A request belongs to a dialog if it has a To tag and a Route of ours with the token that `record_route` gave out for
-    /// this very dialog. Then the Routes that are left stay, but a request to a user of ours goes the way that the
-    /// token names. Of other requests all Routes come off: they go where the Request-URI leads.
+    /// A request belongs to a dialog if it has a To tag and a Route of ours with the token that `record_route` gave out
+    /// for this very dialog. Then the remaining Routes stay, but a request to a user of ours takes the flow that the
+    /// token names. Any other request loses all its Routes and follows its Request-URI.
     ///
-    /// `is_proved` says that the sender has shown to be a user of ours. Other senders reach only users of ours, unless they are one
-    /// as the way shows that they come by.
+    /// `is_proved` says that the sender has proved to be a user of ours. Another sender reaches only users of ours,
+    /// unless its request comes by the flow that the token has for a user of ours.
     pub fn loose_route(&self, is_proved: bool) -> Routed {
         let mut request = self.request_mut();
         self.strip_own_maddr(&mut request);
@@ -64,7 +64,7 @@ impl Context {
         if let Some(uri) = request_uri {
             request.set_request_uri(&uri);
         }
-        // What leads on from our own user would be that user's proxy, and nothing else.
+        // A Route after our own user can only be that user's proxy.
         if ahead.is_some_and(|Way { has_proxy, .. }| !has_proxy) {
             rest.clear();
         }

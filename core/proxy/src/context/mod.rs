@@ -46,7 +46,7 @@ pub struct Context {
     kind: Routes,
     /// What this route looks at other than the request: a response, or the branch's own copy of the request.
     message: Option<Rc<RefCell<Message>>>,
-    /// Where the response came from that this route looks at; nothing if it was made here.
+    /// The source of the response that this route handles; `None` if the response was made here.
     response_source: Option<Flow>,
 }
 
@@ -59,11 +59,11 @@ pub(crate) struct Routing {
     pub(crate) source: Flow,
     /// Where responses go (RFC 3261 §18.2.2, RFC 3581 §4).
     pub(crate) reply_to: Cell<Flow>,
-    /// No copy of the request has come along another way before.
+    /// No copy of the request has arrived by another path before.
     pub(crate) unmerged: Cell<bool>,
     /// This worker has claimed the request, and no transaction holds the claim yet.
     pub(crate) claimed: Cell<bool>,
-    /// The script had answers go to where the request came from, whatever its Via says.
+    /// The script has chosen to send responses to the source of the request, whatever its Via says.
     pub(crate) rport_forced: Cell<bool>,
     pub(crate) server: Cell<Option<ServerId>>,
     /// The transaction is there only to keep repetitions off while the script waits.
@@ -86,9 +86,9 @@ pub(crate) struct State {
     pub(crate) reply_headers: String,
     /// `record_route` was called.
     pub(crate) record_route: Option<RecordRoute>,
-    /// The request belongs to a dialog, and this is the way to the party ahead: a user of ours.
+    /// The flow to the next party of the dialog, if that is a user of ours.
     pub(crate) ahead: Option<Way>,
-    /// What `t_set_fr` says instead of timer C, and instead of timers B and F.
+    /// The times that `t_set_fr` sets in place of timer C, and of timers B and F.
     pub(crate) final_within: Option<Duration>,
     pub(crate) answered_within: Option<Duration>,
     pub(crate) on_failure: Option<Rc<str>>,
@@ -96,7 +96,7 @@ pub(crate) struct State {
     pub(crate) on_branch: Option<Rc<str>>,
     /// The contacts of the response of the failure route became targets, but for these (§16.7 step 4).
     pub(crate) redirected: Option<Vec<String>>,
-    /// What the last step that failed is answered with, for `sl_reply_error`.
+    /// The answer of `sl_reply_error` after the last step that failed.
     pub(crate) last_error: Option<FailedStep>,
 }
 
@@ -109,23 +109,25 @@ pub(crate) struct FailedStep {
     pub(crate) warning: Option<&'static str>,
 }
 
-/// What the script wants of the Record-Route.
+/// The script's choices for the Record-Route.
 #[derive(Default)]
 pub(crate) struct RecordRoute {
     /// URI parameters to add, each with its semicolon.
     pub(crate) parameters: String,
-    /// The sender has proved to be a user of ours: what follows reaches it by the way that the request came.
+    /// The sender has proved to be a user of ours: later requests in the dialog reach it over the flow that this
+    /// request came by.
     pub(crate) caller_is_ours: bool,
 }
 
 impl Routing {
-    /// The target of a request that was given none: its own Request-URI, within a dialog with a user of ours by the way to that user.
+    /// The target of a request without targets: its Request-URI; within a dialog with a user of ours, over the flow to
+    /// that user.
     pub(crate) fn own_target(&self) -> Target {
         let request = self.request.borrow();
         let mut target = Target::new(request.request_uri());
         if let Some(Way { flow, .. }) = self.state.borrow().ahead {
             target.is_ours = true;
-            // If the Request-URI leads there by itself, a large request may change to TCP.
+            // If the Request-URI alone leads there, a large request may change to TCP.
             let is_plain = flow.connection.is_none()
                 && forward::next_hop(&request, forward::Strict::No).is_ok_and(|hop| hop.leads_to(&flow));
             target.flow = (!is_plain).then_some(flow);
@@ -134,8 +136,8 @@ impl Routing {
         target
     }
 
-    /// The digest of what decides the way of the request, as it came (RFC 5393 §4.2.1). Computed when it is first wanted, or before the
-    /// request is first changed: many requests are never sent on.
+    /// The digest of what decides the route of the request as it came (RFC 5393 §4.2.1). It is computed when it is
+    /// first used or before the request is first changed, because many requests are never forwarded.
     pub(crate) fn loop_hash(&self) -> u32 {
         self.loop_hash.get().unwrap_or_else(|| {
             let hash = self.worker.loop_hash(&self.request.borrow());
@@ -194,7 +196,7 @@ impl Context {
         Self { routing: routing.clone(), kind, message, response_source: None }
     }
 
-    /// The response that the route looks at came from there.
+    /// Sets the source of the response that the route handles.
     pub(crate) fn with_response_source(mut self, source: Option<Flow>) -> Self {
         self.response_source = source;
         self
@@ -262,7 +264,8 @@ impl Context {
         &self.routing.source
     }
 
-    /// The way that the response of a reply or failure route came; nothing if it was made here, such as when nobody answered.
+    /// The flow by which the response of a reply or failure route came; `None` if it was made here, such as after a
+    /// timeout.
     pub fn response_source(&self) -> Option<&Flow> {
         self.response_source.as_ref()
     }

@@ -88,7 +88,8 @@ impl Context {
         };
         // §16.11: the same branch for each repetition of the request, another one for every other.
         let digest = self.digest();
-        // A connection is held by the worker that it came to. A datagram may come again to any worker, and gets the same branch there.
+        // A connection belongs to one worker. A datagram may be retransmitted to any worker, and gets the same branch
+        // there.
         let sender = match routing.source.protocol.is_reliable() {
             true => worker.index(),
             false => u16::try_from(digest % u32::from(worker.workers().count())).unwrap_or_default(),
@@ -139,8 +140,9 @@ impl Context {
         self.note(result)
     }
 
-    /// Branches that are sent from now on wait for so long: an INVITE that rings for its final response, as timer C does (§16.8), and any
-    /// request for its first response, or its final one if it is no INVITE, as timers B and F do. `None` leaves what the settings say.
+    /// Sets how long branches sent from now on wait. `ringing` is for the final response to an INVITE that rings, like
+    /// timer C (§16.8). `answer` is for the first response to an INVITE and the final one to other requests, like
+    /// timers B and F. `None` keeps the earlier value.
     pub fn set_final_response_times(&self, ringing: Option<Duration>, answer: Option<Duration>) {
         let mut state = self.routing().state.borrow_mut();
         state.final_within = ringing.or(state.final_within);

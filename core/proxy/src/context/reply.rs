@@ -95,11 +95,11 @@ impl<'a> Reply<'a> {
 }
 
 impl Context {
-    /// Refuses a request that is served here, if it has come along another way before: "the UAS core SHOULD generate a 482 (Loop
-    /// Detected) response" (RFC 3261 §8.2.2.2). To be called before anything is done for the request.
+    /// Refuses a request that is served here if a copy has arrived by another path before: "the UAS core SHOULD
+    /// generate a 482 (Loop Detected) response" (RFC 3261 §8.2.2.2). Call it before anything is done for the request.
     ///
     /// # Errors
-    /// [`Error::LoopDetected`] if it has; it is to be answered.
+    /// [`Error::LoopDetected`] if a copy has arrived; the caller answers it.
     pub fn check_merged(&self) -> Result<(), Error> {
         let routing = self.routing();
         if routing.unmerged.get() {
@@ -137,7 +137,7 @@ impl Context {
         }
         match routing.server.get() {
             Some(server) => {
-                // §8.2.2.2: what the script itself takes, such as a MESSAGE, it takes once.
+                // §8.2.2.2: a request that the script accepts itself, such as a MESSAGE, is accepted once.
                 if (200..300).contains(&reply.status) && self.check_merged().is_err() {
                     let request = routing.request.borrow();
                     let (status, reason) = Error::LoopDetected.status();
@@ -182,8 +182,8 @@ impl Context {
         Ok(())
     }
 
-    /// The answer of a script itself. What the request requires, no script is known to support: then that is said instead of a 2xx
-    /// (RFC 3261 §8.2.2.3). A script that supports it takes the Require out first.
+    /// An answer by the script. A 2xx becomes 420 if the request has a Require, because scripts are not expected to
+    /// support extensions (RFC 3261 §8.2.2.3). A script that supports them removes the Require first.
     pub(crate) fn send_script_reply(&self, reply: Reply<'_>) -> Result<(), Error> {
         if !(200..300).contains(&reply.status) {
             return self.send_reply(&reply);
@@ -202,7 +202,7 @@ impl Context {
         self.send_reply(&Reply::new(420).header(HeaderName::Unsupported, required))
     }
 
-    /// Answers with the status of the step that failed last, 500 if none has, and with what else there is to say.
+    /// Answers with the status of the step that failed last, or 500, and with its Warning.
     pub fn reply_error(&self) -> Result<(), Error> {
         let error = self.routing().state.borrow().last_error;
         let Some(FailedStep { status, reason, warning }) = error else { return self.send_reply(&Reply::new(500)) };

@@ -21,7 +21,7 @@ impl Context {
         if self.routing().max_forwards_done.get() {
             return Ok(());
         }
-        // Max-Forwards decides no way: the request need not be digested for it, as `request_mut` does.
+        // Max-Forwards does not affect the route, so the loop digest, which `request_mut` would compute, is not needed.
         let result = forward::count_hop(&mut self.routing().request.borrow_mut(), limit);
         self.routing().max_forwards_done.set(result.is_ok());
         self.note(result)
@@ -29,8 +29,8 @@ impl Context {
 
     /// Has the server stay on the way of the dialog that this request makes (§16.6 step 4): each branch gets a
     /// Record-Route with the address and transport that it uses, and with the token that [`Context::loose_route`] wants
-    /// to see. `parameters` such as `;nat=yes` are added to it. `caller_is_ours` says that the sender has proved to
-    /// be a user of ours: what follows reaches it by the way that this request came.
+    /// to see. `parameters` such as `;nat=yes` are added to it. `caller_is_ours` says that the sender has proved to be
+    /// a user of ours: later requests in the dialog reach it over the flow of this request.
     pub fn record_route(&self, parameters: &str, caller_is_ours: bool) {
         let mut state = self.routing().state.borrow_mut();
         let wanted = state.record_route.get_or_insert_default();
@@ -55,7 +55,8 @@ impl Context {
 
     /// Whether a URI, a `host` or a `host:port` names this server: one of its addresses or aliases.
     pub fn is_myself(&self, text: &str) -> bool {
-        // A bare URI is read as such first: in a header value semicolons, which a user may hold, would end it.
+        // A bare URI is tried first: read as a header value, it would end at a semicolon, which a user part may
+        // contain.
         let uri = Uri::parse(text).ok().filter(|uri| uri.host.is_some());
         match uri.or_else(|| NameAddr::parse(text).ok().and_then(|address| address.uri().ok())) {
             Some(uri) if uri.host.is_some() => self.names_us(&uri),

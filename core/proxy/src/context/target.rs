@@ -21,12 +21,12 @@ pub struct Target {
     /// Route values to put before all others, topmost first, as one comma-separated list: the Path of a registration
     /// (RFC 3327 §5.4). Empty without.
     pub path: String,
-    /// The target is a user of ours, as the location service says: what follows in a dialog with it takes the same way.
+    /// The location service names the target as a user of ours: later requests in the dialog take the same flow.
     pub is_ours: bool,
-    /// The flow is taken even if the request has a Route. Otherwise the Route decides (§16.6 step 7).
+    /// The flow is used even if the request has a Route. Otherwise the Route decides (§16.6 step 7).
     pub flow_first: bool,
-    /// The target is known to want what it gets: it is where its registration came from, or the script named it. Others get one datagram
-    /// for a request until they have answered one, see [`Proofs`](crate::transactions::proofs::Proofs).
+    /// The target is proved: its registration came from there, or the script named it. Another target gets one datagram
+    /// per request until it has answered one, see [`Proofs`](crate::transactions::proofs::Proofs).
     pub proved: bool,
 }
 

@@ -91,7 +91,7 @@ fn arm(name: &'static str, kind: Routes, routes: Routes) -> Row<Core> {
 /// The longest time that `t_set_fr` takes: a day.
 const MAX_SPAN: Duration = Duration::from_secs(86_400);
 
-/// A span of time; nothing if none is given, or zero.
+/// A span of time; `None` if it is missing or zero.
 fn span(text: Option<&str>) -> Result<Option<Duration>, Refusal> {
     let Some(text) = text else { return Ok(None) };
     let span = text.parse().map(Duration::from_millis).ok().or_else(|| parse_duration(text));

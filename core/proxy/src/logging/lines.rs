@@ -1,4 +1,4 @@
-//! Where lines go: to standard error, with U+FFFD in place of the characters that carry octets of messages which are not UTF-8.
+//! Writes log lines to standard error. Characters that carry octets which are not UTF-8 become U+FFFD.
 
 use std::borrow::Cow;
 use std::io::{self, Stderr, Write};
@@ -6,7 +6,7 @@ use std::io::{self, Stderr, Write};
 use memchr::memmem;
 use signalbox_sip::message::readable;
 
-/// How a carrier begins where a text is logged with escapes, as fields are: `"caf\u{10ffe9}"`.
+/// How such a character begins in a text that is logged with escapes, as fields are: `"caf\u{10ffe9}"`.
 const ESCAPED: &str = "\\u{10ff";
 
 /// Writes one line at a time.
@@ -32,7 +32,7 @@ impl Write for Lines {
     }
 }
 
-/// The line as people see it.
+/// The line as it is shown.
 fn shown(line: &str) -> Cow<'_, str> {
     let line = readable(line);
     let Some(first) = memmem::find(line.as_bytes(), ESCAPED.as_bytes()) else { return line };
@@ -44,7 +44,7 @@ fn shown(line: &str) -> Cow<'_, str> {
             escape[ESCAPED.len()..].split_once('}').map(|(digits, _)| digits).filter(|digits| digits.len() == 2);
         let is_carrier = digits.is_some_and(|digits| u8::from_str_radix(digits, 16).is_ok_and(|low| low >= 0x80));
         shown.push_str(before);
-        // The same in all formats, whatever stands before the backslash.
+        // This applies in all formats, whatever precedes the backslash.
         shown.push_str(if is_carrier { "\\u{fffd" } else { ESCAPED });
         rest = &escape[ESCAPED.len() + if is_carrier { 2 } else { 0 }..];
     }

@@ -20,7 +20,8 @@ use crate::worker::Workers;
 /// How often [`Host::tick`] is called in a running server.
 pub const TICK: Duration = Duration::from_millis(200);
 
-/// Requests that modules may make before the workers start. What is restored from a database makes one for each subscription, at the most.
+/// Most requests that modules may make before the workers start. Restoring from a database makes at most one per
+/// subscription.
 pub const MAX_EARLY_REQUESTS: usize = 1_000_000;
 
 /// The core as modules see it: services, counters, the background runtime. Cheap to clone, usable from any thread.
@@ -106,7 +107,7 @@ impl Host {
         services.get(&TypeId::of::<T>())?.downcast_ref::<Arc<T>>().cloned()
     }
 
-    /// Which addresses have shown that they want what they get.
+    /// Which addresses are proved.
     pub fn proofs(&self) -> &Proofs {
         &self.0.proofs
     }
@@ -116,8 +117,9 @@ impl Host {
         &self.0.runtime
     }
 
-    /// Sends a request of the server's own, from any thread. Requests of one dialog leave in the order of these calls. What is asked for before
-    /// the workers have started leaves as they start; more than [`MAX_EARLY_REQUESTS`] of these are not sent, and their callers are told so.
+    /// Sends a request of the server's own, from any thread. Requests of one dialog leave in the order of these calls.
+    /// Requests made before the workers start are sent when they start. Beyond [`MAX_EARLY_REQUESTS`] they are not
+    /// sent, and their callers are told so.
     pub fn request(&self, request: OutgoingRequest) {
         match self.0.workers.get() {
             Some(workers) => workers.request(request),
@@ -127,7 +129,7 @@ impl Host {
 
     fn request_early(&self, request: Outgoing) {
         let mut early = self.0.early.lock().unwrap_or_else(PoisonError::into_inner);
-        // They may have started just now, and will not look here again.
+        // The workers may have started just now. They do not look here again.
         if let Some(workers) = self.0.workers.get() {
             drop(early);
             return workers.send_own(request);

@@ -146,7 +146,7 @@ impl ScriptEngine {
         current.set_budget(limits.instructions);
         lua.load(&*source.text).set_name(format!("@{}", source.name)).exec()?;
         if let Some(place) = current.stopped() {
-            // The script has caught the error that was to stop it.
+            // The script has caught the error that should have stopped it.
             return Err(Error::runtime(format!("{place}: {}", sandbox::stop_message(limits))).into());
         }
 

@@ -39,7 +39,7 @@ impl ScriptError {
     /// Turns an error of the Lua state into one to print; `known` are the names of exported functions, for hints.
     pub(super) fn from_lua<'a>(error: &mlua::Error, known: impl Iterator<Item = &'a str>) -> Self {
         match error {
-            // Passed on by a function of the library, it is an error of that function.
+            // An error that a library function passes on is an error of that function.
             mlua::Error::CallbackError { .. } | mlua::Error::RuntimeError(_) if is_out_of_memory(error) => {
                 Self::from_lua(&mlua::Error::MemoryError(String::new()), known)
             }
@@ -60,7 +60,7 @@ impl ScriptError {
     }
 }
 
-/// By the words of Lua.
+/// Recognised by Lua's message.
 fn is_out_of_memory(error: &mlua::Error) -> bool {
     error.to_string().contains("not enough memory")
 }

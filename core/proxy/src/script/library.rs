@@ -1,5 +1,6 @@
-//! Functions of Lua's library that are C code there, which no instruction limit sees: what they do is charged to the request's
-//! instructions, by the size of what they work on. Matching patterns is done here (see [`pattern`](super::pattern)).
+//! Functions of Lua's library. In Lua they are C code, which the instruction limit does not see. Here their work is
+//! charged to the request's instructions, by the size of their arguments. Patterns are matched in Rust (see
+//! [`pattern`](super::pattern)).
 
 use std::cell::Cell;
 use std::rc::Rc;
@@ -18,7 +19,7 @@ const OCTETS: u64 = 8;
 const DATES: u64 = 100;
 /// What costs so much may take long: the time is looked at.
 const LARGE: u64 = 10_000;
-/// Results of `table.unpack` and `string.byte`: each is copied again by instructions that count as one.
+/// Most results of `table.unpack` and `string.byte`. Later instructions copy all results and count as one each.
 const MAX_RESULTS: i64 = 8000;
 
 /// The request that runs, and what it may use.
@@ -28,7 +29,7 @@ struct Meter {
     limits: Limits,
 }
 
-/// What a call costs, before it is made.
+/// The cost of a call, computed before the call.
 type Cost = fn(&MultiValue) -> Result<u64>;
 
 /// Puts the functions of this file in place of Lua's.
@@ -62,7 +63,8 @@ pub(super) fn install(lua: &Lua, current: &Rc<Current>, limits: Limits) -> Resul
     meter.charge_for(lua, &table, "move", |arguments| Ok(range(arguments, arguments.get(2), 1)))?;
     meter.charge_for(lua, &table, "pack", |arguments| Ok(arguments.len() as u64))?;
     meter.charge_for(lua, &table, "unpack", unpacking)?;
-    // A new coroutine begins to count its instructions anew: what the limit does not see of it is charged at once.
+    // A new coroutine starts its own instruction count, so the instructions that the limit cannot see are charged at
+    // once.
     for name in ["create", "wrap"] {
         meter.charge_for(lua, &coroutine, name, |_| Ok(u64::from(INTERVAL)))?;
     }
@@ -72,7 +74,7 @@ pub(super) fn install(lua: &Lua, current: &Rc<Current>, limits: Limits) -> Resul
         meter.charge_for(lua, &globals, name, octets)?;
     }
     globals.set("setmetatable", set_metatable(lua, globals.get("setmetatable")?)?)?;
-    // Lua runs the handler of xpcall within the error, where nothing stops it: here it runs after the error.
+    // Lua runs the handler of xpcall within the error, where no limit can stop it. Here it runs after the error.
     lua.load(XPCALL).set_name("=xpcall").exec()
 }
 
@@ -96,7 +98,7 @@ fn set_metatable(lua: &Lua, original: Function) -> Result<Function> {
 }
 
 impl Meter {
-    /// Has a function of `library` charged by `cost` each time before it is called.
+    /// Wraps a function of `library` so that `cost` is charged before each call.
     fn charge_for(&self, lua: &Lua, library: &Table, name: &str, cost: Cost) -> Result<()> {
         let (meter, original): (_, Function) = (self.clone(), library.raw_get(name)?);
         let charged = lua.create_function(move |lua, arguments: MultiValue| {
@@ -116,7 +118,7 @@ impl Meter {
         });
         let place = place.unwrap_or_default();
         let error = Error::runtime(format!("{place}: {}", stop_message(self.limits)));
-        // The route may catch the error; the note ends it all the same.
+        // The route may catch the error. The note ends the route nevertheless.
         self.current.stop(place);
         Err(error)
     }
@@ -212,7 +214,7 @@ impl Meter {
         let most = most.unwrap_or(i64::MAX);
         let (mut out, mut count, mut from, mut last) = (Vec::new(), 0, 0, None);
         while count < most {
-            // Text that does not match is copied in the same go, so that the steps are counted seldom.
+            // Text that does not match is copied in the same call, so that steps are counted rarely.
             let (found, began) = self.matching(lua, (&text, pattern), |matcher| {
                 let began = from;
                 loop {
@@ -241,7 +243,7 @@ impl Meter {
         Ok((lua.create_string(&out)?, count))
     }
 
-    /// Appends what stands in place of one match.
+    /// Appends the replacement of one match.
     fn replace(
         &self,
         lua: &Lua,
@@ -270,7 +272,7 @@ impl Meter {
         Ok(())
     }
 
-    /// What is gathered outside of Lua's memory has Lua's limit, too.
+    /// The result is gathered outside of Lua's memory; Lua's memory limit applies to it too.
     fn check_memory(&self, octets: usize) -> Result<()> {
         if octets <= self.limits.memory { Ok(()) } else { Err(Error::MemoryError("not enough memory".to_owned())) }
     }
@@ -348,7 +350,8 @@ fn is_plain(pattern: &[u8]) -> bool {
     !pattern.iter().any(|octet| b"^$*+?.([%-".contains(octet))
 }
 
-/// Where a search from `init`, which counts from 1 or from the end, begins; `None` after the end.
+/// The offset at which a search from `init` begins; `init` counts from 1 or from the end. `None` if it is after the
+/// end.
 fn start(init: Option<i64>, length: usize) -> Option<usize> {
     let length = i64::try_from(length).unwrap_or(i64::MAX);
     let start = match init.unwrap_or(1) {
@@ -359,7 +362,7 @@ fn start(init: Option<i64>, length: usize) -> Option<usize> {
     usize::try_from(start).ok().filter(|_| start <= length)
 }
 
-/// What functions cost that go through the texts that they are given.
+/// The cost of functions that read all of their text arguments.
 fn octets(arguments: &MultiValue) -> Result<u64> {
     let length = |value: &Value| if let Value::String(text) = value { text.as_bytes().len() as u64 } else { 0 };
     Ok(arguments.iter().map(length).sum::<u64>() / OCTETS)
@@ -387,7 +390,7 @@ fn length(arguments: &MultiValue) -> Result<u64> {
     }
 }
 
-/// How many there are from the argument `first` to the one after it.
+/// The size of the range given by the argument `first` and the argument after it.
 fn range(arguments: &MultiValue, last: Option<&Value>, first: usize) -> u64 {
     let (from, to) = (integer(arguments.get(first)).unwrap_or(1), integer(last));
     match to {
@@ -401,7 +404,7 @@ fn concatenation(arguments: &MultiValue) -> Result<u64> {
     let (from, to) = (integer(arguments.get(2)).unwrap_or(1), integer(arguments.get(3)));
     let to = to.map_or_else(|| table.len(), Ok)?;
     let count = u64::try_from(to.saturating_sub(from).saturating_add(1)).unwrap_or(0);
-    // The texts are copied once; as many as there can be have been made by instructions.
+    // The texts are copied once. Making them has already been charged as instructions.
     Ok(count.saturating_add(octets(arguments)?.saturating_mul(count)))
 }
 

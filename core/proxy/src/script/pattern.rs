@@ -1,11 +1,11 @@
-//! Lua's patterns (Lua 5.4 manual §6.4.1) with a limit on the work that matching takes. Lua's own matcher is C code, which no
-//! instruction limit sees: a common trim, `^%s*(.-)%s*$`, takes it eleven seconds for 60 kB of blanks.
+//! Lua's patterns (Lua 5.4 manual §6.4.1) with a limit on the work of matching. Lua's own matcher is C code, which the
+//! instruction limit does not see. The common trim `^%s*(.-)%s*$` takes it eleven seconds for 60 kB of blanks.
 //!
 //! The algorithm is that of Lua's `lstrlib.c`: matching with backtracking, one [`step`](Matcher::step) for each octet looked at.
 
 /// Captures of one pattern, as in Lua.
 const MAX_CAPTURES: usize = 32;
-/// How deeply matching calls itself, as in Lua.
+/// The recursion limit of matching, as in Lua.
 const MAX_DEPTH: u32 = 200;
 const ESCAPE: u8 = b'%';
 
@@ -35,7 +35,7 @@ pub(super) enum PatternError {
     TooComplex,
 }
 
-/// What a part of the pattern in parentheses has matched.
+/// The match of a parenthesised part of the pattern.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Capture {
     /// From one offset to another.
@@ -65,7 +65,7 @@ pub(super) struct Matcher<'a> {
 type Matched = Result<Option<usize>, PatternError>;
 
 impl<'a> Matcher<'a> {
-    /// `steps` is how much may be done by all calls of [`Self::match_at`].
+    /// `steps` is the limit for all calls of [`Self::match_at`] together.
     pub(super) fn new(subject: &'a [u8], pattern: &'a [u8], steps: u64) -> Self {
         let captures = [(0, Length::Unfinished); MAX_CAPTURES];
         Self { subject, pattern, captures, level: 0, depth: 0, steps }
@@ -295,7 +295,7 @@ impl<'a> Matcher<'a> {
         }
     }
 
-    /// Whether the octet at `s` is what the item from `p` to `end` stands for.
+    /// Whether the octet at `s` matches the item from `p` to `end`.
     fn fits(&mut self, s: usize, p: usize, end: usize) -> bool {
         let Some(&octet) = self.subject.get(s) else { return false };
         match self.at(p) {
@@ -308,7 +308,7 @@ impl<'a> Matcher<'a> {
 
     /// Whether the set from `[` at `p` to `]` at `end` has this octet.
     fn is_in_set(&mut self, octet: u8, mut p: usize, end: usize) -> bool {
-        // A long set costs its length; `step` fails when there is nothing left.
+        // A long set costs its length. `step` fails when no steps are left.
         self.steps = self.steps.saturating_sub((end - p) as u64 / 8);
         let mut wanted = true;
         if self.at(p + 1) == b'^' {
@@ -366,7 +366,7 @@ mod tests {
     use crate::script::current::Current;
     use crate::script::library;
 
-    /// Runs a function of `string` in an ordinary Lua and in ours: results, or that there was an error.
+    /// Runs a function of `string` in an ordinary Lua and in ours, and returns the results or the fact of an error.
     const PROBE: &str = "local name, s, p, extra, init = ...
         local function list(...)
           local t = table.pack(...)

@@ -229,7 +229,7 @@ fn a_wrong_call_is_an_error_with_its_line_and_what_would_be_right() {
 #[test]
 fn what_one_function_answers_can_be_the_last_argument_of_another() {
     let stage = Stage::new();
-    // `is_myself` answers false without a reason, which is nothing more than was asked for.
+    // `is_myself` returns false without a reason.
     for body in ["record_route('', is_myself('elsewhere.example'))", "t_newtran(nil)", "t_newtran(nil, nil)"] {
         let error = stage.fails(&format!("{body} error('went on')"));
         assert!(error.contains("went on"), "{body}: {error}");
@@ -456,7 +456,7 @@ fn a_route_with_four_calls_takes_microseconds() {
     assert!(each < Duration::from_micros(200), "{each:?}");
 }
 
-/// What a stranger's message can make a script do is bounded, also in functions of the library that are no Lua.
+/// The work that a stranger's message can cause in a script is limited, also in library functions that are not Lua.
 #[test]
 fn functions_of_the_library_are_stopped_like_loops() {
     let stage = Stage::new();

@@ -1,7 +1,7 @@
 //! Values between Lua and functions.
 //!
-//! Lua's strings are octets: a script sees a text of a message as it is on the wire, and gives it back as such. Everywhere else it is
-//! text, in which what is not UTF-8 is [carried](signalbox_sip::message).
+//! Lua's strings are octets. A script sees a text of a message as it is on the wire, and returns it like that.
+//! Everywhere else it is text, in which characters [carry](signalbox_sip::message) the octets that are not UTF-8.
 
 use mlua::{Error, FromLua, Function, Lua, LuaString, Result};
 use signalbox_sip::message::{octets_of, text_of};

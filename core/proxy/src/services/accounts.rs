@@ -23,11 +23,12 @@ pub const MAX_NAME: usize = 255;
 
 /// Accounts by user and realm.
 pub trait Accounts: Send + Sync {
-    /// The spelling of a realm that accounts are stored and challenged under: a domain's in lower case without final dot, or
-    /// the one that accounts were stored under before.
+    /// The spelling of a realm in which accounts are stored and challenged: a domain in lower case without final dot,
+    /// or the spelling that stored accounts already have.
     fn realm<'a>(&'a self, named: &'a str) -> Cow<'a, str>;
 
-    /// What is known without waiting. It may be older than the database by the lifetime of the cache.
+    /// The account as far as it is known without waiting. It may be older than the database by the lifetime of the
+    /// cache.
     fn cached(&self, user: &str, realm: &str) -> Cached;
 
     /// The account as the database has it now; `None` when there is none. A user may be named with the realm, as
@@ -50,7 +51,7 @@ pub trait Accounts: Send + Sync {
 #[derive(Debug, Clone)]
 pub enum Cached {
     Known(Arc<Account>),
-    /// There can be no account of such a name.
+    /// No account can have such a name.
     Absent,
     /// Only the database knows.
     Unknown,
@@ -128,13 +129,14 @@ impl Account {
         *self.user == *login || without_realm(login, &self.realm) == Some(&self.user)
     }
 
-    /// A row as it was stored. If only the password is there, as in tables filled by hand, the hashes are made from it.
+    /// A row of the database. If it has only the password, as in tables filled by hand, the hashes are computed from
+    /// it.
     fn from_row(row: &Row) -> Result<Self, StorageError> {
         Self::from_columns(row, HASHES.map(|(column, _)| column), None)
     }
 
-    /// The same account for credentials that name the user as `login`, with the realm. Rows from before this was stored
-    /// have the hashes of the name alone.
+    /// The same account for credentials that name the user as `login`, with the realm. A row without the hashes of that
+    /// name keeps those of the name alone.
     fn from_row_with_realm(row: &Row, login: &str) -> Result<Self, StorageError> {
         let mut account = Self::from_columns(row, HASHES_WITH_REALM, Some(login))?;
         for (slot, other) in account.ha1.iter_mut().zip(Self::from_row(row)?.ha1) {

@@ -1,4 +1,4 @@
-//! The key that signs the Record-Route of dialogs: a file, so that calls go on over a restart.
+//! The key that signs the Record-Route of dialogs. It is kept in a file, so that calls go on over a restart.
 
 use std::fs::{self, OpenOptions, Permissions};
 use std::io::{self, ErrorKind, Write};
@@ -12,9 +12,9 @@ use crate::route_token::{RouteKey, RouteKeys};
 pub struct RouteKeySettings {
     /// Our key; the file is made if it is not there.
     pub file: PathBuf,
-    /// Keys of other servers, or earlier ones of ours, whose dialogs are taken, too.
+    /// Keys of other servers, or earlier ones of ours, whose dialogs are accepted too.
     pub accept: Vec<PathBuf>,
-    /// Whether dialogs are taken whose Record-Route has no token.
+    /// Whether dialogs without a token in the Record-Route are accepted.
     pub unsigned: bool,
 }
 
@@ -68,7 +68,8 @@ fn read(path: &Path) -> Result<RouteKey, RouteKeyError> {
     Ok(((key >> 64) as u64, key as u64))
 }
 
-/// Whole and readable for its owner alone from the first moment; the key of another server that is quicker stays.
+/// Writes the file so that it is complete and readable for its owner only from the start. If another server makes the
+/// file first, its key stays.
 fn make(path: &Path) -> Result<(), RouteKeyError> {
     let failed = |error| RouteKeyError::Io { path: path.display().to_string(), error };
     let number = || getrandom::u64().map_err(RouteKeyError::Random);
@@ -83,7 +84,7 @@ fn make(path: &Path) -> Result<(), RouteKeyError> {
         file.sync_all()
     });
     let linked = written.and_then(|()| fs::hard_link(&draft, path));
-    // The key has its own name by now, or there is none: the draft is not needed.
+    // The key now has its final name, or making it failed: the draft is no longer needed.
     let _ = fs::remove_file(&draft);
     match linked {
         Err(error) if error.kind() != ErrorKind::AlreadyExists => Err(failed(error)),

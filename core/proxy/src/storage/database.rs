@@ -91,8 +91,8 @@ impl Database {
         .await
     }
 
-    /// Reads a whole table, row by row. A row that cannot be read, here or by `each`, is left out with a line in the log: one bad row must not
-    /// stop a start. The first other error of `each` ends it.
+    /// Reads a whole table, row by row. A row that cannot be read, here or by `each`, is left out with a line in the
+    /// log, because one bad row must not prevent a start. The first other error of `each` ends the reading.
     pub async fn load(
         &self,
         table: &'static Table,
@@ -170,7 +170,7 @@ impl Database {
             if let Some(writer) = writer {
                 let _ = writer.await;
             }
-            // A database that does not answer is not waited for.
+            // Closing does not wait for a database that does not answer.
             let _ = timeout(ANSWER_TIME, inner.pool.close()).await;
             Ok(())
         };

@@ -15,8 +15,8 @@ use super::{Column, Kind, Row, Table, Value};
 
 /// How long a connection may take to be made.
 pub(super) const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
-/// How long a database may take for one answer: a frozen one holds its connections open and says nothing. Longer than SQLite waits for
-/// another process.
+/// How long a database may take for one answer. A frozen database keeps its connections open and sends nothing. The
+/// time is longer than SQLite waits for another process.
 pub(super) const ANSWER_TIME: Duration = Duration::from_secs(8);
 /// Connections for reading at a time; writing has its own.
 const READERS: u32 = 4;
@@ -39,7 +39,7 @@ pub(super) trait Driver: Send + Sync {
     fn execute<'a>(&'a mut self, sql: Arc<str>, tuples: Tuples<'a>) -> BoxFuture<'a, sqlx::Result<()>>;
     /// Runs a statement as it stands, unprepared.
     fn run<'a>(&'a mut self, sql: Arc<str>) -> BoxFuture<'a, sqlx::Result<()>>;
-    /// Runs a query as it stands, whose first column is the answer to a question.
+    /// Runs a query without parameters and returns its first column as a boolean.
     fn ask<'a>(&'a mut self, sql: Arc<str>) -> BoxFuture<'a, sqlx::Result<bool>>;
     /// Runs a query for all columns of `table` and sends its rows; ends early when nobody listens.
     fn fetch<'a>(
@@ -49,7 +49,8 @@ pub(super) trait Driver: Send + Sync {
         table: &'static Table,
         rows: Rows,
     ) -> BoxFuture<'a, sqlx::Result<()>>;
-    /// Closes the connection. With SQLite, what it is doing is done or undone when this is ready; elsewhere the server may go on with it.
+    /// Closes the connection. With SQLite, the running statement is then finished or undone. Other databases may go on
+    /// with it.
     fn end(self: Box<Self>) -> BoxFuture<'static, ()>;
 }
 

@@ -29,7 +29,7 @@ pub enum StorageError {
     Url { url: Box<str>, problem: Arc<str> },
     #[error("cannot create the folder {folder} for the database: {reason}")]
     Folder { folder: Box<str>, reason: Arc<str> },
-    /// Two servers would overwrite what the other has promised.
+    /// Another server uses the database. Two servers would overwrite each other's state.
     #[error(
         "database {database} is used by another server, which holds {lock}; stop that server, or give this one another database"
     )]

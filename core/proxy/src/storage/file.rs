@@ -10,7 +10,7 @@ use super::StorageError;
 
 /// Files that SQLite keeps beside the database, by what is added to its name. It gives them the rights of the database.
 const BESIDE: [&str; 3] = ["-wal", "-shm", "-journal"];
-/// Only the owner reads and writes: the database holds digests that are as good as passwords.
+/// Only the owner may read and write, because the database holds digests that are as good as passwords.
 const MODE: u32 = 0o600;
 
 /// An open database's file.
@@ -19,17 +19,17 @@ pub(super) struct DatabaseFile {
     path: PathBuf,
     /// Device and inode of the file that was opened.
     identity: Option<(u64, u64)>,
-    /// The inode of the write-ahead log, once it was seen; 0 before.
+    /// The inode of the write-ahead log; 0 until it was seen.
     log: AtomicU64,
     /// Held as long as this server uses the database.
     _lock: Option<fs::File>,
 }
 
 impl DatabaseFile {
-    /// Makes the file if there is none, readable for its owner only, and says so if others may read what there is.
+    /// Makes the file if there is none, readable for its owner only. Warns if others may read an existing file.
     /// `exclusive` claims it for this server.
     pub(super) fn open(path: &Path, exclusive: bool) -> Result<Self, StorageError> {
-        // Another failure shows again, with its reason, when the database is opened.
+        // Any other failure occurs again, with its reason, when the database is opened.
         let _ = create(path);
         for path in BESIDE.iter().map(|suffix| beside(path, suffix)).chain([path.to_owned()]) {
             warn_if_open_to_others(&path);
@@ -39,7 +39,7 @@ impl DatabaseFile {
         Ok(Self { path: path.to_owned(), identity, log: AtomicU64::new(0), _lock: lock })
     }
 
-    /// What has become of the file, if it is not what it was: what is written would be lost, although it seems to be stored.
+    /// The change, if the file was deleted or replaced. Writes would then be lost although they seem to be stored.
     pub(super) fn problem(&self) -> Option<String> {
         let gone = |what: &Path| {
             Some(format!(
@@ -99,12 +99,12 @@ fn warn_if_open_to_others(path: &Path) {
     }
 }
 
-/// Takes the lock that stands for the use of the database by a server. It goes with the process, however that ends.
+/// Takes the lock of a server that uses the database. The lock ends with the process, however that ends.
 fn claim(path: &Path) -> Result<Option<fs::File>, StorageError> {
     let name = beside(path, "-lock");
     let lock = match OpenOptions::new().write(true).create(true).truncate(false).mode(MODE).open(&name) {
         Ok(lock) => lock,
-        // Without the right to write here, opening the database fails as well.
+        // Without the right to write here, opening the database fails too.
         Err(error) => {
             tracing::warn!(file = %name.display(), %error, "cannot tell whether another server uses the database");
             return Ok(None);

@@ -219,7 +219,7 @@ impl Shared {
         Reading(self)
     }
 
-    /// An error if the file of the database is not what it was when it was opened.
+    /// Fails if the database file was deleted or replaced since it was opened.
     pub(super) fn check_file(&self) -> sqlx::Result<()> {
         let problem = self.file.as_ref().and_then(DatabaseFile::problem);
         problem.map_or(Ok(()), |problem| Err(sqlx::Error::Io(io::Error::new(io::ErrorKind::NotFound, problem))))

@@ -28,8 +28,8 @@ pub struct Options {
     pub queue: usize,
     /// Pause between two attempts to reach a database that is gone.
     pub probe: Duration,
-    /// A server keeps its database for itself: a second one is refused (SQLite), or warned (PostgreSQL, MySQL). Commands beside it are not
-    /// servers.
+    /// Whether the database is for one server only. A second server is refused (SQLite) or logs an error (PostgreSQL,
+    /// MySQL). Commands that run beside the server leave this off.
     pub exclusive: bool,
     /// For tests.
     pub fault: Option<Arc<Fault>>,

@@ -1,8 +1,8 @@
-//! What the writer is to a database server: one session at a time.
+//! The sessions of the writer on a database server: one at a time.
 //!
-//! A write that was given up may still be in the server, waiting for a row or for a disk, and may be made after a later one of the same row
-//! that came over another connection. So a session writes only while it has a lock that stands for its writer: the session before has ended
-//! then, and nothing of it is made any more.
+//! A write that was given up may still wait in the database server, for a row or for the disk. It could be executed
+//! after a later write of the same row over another connection. So a session writes only while it holds the lock of its
+//! writer. The previous session has ended then, and none of its writes is executed any more.
 
 use std::hash::{BuildHasher, RandomState};
 use std::io;
@@ -16,18 +16,18 @@ use super::{Engine, sql};
 
 /// How long a session may take to end once it was told to.
 const ENDING_TIME: Duration = Duration::from_secs(2);
-/// How long a session may be at one statement before the server gives it up by itself. This is for sessions of servers that were killed:
-/// while a server lives, it gives up first.
+/// How long one statement may run before the database ends it. This is for sessions of killed servers: a living server
+/// gives up earlier.
 const STATEMENT_TIME: Duration = ANSWER_TIME.saturating_add(Duration::from_secs(1));
 /// How long a server that starts waits for the session of one that was killed.
 const CLAIM_TIME: Duration = STATEMENT_TIME.saturating_add(Duration::from_secs(2));
-/// Pause between two questions for a lock.
+/// Pause between two attempts to take a lock.
 const PAUSE: Duration = Duration::from_millis(50);
 
 /// The sessions of one writer. SQLite has none: there the end of a connection can be waited for.
 pub(super) struct Sessions {
     engine: Engine,
-    /// Of the lock that stands for this writer. No other program can have chosen the same.
+    /// The key of this writer's lock. It is random, so no other program uses the same.
     key: u64,
 }
 
@@ -36,8 +36,8 @@ impl Sessions {
         Self { engine, key: RandomState::new().hash_one(0) }
     }
 
-    /// Makes `connection` the session of this writer, and ends any that it had before. An error if that does not end: it may have a write to
-    /// make yet.
+    /// Makes `connection` the session of this writer and ends the previous one. Fails if that does not end, because it
+    /// may still execute a write.
     pub(super) async fn take_over(&self, connection: &mut dyn Driver) -> sqlx::Result<()> {
         let Some(lock) = sql::writer_lock(self.engine, self.key) else { return Ok(()) };
         answered(connection.run(sql::time_limits(self.engine, STATEMENT_TIME).into())).await?;
@@ -48,7 +48,7 @@ impl Sessions {
                 return Err(sqlx::Error::Io(io::Error::other("the session of a write that was given up does not end")));
             }
             match answered(connection.run(end.clone())).await {
-                // It has ended meanwhile, or shows at the deadline.
+                // The session has ended meanwhile; if not, the deadline applies.
                 Ok(()) | Err(sqlx::Error::Database(_)) => sleep(PAUSE).await,
                 Err(error) => return Err(error),
             }
@@ -56,7 +56,8 @@ impl Sessions {
         Ok(())
     }
 
-    /// Whether this server has the database for itself. The first time, the session of a server that was killed is waited for.
+    /// Whether this server is the only one that uses the database. The first call waits for the session of a killed
+    /// server to end.
     pub(super) async fn claim(&self, connection: &mut dyn Driver, first: bool) -> sqlx::Result<bool> {
         let Some(claim) = sql::claim(self.engine) else { return Ok(true) };
         let deadline = Instant::now() + if first { CLAIM_TIME } else { ENDING_TIME };

@@ -50,8 +50,8 @@ pub(super) fn delete(engine: Engine, table: &Table, rows: usize) -> String {
     sql
 }
 
-/// Takes the lock that stands for the use of the database by a server, unless another session has it; the answer is whether this one has it
-/// now. SQLite has a file for that.
+/// Takes the lock of a server that uses the database, unless another session has it. The result is whether this session
+/// has it now. SQLite has a lock file instead.
 pub(super) fn claim(engine: Engine) -> Option<&'static str> {
     match engine {
         Engine::Sqlite => None,
@@ -61,11 +61,11 @@ pub(super) fn claim(engine: Engine) -> Option<&'static str> {
     }
 }
 
-/// The texts for a lock that the sessions of one writer have, one at a time.
+/// The SQL of a lock that one session of a writer holds at a time.
 pub(super) struct WriterLock {
-    /// Takes it, unless another session has it; the answer is whether this one has it now.
+    /// Takes the lock, unless another session has it. The result is whether this session has it now.
     pub(super) take: String,
-    /// Ends the session that has it. Every user may end own sessions.
+    /// Ends the session that has the lock. Every user may end its own sessions.
     pub(super) end: String,
 }
 
@@ -74,7 +74,7 @@ pub(super) fn writer_lock(engine: Engine, key: u64) -> Option<WriterLock> {
     Some(match engine {
         Engine::Sqlite => return None,
         Engine::Postgres => {
-            // The number is signed, and is shown in two halves.
+            // The number is signed, and PostgreSQL shows it in two halves.
             let key = key >> 1;
             let (high, low) = (key >> 32, key & u64::from(u32::MAX));
             WriterLock {
@@ -93,7 +93,7 @@ pub(super) fn writer_lock(engine: Engine, key: u64) -> Option<WriterLock> {
     })
 }
 
-/// Has the database give up by itself what this session does for longer than `time`: the server that wanted it may have been killed.
+/// Makes the database end statements of this session after `time`, in case this server is killed.
 pub(super) fn time_limits(engine: Engine, time: Duration) -> String {
     match engine {
         Engine::Sqlite => String::new(),
@@ -101,7 +101,7 @@ pub(super) fn time_limits(engine: Engine, time: Duration) -> String {
             let time = time.as_millis();
             format!("SET statement_timeout = {time}; SET idle_in_transaction_session_timeout = {time}")
         }
-        // MySQL has no limits for statements that write, only for what they wait for. To it, the rest is a comment.
+        // MySQL limits only the waits of statements that write. It reads the rest as a comment.
         Engine::MySql => {
             let time = time.as_secs();
             format!(

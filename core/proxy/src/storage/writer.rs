@@ -33,7 +33,7 @@ pub(super) struct Writer {
     engine: Engine,
     connection: Option<Box<dyn Driver>>,
     sessions: Sessions,
-    /// The end of the connection that was given up last.
+    /// Resolves when the connection that was given up last has ended.
     ending: Option<JoinHandle<()>>,
     /// Statement texts by table name, whether they delete, and number of rows.
     texts: HashMap<(&'static str, bool, usize), Arc<str>>,
@@ -41,12 +41,12 @@ pub(super) struct Writer {
     gather: Duration,
     /// Pause between two attempts to reach a database that is gone.
     probe: Duration,
-    /// Whether the database is to be this server's own.
+    /// Whether this server must be the only one that uses the database.
     exclusive: bool,
 }
 
 impl Writer {
-    /// Connects, to be called on the background runtime. A server waits for one that was killed to be out of the database.
+    /// Connects. Call it on the background runtime. A server waits until the session of a killed server has ended.
     pub(super) async fn open(shared: Arc<Shared>, target: Target, options: &Options) -> sqlx::Result<Self> {
         let mut writer = Self {
             engine: target.engine(),
@@ -143,7 +143,8 @@ impl Writer {
                 }
                 Blame::Conflict if attempt < ATTEMPTS => sleep(Duration::from_millis(10) * attempt).await,
                 Blame::Conflict => return Outcome::Failed(self.shared.unavailable(&error.to_string())),
-                // The connection stays: the file may be put back, and closing would remove what belongs to it.
+                // The connection stays open: the file may be restored, and closing would remove the files that belong
+                // to it.
                 Blame::Database if is_file_gone(&error) => {
                     return Outcome::Failed(self.shared.unavailable(&error.to_string()));
                 }
@@ -151,7 +152,7 @@ impl Writer {
                 // Should the first COMMIT have been done after all, doing it again changes nothing.
                 Blame::Database => {
                     self.give_up();
-                    // One that gives no answer would give none to the same again.
+                    // A database that gave no answer is not asked the same again.
                     if attempt > 1 || is_late(&error) {
                         return Outcome::Failed(self.shared.unavailable(&error.to_string()));
                     }
@@ -191,7 +192,7 @@ impl Writer {
         Outcome::CommittedExcept(failed)
     }
 
-    /// Makes the changes in one transaction, or gives it up if the database does not answer in time.
+    /// Makes the changes in one transaction, or gives up if the database does not answer in time.
     async fn transact(&mut self, changes: &[Change]) -> sqlx::Result<()> {
         self.shared.check_file()?;
         self.connect().await?;
@@ -308,7 +309,7 @@ impl Writer {
         }
     }
 
-    /// The connection is of no use any more, although the database may still be doing what it was told over it.
+    /// Gives up the connection. The database may still execute its last statement.
     fn give_up(&mut self) {
         if let Some(connection) = self.connection.take() {
             self.ending = Some(tokio::spawn(connection.end()));
@@ -320,7 +321,7 @@ impl Writer {
         if self.connection.is_some() { Ok(()) } else { self.connect_now(false).await }
     }
 
-    /// Connects, once nothing that was done over an earlier connection can be made any more.
+    /// Connects after no statement of an earlier connection can be executed any more.
     async fn connect_now(&mut self, first: bool) -> sqlx::Result<()> {
         if let Some(ending) = &mut self.ending {
             if timeout(CONNECT_TIMEOUT, ending).await.is_err() {
@@ -340,8 +341,8 @@ impl Writer {
         Ok(())
     }
 
-    /// Warns if another server uses the database. A refusal would also meet a server whose machine has died: the database may not notice
-    /// that for hours.
+    /// Logs an error if another server uses the database. It does not refuse to start: after a server's machine has
+    /// died, the database may not notice for hours.
     async fn claim(&self, connection: &mut dyn Driver, first: bool) {
         let database = &self.shared.database;
         match self.sessions.claim(connection, first).await {
@@ -355,7 +356,7 @@ impl Writer {
     }
 }
 
-/// Whether the file of the database is not what it was ([`Shared::check_file`]).
+/// Whether the database file was deleted or replaced ([`Shared::check_file`]).
 fn is_file_gone(error: &sqlx::Error) -> bool {
     matches!(error, sqlx::Error::Io(error) if error.kind() == io::ErrorKind::NotFound)
 }
@@ -605,7 +606,7 @@ mod tests {
         assert!(database.find(&T, &[]).await.unwrap().is_empty());
     }
 
-    /// A connection over which nothing is answered. What it was told is done all the same, when the disk is there again.
+    /// A connection that gets no answers. Its statements are executed nevertheless, when the disk is back.
     struct Frozen {
         connection: Box<dyn Driver>,
         thaw: Arc<Notify>,

@@ -1,20 +1,22 @@
-//! How much may go to an address that has not said that it wants it.
+//! How much may be sent to an unproved address.
 //!
-//! A request names the address that others are sent to: the Contact of a SUBSCRIBE, the Contact of a REGISTER. If the server believed that,
-//! a few octets from a stranger would make it send many to a third party. So an address has to prove itself first: it is the source of
-//! the request, or it answers, or it takes a connection. Until then an [`Allowance`] holds what may go there in datagrams, repetitions
-//! included.
+//! The Contact of a SUBSCRIBE or REGISTER names an address to which further requests are sent. If the server trusted
+//! it, a stranger could make the server send many octets to a third party for a few. So an address has to be proved
+//! first: it is the source of the request, it answers, or it accepts a connection. Until then an [`Allowance`] limits
+//! the octets sent there in datagrams, retransmissions included.
 
 use std::net::IpAddr;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-/// Addresses that one allowance remembers as proved: a host can have several, and names are looked up each time.
+/// Most addresses that one allowance remembers as proved. A host can have several addresses, and names are resolved
+/// each time.
 const MAX_PROVED: usize = 4;
 
-/// What a request brought, and what has become of it. Shared by all that is sent because of that request, in all workers.
+/// The octets that a request brought and how many are left. All messages sent because of the request share it, in all
+/// workers.
 #[derive(Debug)]
 pub struct Allowance {
-    /// The address that the request came from. It has asked for what it gets.
+    /// The address that the request came from. It is proved.
     source: IpAddr,
     state: Mutex<State>,
 }
@@ -26,24 +28,24 @@ struct State {
     proved: Vec<IpAddr>,
 }
 
-/// How something may go to an address.
+/// How a message may be sent to an address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Permission {
     /// In a datagram.
     Datagram,
-    /// Over a connection only: the handshake shows that somebody is there and takes it.
+    /// Over a connection only: the handshake shows that the peer accepts it.
     Connection,
     /// Not at all: the connection has been tried before.
     Nothing,
 }
 
 impl Allowance {
-    /// For what is sent because of a request of so many octets that came from `source`.
+    /// The allowance of a request of `octets` octets from `source`.
     pub fn new(source: IpAddr, octets: usize) -> Self {
         Self { source, state: Mutex::new(State { left: octets, proved: Vec::new() }) }
     }
 
-    /// Another request that wants the same brought so many octets more.
+    /// Adds the octets of another request with the same purpose.
     pub fn add(&self, octets: usize) {
         let mut state = self.state();
         state.left = state.left.saturating_add(octets);
@@ -64,12 +66,12 @@ impl Allowance {
         !self.state().proved.is_empty()
     }
 
-    /// Whether this address wants what it is sent.
+    /// Whether this address is proved.
     pub fn is_proved(&self, remote: IpAddr) -> bool {
         remote == self.source || self.state().proved.contains(&remote)
     }
 
-    /// The address has taken a request with 2xx. Of too many the first is forgotten.
+    /// The address has answered a request with 2xx. Beyond `MAX_PROVED` the oldest proof is forgotten.
     pub fn prove(&self, remote: IpAddr) {
         let mut state = self.state();
         if state.proved.contains(&remote) {
@@ -81,7 +83,7 @@ impl Allowance {
         state.proved.push(remote);
     }
 
-    /// Takes so many octets for one datagram. If they are too many, what is left is spent on trying to connect once.
+    /// Takes `octets` for one datagram. If they exceed the rest, the rest is spent on one attempt to connect.
     pub(crate) fn take(&self, octets: usize) -> Permission {
         let mut state = self.state();
         match state.left.checked_sub(octets) {
@@ -93,12 +95,12 @@ impl Allowance {
         }
     }
 
-    /// For what is too large for a datagram: spends what is left on trying to connect once.
+    /// For a message too large for a datagram: spends the rest on one attempt to connect.
     pub(crate) fn refuse(&self) -> Permission {
         self.state().refuse()
     }
 
-    /// Takes so many octets for repeating a datagram. False if that would be too much.
+    /// Takes `octets` for the retransmission of a datagram. False if they exceed the rest.
     pub(crate) fn take_again(&self, octets: usize) -> bool {
         let mut state = self.state();
         let left = state.left.checked_sub(octets);
@@ -107,7 +109,7 @@ impl Allowance {
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
-        // Every change is one assignment: a panic leaves nothing half done.
+        // Every change is one assignment, so a panic leaves no change incomplete.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -18,21 +18,21 @@ pub(crate) struct BranchToken {
     pub(crate) passage: Passage,
 }
 
-/// Requests that are made of one request at the most, over all its passes through this server. Loop detection alone does not bound
-/// them: accounts that point at each other multiply a request each time that it comes back (RFC 5393 §3).
+/// Most requests that are made of one request, over all its passes through this server. Loop detection alone does not
+/// limit them: accounts that point at each other multiply a request each time it comes back (RFC 5393 §3).
 pub(crate) const MAX_SPREAD: u8 = 128;
 
-/// What a request takes along, so that it is recognised if it comes back.
+/// The data in a branch that recognises a request which comes back.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Passage {
-    /// A digest of what decided its way (RFC 5393 §4.2.1); 0 for requests that begin here.
+    /// A digest of what decided its route (RFC 5393 §4.2.1); 0 for requests that begin here.
     pub(crate) loop_hash: u32,
-    /// Further requests that may be made of it, up to [`MAX_SPREAD`].
+    /// The number of requests that may still be made of it, up to [`MAX_SPREAD`].
     pub(crate) spread: u8,
 }
 
 impl Passage {
-    /// Of a request that begins here: it may come back once by every way.
+    /// The passage of a request that begins here: it may come back once by each path.
     pub(crate) const OWN: Self = Self { loop_hash: 0, spread: MAX_SPREAD };
 }
 
@@ -45,7 +45,7 @@ pub(crate) enum Sender {
 }
 
 impl BranchToken {
-    /// What RFC 3261 branches begin with (§8.1.1.7), and ours go on with.
+    /// The prefix of RFC 3261 branches (§8.1.1.7), and the next octet of ours.
     pub(crate) const PREFIX: &str = "z9hG4bK.";
 
     pub(crate) fn write(&self, out: &mut String) {
@@ -64,11 +64,11 @@ impl BranchToken {
         }
     }
 
-    /// The branch of the topmost Via in a request that begins like this, however much of it there is.
+    /// The branch of the topmost Via in the beginning of a request, even if the rest is missing.
     pub(crate) fn quoted(request: &[u8]) -> Option<Self> {
         let via = request.get(memmem::find(request, b"\r\nVia: ")?..)?;
         let branch = via.get(memmem::find(via, Self::PREFIX.as_bytes())?..)?;
-        // What nothing ends may be longer.
+        // A branch without an end may have been cut off.
         let end = branch.iter().position(|octet| matches!(octet, b';' | b',' | b' ' | b'\r'))?;
         Self::parse(std::str::from_utf8(branch.get(..end)?).ok()?)
     }

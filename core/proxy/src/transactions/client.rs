@@ -25,12 +25,12 @@ pub(crate) struct Outgoing {
     pub(crate) flow: Flow,
     /// It must be this flow, whatever the request's size: nothing else leads through a NAT.
     pub(crate) dictated: bool,
-    /// What may go to the address if it has not proved itself.
+    /// Limits the datagrams to the address while it is unproved.
     pub(crate) allowance: Option<Arc<Allowance>>,
     pub(crate) passage: Passage,
     /// See [`Target::proved`](crate::context::Target::proved).
     pub(crate) proved: bool,
-    /// How long it waits for an answer, if not as the settings say.
+    /// How long the request waits for an answer, if the script has set it.
     pub(crate) answered_within: Option<Duration>,
 }
 
@@ -70,12 +70,12 @@ impl Worker {
             Some(stream) => {
                 request.replace_first_item(HeaderName::Via, &self.via(&stream, &branch));
                 self.print(&request);
-                // What an address has not asked for goes there over a connection or not at all.
+                // To an unproved address the request goes over a connection or not at all.
                 (stream, Some(flow).filter(|_| allowance.is_none() && !unproved))
             }
             None => (flow, None),
         };
-        // What is sent to an unproved address is not repeated, as over a reliable transport.
+        // A request to an unproved address is not retransmitted, as over a reliable transport.
         let reliable = flow.protocol.is_reliable() || unproved;
         let (machine, actions) = if invite {
             let mut machine = InviteClient::new(reliable);
@@ -111,14 +111,14 @@ impl Worker {
         Ok(id)
     }
 
-    /// Whether the remote end of a flow wants what it gets, as far as can be known without asking it.
+    /// Whether the remote end of a flow is proved without sending anything to it.
     fn is_proved(&self, flow: &Flow) -> bool {
         flow.connection.is_some()
             || self.host().proofs().is_proved(flow.remote, self.now())
             || self.listeners().iter().any(|listener| listener.address == flow.remote)
     }
 
-    /// The first response from an address that had to prove itself: from now on the transaction repeats what has to be repeated.
+    /// The first response from an unproved address came. From now on the transaction retransmits as usual.
     fn prove(&self, client: &mut Client) {
         client.unproved = false;
         self.host().proofs().note_response(client.flow.remote, self.now());
@@ -143,7 +143,7 @@ impl Worker {
         Some(Flow { protocol: Protocol::Tcp, local: listener.address, connection: None, ..*flow })
     }
 
-    /// The connection to use for a request to an address that has not proved itself; nothing if the datagram may go there.
+    /// The connection to use for a request to an unproved address; `None` if it may be sent as a datagram.
     fn permitted_flow(&self, flow: &Flow, allowance: &Allowance) -> Result<Option<Flow>, Error> {
         let octets = self.printed().as_octets().len();
         if flow.protocol.is_reliable() {
@@ -234,7 +234,7 @@ impl Worker {
     fn owner_for(&self, id: ClientId, status: u16) -> Owner {
         let mut table = self.table();
         let Some(client) = table.client(id) else { return Owner::Nobody };
-        // A failure comes from anything that speaks SIP, whether it wants more or not.
+        // A failure response proves nothing: any SIP host sends one, whether it wants more requests or not.
         if let Some(allowance) = client.allowance.take_if(|_| (200..300).contains(&status)) {
             allowance.prove(client.flow.remote.ip());
         }
@@ -252,7 +252,7 @@ impl Worker {
     pub(crate) fn sending_failed(&self, failures: impl IntoIterator<Item = Failure>) {
         for Failure { client, error } in failures {
             let is_of_it = match (&error, self.table().client(client).map(|client| client.flow)) {
-                // By the time that the network says so, the request may be going another way.
+                // When the report arrives, the request may already be going over another flow.
                 (SendError::Undeliverable { remote, .. }, Some(flow)) => {
                     flow.protocol == Protocol::Udp && flow.remote == *remote
                 }
@@ -266,7 +266,7 @@ impl Worker {
     }
 
     fn client_failed(&self, id: ClientId, error: &SendError) {
-        // A peer that is there and takes too little does not take more by datagrams.
+        // A peer that is there and reads too slowly does not read more by datagrams.
         if !matches!(error, SendError::Backlog { .. }) && self.fall_back_to_datagram(id) {
             return;
         }

@@ -17,18 +17,18 @@ pub struct OutgoingRequest {
     pub message: Message,
     /// The flow to send it on, where it must be that one: the connection that a subscription came in on.
     pub flow: Option<Flow>,
-    /// What may go to the address if it has not proved itself; nothing if it has.
+    /// Limits the datagrams to the address; `None` if the address is proved.
     pub allowance: Option<Arc<Allowance>>,
-    /// Called exactly once, whatever becomes of the request: on a worker's thread or, if the request never gets to a worker, on that of the
-    /// caller or of what drops it. It must be quick.
+    /// Called exactly once with the outcome of the request: on a worker's thread or, if the request never reaches a
+    /// worker, on the thread of the caller or the one that drops it. It must be quick.
     pub on_final: OnFinal,
 }
 
 /// See [`OutgoingRequest::on_final`].
 pub type OnFinal = Box<dyn FnOnce(LocalOutcome) + Send>;
 
-/// The one who asked for a request to be sent. Told of the outcome exactly once: that the server stops, if nothing else is said before this is
-/// dropped.
+/// The caller that waits for the outcome of a request. It is told exactly once. If this is dropped before that, the
+/// outcome is that the server stops.
 pub(crate) struct Caller(Option<OnFinal>);
 
 /// A request of the server's own on its way to the worker that sends it.
@@ -68,8 +68,8 @@ pub enum LocalOutcome {
     Response(Box<Message>),
     /// None came in 64·T1 (RFC 3261 §17.1.2.2): counts as a 408.
     Timeout,
-    /// It could not be sent: counts as a 503 (§8.1.3.1). [`Error::Stopping`] if the server stopped before an answer came, so that nothing is
-    /// known of what became of it.
+    /// The request could not be sent, which counts as a 503 (§8.1.3.1). [`Error::Stopping`] if the server stopped
+    /// before an answer came; the request may have been carried out.
     NotSent(Error),
 }
 

@@ -1,9 +1,10 @@
-//! Which addresses have shown that they want what they get. A Contact can name any address: without this a small request could be
-//! made into much traffic for a third party, by a binding or a subscription that leads there.
+//! Which addresses are proved, that is, have shown that they want requests. A Contact can name any address. Without
+//! this a small request could cause much traffic to a third party, by a binding or a subscription that leads there.
 //!
-//! An address is proved by what the caller knows of it (it is the source of the request, or the flow of a binding), or by a response
-//! from there, since the branch that it carries cannot be guessed. To any other address goes one datagram, or one attempt to connect,
-//! for each request; it is not repeated, and one that is too large for a datagram goes over a connection or not at all.
+//! An address is proved if the caller knows it (it is the source of the request, or the flow of a binding), or by a
+//! response from there, because the branch in it cannot be guessed. Any other address gets one datagram, or one attempt
+//! to connect, per request. The datagram is not retransmitted, and a request too large for a datagram goes over a
+//! connection or not at all.
 
 use std::hash::{BuildHasher, RandomState};
 use std::net::{IpAddr, SocketAddr};
@@ -15,7 +16,8 @@ use signalbox_sip::message::Message;
 
 /// How long an address counts as proved after a response came from there.
 pub const PROVED_TIME: Duration = Duration::from_secs(3600);
-/// How long nothing more goes to an unproved address for the same request: longer than all its branches take, one after the other.
+/// How long an unproved address gets nothing more for the same request: longer than all its branches take one after
+/// another.
 pub const TRIED_TIME: Duration = Duration::from_secs(1800);
 /// Proved addresses that are remembered, some 100 octets each; the least recently used are forgotten first.
 const MAX_PROVED: u64 = 100_000;
@@ -51,8 +53,8 @@ impl Proofs {
         self.proved.insert(remote, now);
     }
 
-    /// Whether this request may be sent to an unproved address. True once for each host: the branches of a request that has forked,
-    /// be it repeatedly, have Call-ID, From tag and CSeq in common, and different ports are one victim.
+    /// Whether this request may be sent to an unproved address. True once per host, whatever the port. All branches of
+    /// a forked request share Call-ID, From tag and CSeq.
     pub fn may_try(&self, host: IpAddr, request: &Message, now: Instant) -> bool {
         let key = self.hashing.hash_one((host, request.call_id(), request.from_tag(), request.cseq()));
         let entry = self.tried.entry(key).or_insert(now);

@@ -31,17 +31,17 @@ pub(crate) struct Proxying {
     branches: SmallVec<[Branch; 1]>,
     /// The best failure so far (§16.7 step 6).
     best: Option<Kept>,
-    /// What the request takes along: the digest of its way, and how many further requests may be made of it.
+    /// The data for the branches: the digest of the request's route, and how many requests may still be made of it.
     passage: Passage,
 }
 
-/// A response, and the way that it came unless it was made here.
+/// A response, and the flow that it came by unless it was made here.
 type Kept = (Message, Option<Flow>);
 
 struct Branch {
     target: Target,
     client: Option<ClientId>,
-    /// Requests that may be made of this one, if it comes back.
+    /// The number of requests that may be made of this one if it comes back.
     spread: u8,
     /// When timer C of an INVITE branch is over, as put off by provisional responses (§16.7 step 2).
     timer_c: Option<Instant>,
@@ -83,8 +83,9 @@ impl Proxying {
         Ok(())
     }
 
-    /// Shares out what may still be made of the request, and returns what each target gets. One share is kept back for a failure
-    /// route. If there is not enough for all, the targets of lowest q are left out, and their number is the second result.
+    /// Divides the number of requests that may still be made among the targets, and returns the share of each. One
+    /// share is kept for a failure route. If there is not enough for all, the targets of lowest q are left out; the
+    /// second result is their number.
     fn share_spread(&mut self, targets: &mut SmallVec<[Target; 1]>) -> (u8, usize) {
         let all = targets.len();
         if all > usize::from(self.passage.spread) {
@@ -92,7 +93,7 @@ impl Proxying {
             targets.truncate(self.passage.spread.into());
         }
         let cut = all - targets.len();
-        // Invariant: as many as `spread`, which is a u8, at the most.
+        // Invariant: there are at most `spread` targets, which is a u8.
         let count = u8::try_from(targets.len()).unwrap_or(u8::MAX);
         let rest = self.passage.spread.saturating_sub(count);
         let share = rest / count.saturating_add(1);
@@ -197,7 +198,7 @@ impl Worker {
             {
                 let within = proxying.routing.state.borrow().final_within;
                 *timer_c = self.now() + within.unwrap_or_else(|| self.timers().c);
-                // What was set at the beginning may come too late for what the script wants.
+                // The timer set at the beginning may fire later than the script wants.
                 if let (Some(within), Some(client)) = (within, branch.client) {
                     self.set_timer(within, Due::Client(client, Timer::C));
                 }
@@ -235,7 +236,7 @@ impl Worker {
         let (mut put_off, mut is_over) = (None, false);
         let steps = self.with_proxying(id, |proxying| {
             let timer = proxying.branches.get_mut(usize::from(branch.0)).map(|branch| &mut branch.timer_c);
-            // It has fired before: a script that sets times of its own has more than one timer set.
+            // The branch has timed out before: with times from the script there is more than one timer.
             let Some(timer @ Some(_)) = timer else { return Steps::new() };
             put_off = timer.and_then(|until| until.checked_duration_since(now)).filter(|left| !left.is_zero());
             if put_off.is_some() {
@@ -337,7 +338,8 @@ impl Worker {
         let own = |status| (routing.request.borrow().reply(status, status::reason(status)), None);
         let (response, source) = match (outcome, best) {
             (Outcome::Kept(_), Some(best)) => best,
-            // §16.7 step 6 has the sender hear 500 instead of a 503. The script hears what the next hop said, or what counts as that.
+            // By §16.7 step 6 the sender gets 500 instead of a 503. The script sees the next hop's status, or the one
+            // that stands for it.
             (Outcome::Own(500), Some(best)) if best.0.status() == 503 => best,
             (Outcome::Own(500), _) => own(503),
             (Outcome::Own(status), _) => own(status),
@@ -373,7 +375,7 @@ impl Worker {
                 let request = routing.request.borrow();
                 let mut response = request.reply(status, status::reason(status));
                 self.tag(&mut response, &request);
-                // A 503 becomes 500 (§16.7 step 6), and why it was given is not lost.
+                // A 503 becomes 500 (§16.7 step 6) and keeps its reason.
                 let best = best.filter(|(best, _)| best.status() == 503);
                 for warning in best.iter().flat_map(|(best, _)| best.values(HeaderName::Warning)) {
                     response.push(HeaderName::Warning, warning);
@@ -458,7 +460,7 @@ impl Worker {
             let invite = *proxying.routing.request.borrow().method() == Method::Invite;
             cancelled = proxying.fork.is_branch_cancelled(branch);
             let state = proxying.routing.state.borrow();
-            // Until something is heard of the branch, timer B alone counts.
+            // Until the branch has a response, only timer B applies.
             let answered = state.answered_within.unwrap_or_else(|| self.timers().duration(Timer::B, 0));
             let within = state.final_within.map_or_else(|| self.timers().c, |within| within.max(answered));
             drop(state);

@@ -15,7 +15,7 @@ use crate::transport::Flow;
 use crate::worker::Worker;
 use crate::worker::handover::Receiver;
 
-/// A CANCEL of which this worker knows no transaction.
+/// A CANCEL for which this worker has no transaction.
 struct Cancel {
     request: Message,
     source: Flow,
@@ -83,7 +83,7 @@ impl Worker {
         keys.any(|key| self.table().server_by_key(&key).is_some())
     }
 
-    /// Whether the INVITE of a CANCEL still lies in this worker's mailbox: then the CANCEL has to go there, too.
+    /// Whether the INVITE of a CANCEL is still in this worker's mailbox: then the CANCEL must go there too.
     fn is_to_wait(&self, cancel: &Message) -> bool {
         let invite = self.transaction_keys().of_cancel(cancel);
         invite.is_ok_and(|invite| self.holds(invite) && self.table().server_by_key(&invite).is_none())
@@ -100,8 +100,8 @@ impl Worker {
         let _ = self.send_response(&response, reply_to);
     }
 
-    /// A request came again. Its answer goes to where it comes from now, which is another port after a NAT has forgotten the first; what
-    /// is still to come goes there too, unless it is another host.
+    /// A retransmission came. Its answer goes to its source, which is another port after a NAT has dropped the old
+    /// mapping. Later responses go there too, unless it is another host.
     fn repeat(&self, id: ServerId, source: Flow, mut reply_to: Flow) {
         let (actions, before) = {
             let mut table = self.table();
@@ -295,7 +295,7 @@ impl Worker {
         }
     }
 
-    /// Takes a transaction out. To be dropped where nobody holds the table.
+    /// Removes a transaction. Drop it while the table is not held.
     fn remove_server(&self, id: ServerId) -> Option<Server> {
         let removed = self.table().remove_server(id)?;
         self.release(removed.key);

@@ -94,10 +94,10 @@ pub(crate) struct Client {
     pub(crate) owner: Owner,
     /// Sent over TCP for its size only: goes over UDP when no connection can be made (RFC 3261 §18.1.1).
     pub(crate) datagram_fallback: Option<Flow>,
-    /// Its address has not proved itself.
+    /// Its address is unproved.
     pub(crate) allowance: Option<Arc<Allowance>>,
     pub(crate) extras: Option<Box<InviteExtras>>,
-    /// Nothing has come from its address yet that shows that requests are wanted there: this one is not repeated.
+    /// Its address is unproved: the request is not retransmitted.
     pub(crate) unproved: bool,
 }
 
@@ -230,7 +230,7 @@ impl Table {
         (self.servers.len(), self.clients.len())
     }
 
-    /// Takes out those who wait for the outcome of the server's own requests.
+    /// Removes the callers that wait for the outcome of the server's own requests.
     pub(crate) fn take_callers(&mut self) -> Vec<Caller> {
         let taken = self.clients.iter_mut().map(|(_, client)| match &client.owner {
             Owner::Local(_) => std::mem::replace(&mut client.owner, Owner::Nobody),
@@ -257,7 +257,7 @@ impl Default for Table {
     }
 }
 
-/// Keyed digests are as good a hash as any: of a transaction key its low half.
+/// The low half of a transaction key serves as its hash, because it is a keyed digest.
 #[derive(Default)]
 pub(crate) struct KeyHasher(u64);
 

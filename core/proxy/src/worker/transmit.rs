@@ -25,7 +25,7 @@ use crate::transport::{Flow, SendError, resolve};
 pub(crate) struct Origin {
     /// Of the request that this one is a branch of.
     pub(crate) routing: Option<Rc<Routing>>,
-    /// What may go to the address if it has not proved itself; nothing if it has.
+    /// Limits the datagrams to the address; `None` if the address is proved.
     pub(crate) allowance: Option<Arc<Allowance>>,
     pub(crate) passage: Passage,
     /// See [`Target::proved`](crate::context::Target::proved).

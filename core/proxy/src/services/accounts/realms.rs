@@ -1,8 +1,8 @@
 //! One spelling for each realm.
 //!
-//! A domain is the same whatever its case and final dot, but a realm is hashed with each password as it is written (RFC 7616
-//! §3.4.2). So clients are challenged with one spelling: in lower case without the dot. A database may have accounts that were
-//! stored under another one: then that goes on.
+//! A domain is the same whatever its case and final dot, but a realm is hashed with each password as it is written (RFC
+//! 7616 §3.4.2). So clients are challenged with one spelling: in lower case without the dot. If a database has accounts
+//! only under another spelling, that spelling is used.
 
 use std::borrow::Cow;
 use std::collections::HashMap;
@@ -14,14 +14,14 @@ use crate::storage::{Column, Database, StorageError, Table};
 /// The one column of the table that is read here.
 static REALMS: Table = Table { name: "subscriber", columns: &[Column::text("domain")], key: 1 };
 
-/// Realms that are stored in another spelling than the canonical one. Nearly always empty.
+/// Realms that are stored in a spelling other than the canonical one. Nearly always empty.
 #[derive(Debug, Default)]
 pub(super) struct Realms {
     stored: HashMap<String, String>,
 }
 
 impl Realms {
-    /// Looks at the realms of all accounts.
+    /// Reads the realms of all accounts.
     pub(super) async fn load(database: &Database) -> Result<Self, StorageError> {
         let mut spellings: HashMap<String, u64> = HashMap::new();
         database
@@ -37,10 +37,10 @@ impl Realms {
         Ok(Self::of(spellings))
     }
 
-    /// From spellings, and how many accounts each has.
+    /// Makes the table from all spellings and the number of accounts of each.
     fn of(spellings: HashMap<String, u64>) -> Self {
         let mut sorted: Vec<_> = spellings.iter().collect();
-        // The canonical one is the best, then that of most accounts.
+        // The canonical spelling is preferred, then the one with the most accounts.
         sorted.sort_by_key(|(spelling, accounts)| {
             (canonical_domain(spelling) != spelling.as_str(), std::cmp::Reverse(**accounts), *spelling)
         });
@@ -61,7 +61,7 @@ impl Realms {
         Self { stored: chosen }
     }
 
-    /// The spelling to use for what is named so.
+    /// The spelling to use for the realm `named`.
     pub(super) fn spelling<'a>(&'a self, named: &'a str) -> Cow<'a, str> {
         let canonical = canonical_domain(named);
         if self.stored.is_empty() {

@@ -62,9 +62,10 @@ static MIGRATIONS: [Migration; 5] = [
 /// How much the cache holds and for how long.
 #[derive(Debug, Clone, Copy)]
 pub struct CacheLimits {
-    /// Accounts; about 400 bytes each. That there is none is not kept: nobody can fill the cache with names.
+    /// Most accounts in the cache, about 400 bytes each. Unknown names are not cached, so the cache cannot be filled
+    /// with made-up names.
     pub accounts: u64,
-    /// After so long an account is read again: the time that another program's change takes to be seen.
+    /// An account is read again after this time, so a change by another program is seen this late at most.
     pub lifetime: Duration,
 }
 
@@ -119,7 +120,7 @@ impl AccountStore {
 
     pub async fn remove(&self, user: &str, realm: &str) -> Result<(), AccountError> {
         let spelling = self.realms.spelling(realm);
-        // An account under another spelling than the others of its realm can be removed as well.
+        // An account can be removed even if its realm has a spelling other than the one in use.
         let realm = if self.read(user, &spelling).await?.is_some() { &*spelling } else { realm };
         if self.read(user, realm).await?.is_none() {
             return Err(AccountError::Missing { user: user.into(), realm: realm.into() });
@@ -205,8 +206,8 @@ impl AccountStore {
         Ok(None)
     }
 
-    /// As [`read`](Self::read), also by `user@realm`. Both are looked for whether the first is there or not, so that the time
-    /// tells nothing.
+    /// As [`read`](Self::read), also by `user@realm`. Both names are looked up in any case, so that the time does not
+    /// show which exists.
     async fn read_login(&self, login: &str, realm: &str) -> Result<Option<Arc<Account>>, StorageError> {
         let named = self.read(login, realm).await?;
         let Some(user) = without_realm(login, realm) else { return Ok(named) };
@@ -228,7 +229,7 @@ impl AccountStore {
                 return self.read(row.text("username")?, realm).await;
             }
         }
-        // An unknown hash takes as many reads as a known one.
+        // An unknown hash costs as many reads as a known one.
         self.read(hash, realm).await?;
         Ok(None)
     }
@@ -247,7 +248,7 @@ impl AccountStore {
             Some(account) if changes == self.changes.load(Ordering::Acquire) => {
                 self.cache.insert(key.into_vec().into(), account.clone());
             }
-            // It was removed, or is being changed: what is cached may be old.
+            // The account was removed or is being changed: the cached copy may be old.
             _ => self.cache.invalidate(&*key),
         }
         Ok(account)
@@ -473,7 +474,7 @@ mod tests {
         assert!(store.lookup("@example.com", REALM).await.unwrap().is_none());
         store.set_password("ann", REALM, "two", false).await.unwrap();
         assert!(matches!(store.cached("ann@example.com", REALM), Cached::Unknown), "a change is seen at once");
-        // An account that has such a name goes first.
+        // An account with exactly this name is preferred.
         store.add("ann@example.com", REALM, "other", false).await.unwrap();
         assert_eq!(&*store.lookup("ann@example.com", REALM).await.unwrap().unwrap().user, "ann@example.com");
     }
