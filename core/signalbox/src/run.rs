@@ -178,7 +178,7 @@ fn attend(
                 Ok(())
             }
             () = signals.terminated() => Err(anyhow::anyhow!("stopped before everything had ended")),
-            // A worker that is stuck does not even look at the clock.
+            // A worker that hangs does not even check the clock.
             () = tokio::time::sleep(core.limits.drain_timeout + STUCK) => {
                 Err(anyhow::anyhow!("stopped although a worker did not end: it is stuck"))
             }
@@ -213,7 +213,7 @@ async fn tell_what_was_left_out(logging: Logging) {
     }
 }
 
-/// How much longer than the drain time a worker may take to end before it counts as stuck.
+/// How much longer than the drain time a worker may take to end before it counts as hanging.
 const STUCK: Duration = Duration::from_secs(1);
 
 /// For so long a stop waits for the answers to commands.

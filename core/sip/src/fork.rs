@@ -150,8 +150,8 @@ impl Fork {
         steps
     }
 
-    /// A response came on a branch, or its request could not be sent: that is as if a 503 had come (§16.9). Also to be told of 2xx responses that an INVITE client passes up after its
-    /// first final response.
+    /// A response came on a branch, or its request could not be sent, which counts as a 503 (§16.9). Also to be told of
+    /// 2xx responses that an INVITE client passes up after its first final response.
     pub fn on_response(&mut self, branch: BranchId, status: u16) -> Steps {
         let mut steps = Steps::new();
         match status {

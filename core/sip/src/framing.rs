@@ -10,7 +10,7 @@ use crate::message::{MAX_BODY, MAX_HEAD, MAX_HEADERS, Message, ParseError, Probl
 #[derive(Clone, Debug)]
 pub enum Frame {
     Message(Message),
-    /// A message that cannot be taken. Where it ends is certain, so that the stream goes on after it.
+    /// A message that is refused. Its end is certain, so the stream goes on after it.
     Bad(ParseError),
     /// A double CRLF: the peer wants a CRLF back.
     Ping,
@@ -31,7 +31,7 @@ impl FrameError {
     }
 }
 
-/// How many octets of the body of a message that is refused are read and dropped. After a longer one the stream is closed.
+/// Most octets of the body of a refused message that are read and dropped. After a longer body the stream is closed.
 pub const MAX_SKIPPED: usize = 16 * 1024 * 1024;
 
 /// How much of an empty buffer is kept for the next reads, in octets.
@@ -78,17 +78,17 @@ impl Framer {
         self.buffer.extend_from_slice(bytes.get(skipped..).unwrap_or_default());
     }
 
-    /// How many octets wait for the rest of their frame, the head of a message that waits for its body not counted.
+    /// Octets that wait for the rest of their frame. The head of a message that waits for its body is not counted.
     pub fn pending(&self) -> usize {
         self.buffer.len() - self.used
     }
 
-    /// How many octets are held for a message that is not complete.
+    /// Octets held for an incomplete message.
     pub fn held(&self) -> usize {
         self.pending() + self.waiting.as_ref().map_or(0, |(head, _)| head.octets())
     }
 
-    /// Whether a message has begun and is not complete, or what remains of a refused one is still to come.
+    /// Whether a message is incomplete, or the rest of a refused one is still to come.
     pub fn is_within_message(&self) -> bool {
         self.held() > 0 || self.skip > 0
     }
@@ -158,7 +158,7 @@ impl Framer {
         Some(self.refuse(ParseError { problem, received: Some(Box::new(head.message)) }, length))
     }
 
-    /// Drops the body of a message that cannot be taken, if its length is certain.
+    /// Drops the body of a refused message, if its length is certain.
     fn refuse(&mut self, error: ParseError, length: Option<usize>) -> Result<Frame, FrameError> {
         let Some(length) = length.filter(|length| *length <= MAX_SKIPPED) else { return Err(FrameError(error)) };
         let here = length.min(self.pending());
@@ -203,8 +203,9 @@ impl Framer {
     }
 }
 
-/// The length of the body that follows a head which cannot be taken. `None` if another reader could find another end: it is not
-/// SIP of any version, a line may be one or two, or Content-Length is missing, unreadable, or said twice with different numbers.
+/// The length of the body after the head of a refused message. `None` if another reader could find another end: the
+/// head is not SIP of any version, a line may count as one or two, or Content-Length is missing, malformed, or present
+/// with two values.
 fn certain_length(head: &[u8], error: &ParseError) -> Option<usize> {
     let message = error.received.as_deref()?;
     let start_line = head.split(|byte| *byte == b'\n').next().unwrap_or_default();

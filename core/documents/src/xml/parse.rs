@@ -36,7 +36,7 @@ pub struct Limits {
     pub repetition: usize,
 }
 
-/// Octets of namespace declarations that any document may repeat, however small it is.
+/// Octets of namespace declarations that any document may repeat, even a small one.
 pub const REPEATED_FREELY: usize = 4096;
 
 impl Default for Limits {

@@ -37,7 +37,7 @@ pub struct CoreSettings {
     pub log: LogSettings,
     pub admin_socket: PathBuf,
     pub route_script: PathBuf,
-    /// What signs the Record-Route of dialogs.
+    /// The key that signs the Record-Route of dialogs.
     pub route_key: RouteKeySettings,
     pub limits: ServerLimits,
     /// The timers of transactions (RFC 3261 table 4).

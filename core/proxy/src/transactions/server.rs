@@ -37,7 +37,7 @@ impl Worker {
             Receiver::Elsewhere(receiver) => self.hand_request_over(receiver, request, source),
             // Nothing comes again over a connection.
             Receiver::Full if source.protocol.is_reliable() => self.receive_request_here(request, source),
-            // As from a socket that is full: it comes again.
+            // The request is dropped, as by a full socket. Its sender retransmits it.
             Receiver::Full => self.counters().overload_dropped.increment(),
         }
     }

@@ -92,8 +92,8 @@ impl Listener {
         self.advertise.clone().unwrap_or_else(|| self.address.to_string())
     }
 
-    /// Whether a message that leaves from here can come to `remote`: from a loopback address nothing leaves the machine, but it comes to
-    /// any address of the machine.
+    /// Whether a message sent from this address can reach `remote`. From a loopback address it reaches only the
+    /// addresses of this machine.
     pub(crate) fn reaches(&self, remote: SocketAddr) -> bool {
         self.reaches_by(remote, interfaces::is_own_address)
     }

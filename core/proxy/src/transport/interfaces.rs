@@ -38,7 +38,7 @@ pub fn interfaces() -> Vec<Interface> {
     interfaces
 }
 
-/// Whether the machine had this address when the question was first asked, which is about its start.
+/// Whether the machine had this address when this was first called, which is about the start of the server.
 pub(crate) fn is_own_address(address: IpAddr) -> bool {
     static OWN: LazyLock<Vec<IpAddr>> =
         LazyLock::new(|| interfaces().iter().map(|interface| interface.address).collect());

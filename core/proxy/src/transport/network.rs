@@ -40,10 +40,10 @@ pub enum SendError {
     Undeliverable { remote: SocketAddr, kind: ErrorKind },
 }
 
-/// The client transaction that is told if its request cannot be sent, and the worker that has it.
+/// The client transaction to tell if its request cannot be sent, and the worker that has it.
 pub(crate) type Waiter = (u16, ClientId);
 
-/// The request of a client transaction could not be sent, as has shown after it was handed to the network.
+/// The request of a client transaction could not be sent; this became known after it was handed to the network.
 #[derive(Debug)]
 pub(crate) struct Failure {
     pub(crate) client: ClientId,
@@ -85,12 +85,13 @@ struct Outside {
 pub type Sent = (Flow, Vec<u8>);
 
 impl Outbox {
-    /// Takes all that the workers have sent since the last call.
+    /// Removes and returns all messages that the workers have sent since the last call.
     pub fn take(&self) -> Vec<Sent> {
         std::mem::take(&mut self.outside.borrow_mut().sent)
     }
 
-    /// The connection that `remote` has made: the one that is there, else `new`. Nothing can be sent over it after [`Outbox::disconnect`].
+    /// The connection made by `remote`: the existing one, else `new`. Nothing can be sent over it after
+    /// [`Outbox::disconnect`].
     pub fn accept(&self, remote: SocketAddr, new: ConnectionId) -> ConnectionId {
         let mut outside = self.outside.borrow_mut();
         if outside.disconnected.contains(&remote) {
@@ -120,7 +121,7 @@ impl Outbox {
         let mut outside = self.outside.borrow_mut();
         let mut flow = *flow;
         if flow.protocol.is_reliable() && flow.connection.is_none() {
-            // Whichever worker holds it, as `SharedConnections` finds it on the real network.
+            // Any worker may hold it; on the real network `SharedConnections` finds it.
             flow.connection = outside.connections.get(&flow.remote).copied();
         }
         if flow.connection.is_some() && outside.disconnected.contains(&flow.remote) {
@@ -155,7 +156,7 @@ impl Network {
         }
     }
 
-    /// The same, for a message that another worker has passed on, perhaps of a client transaction there.
+    /// As above, for a message from another worker, whose client transaction is told if it fails.
     pub(crate) fn send_for(&self, flow: &Flow, octets: Octets<'_>, waiter: Option<Waiter>) -> Result<(), SendError> {
         match self {
             Self::Sockets(sockets) if flow.protocol == Protocol::Tcp => sockets.tcp.send_for(flow, octets, waiter),

@@ -1,12 +1,12 @@
-//! A message as it goes out. A large body is shared by all that hold it: branches, what may have to be sent again, connections whose
-//! peers are slow.
+//! An outgoing message. A large body is shared by all holders: branches, copies kept for retransmission, connections
+//! with slow peers.
 
 use bytes::Bytes;
 
-/// Bodies of so many octets are shared. Smaller ones are copied for less than it costs to share them.
+/// Bodies of this many octets or more are shared. Copying a smaller one costs less than sharing it.
 pub(crate) const SHARED_BODY: usize = 4096;
 
-/// The octets of a message: all of it, or its head and then the body that it shares with others.
+/// The octets of a message: in one piece, or as a head and a shared body.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Octets<'a> {
     pub(crate) head: &'a [u8],

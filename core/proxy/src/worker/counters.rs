@@ -16,18 +16,18 @@ pub struct Counters {
     pub stray_responses: Counter,
     /// Could not be sent, and nothing sends them again.
     pub messages_lost: Counter,
-    /// Requests that were not sent, as their address has not shown that it wants so much.
+    /// Requests that were not sent, because their address is unproved.
     pub unproved: Counter,
     pub unparsable: Counter,
     pub connections_refused: Counter,
-    /// Connections closed because their peer was too slow, took nothing, or had too many octets held for it.
+    /// Connections closed because their peer was too slow, did not read, or had too many octets held for it.
     pub connections_given_up: Counter,
     pub overload_refused: Counter,
     /// Messages dropped because the worker that they are for has no room for more, or no time to refuse them.
     pub overload_dropped: Counter,
     pub script_errors: Counter,
     pub unanswered: Counter,
-    /// Requests that came back and would have gone the same way again.
+    /// Requests that looped: they came back and would have taken the same route again.
     pub loops_detected: Counter,
     /// Targets left out because a request had spread to too many already, over all its passes.
     pub targets_cut: Counter,
@@ -35,7 +35,7 @@ pub struct Counters {
     pub handed_over: Counter,
     /// New requests given to workers with less to do.
     pub requests_handed_over: Counter,
-    /// Requests refused with 482, since they had come along another way before.
+    /// Requests refused with 482, because a copy had arrived by another path.
     pub merged_requests: Counter,
 }
 

@@ -1,9 +1,10 @@
-//! Which worker has which server transaction, for servers that have more than one worker.
+//! Which worker has which server transaction, for servers with more than one worker.
 //!
-//! A request belongs to its transaction by branch, sent-by and method (RFC 3261 §17.2.3), not by where it comes from: a repetition may come
-//! from another port, such as after a NAT has forgotten the first, and then the kernel gives it to another worker. So a worker claims each new
-//! request here before it does anything about it, and holds it for as long as it routes the request or has a transaction of it. A worker that
-//! knows nothing of a request hands it over to the worker that holds it. An INVITE that is handed over is its receiver's at once.
+//! A request belongs to its transaction by branch, sent-by and method (RFC 3261 §17.2.3), whatever its source. A
+//! retransmission may come from another port, such as after a NAT has dropped the old mapping, and the kernel then
+//! gives it to another worker. So a worker claims each new request here before it handles it, and holds the claim while
+//! it routes the request or has a transaction of it. A worker that does not know a request hands it over to the worker
+//! that holds the claim. An INVITE that is handed over is claimed for its receiver at once.
 //!
 //! There are never more entries than requests being routed, INVITEs handed over, and transactions, which have limits of their own.
 
@@ -15,7 +16,7 @@ use signalbox_sip::transaction::TransactionKey;
 
 use crate::transactions::table::KeyHasher;
 
-/// Parts with a lock each, so that workers seldom wait for one another.
+/// The number of parts. Each has its own lock, so that workers rarely wait for each other.
 const SHARDS: usize = 256;
 
 /// See the [module](self).
@@ -24,23 +25,23 @@ pub(super) struct Directory(Box<[Mutex<Shard>]>);
 type Shard = HashMap<TransactionKey, u16, BuildHasherDefault<KeyHasher>>;
 
 impl Directory {
-    /// One of so many workers. A worker that is alone needs none, and its directory stays empty.
+    /// The directory of `workers` workers. For a single worker it stays empty.
     pub(super) fn new(workers: u16) -> Self {
         let shards = if workers > 1 { SHARDS } else { 0 };
         Self((0..shards).map(|_| Mutex::default()).collect())
     }
 
-    /// The worker that holds the request of this key: `worker` from now on, if none has so far.
+    /// The worker that holds the request of this key. If there is none, `worker` holds it from now on.
     pub(super) fn claim(&self, key: TransactionKey, worker: u16) -> u16 {
         self.shard(key).map_or(worker, |mut shard| *shard.entry(key).or_insert(worker))
     }
 
-    /// The worker that holds the request of this key, if one does.
+    /// The worker that holds the request of this key, if any.
     pub(super) fn find(&self, key: TransactionKey) -> Option<u16> {
         self.shard(key)?.get(&key).copied()
     }
 
-    /// `worker` has nothing to do with the request of this key any more.
+    /// Ends the claim of `worker` to the request of this key.
     pub(super) fn release(&self, key: TransactionKey, worker: u16) {
         let Some(mut shard) = self.shard(key) else { return };
         if shard.get(&key) == Some(&worker) {
@@ -52,7 +53,7 @@ impl Directory {
     }
 
     fn shard(&self, key: TransactionKey) -> Option<MutexGuard<'_, Shard>> {
-        // The maps themselves go by the low bits.
+        // The maps use the low bits.
         let part = usize::from((key.0 >> 112) as u16) % SHARDS;
         // A panic cannot leave a map half changed.
         self.0.get(part).map(|shard| shard.lock().unwrap_or_else(PoisonError::into_inner))

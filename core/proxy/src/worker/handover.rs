@@ -4,8 +4,8 @@
 //! worker that has not come to rest for a while, when another one has, hands the requests that nothing is known of here over, by their
 //! Call-ID: a request, its repetitions, its CANCEL and its ACK all go the same way.
 //!
-//! When that is over, the transactions of what was handed over are still elsewhere: the directory tells where. It does so for repetitions
-//! that come from another port than the first, too.
+//! After that the transactions of handed-over requests stay with the other workers. The directory finds them, and also
+//! the transaction of a retransmission from another port.
 
 use std::cell::{Cell, RefCell};
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
@@ -132,8 +132,9 @@ impl Worker {
         Receiver::Elsewhere(receiver)
     }
 
-    /// The other worker that has the transaction of a request which this one knows nothing of. If none has, the request is this worker's
-    /// from now on, unless it is an ACK. `invite` is what a CANCEL is about: it is where that is.
+    /// The other worker that has the transaction of a request which this worker does not know. If there is none, this
+    /// worker claims the request, unless it is an ACK. `invite` is the key of the INVITE of a CANCEL, which the CANCEL
+    /// follows.
     pub(crate) fn holder(&self, is_ack: bool, key: TransactionKey, invite: Option<TransactionKey>) -> Option<u16> {
         let directory = self.workers().directory();
         let holder = match invite.and_then(|invite| directory.find(invite)) {
@@ -154,7 +155,7 @@ impl Worker {
         self.workers().directory().find(key) == Some(self.index())
     }
 
-    /// This worker has nothing to do with the request of this key any more.
+    /// Ends this worker's claim to the request of this key.
     pub(crate) fn release(&self, key: TransactionKey) {
         self.workers().directory().release(key, self.index());
     }
@@ -162,17 +163,18 @@ impl Worker {
     /// Hands a request over to another worker when this batch ends.
     pub(crate) fn hand_request_over(&self, receiver: u16, request: Message, source: Flow) {
         if !self.workers().load(receiver).is_some_and(Load::has_room) {
-            // As from a socket that is full: it comes again.
+            // The request is dropped, as by a full socket. Its sender retransmits it.
             return self.counters().overload_dropped.increment();
         }
-        // Its CANCEL may come in while it waits, at any worker, and has to find it (§9.2). Callers that wait for a provisional response
-        // before they send one (§9.1) could not outrun it, but not all do. Nothing else comes so soon after a request.
+        // Its CANCEL may arrive at any worker while the INVITE waits, and must find it (§9.2). A caller that waits for
+        // a provisional response first (§9.1) is not that fast, but not all callers wait. Nothing else follows a
+        // request so soon.
         if *request.method() == Method::Invite
             && let Ok(key) = self.transaction_keys().of_request(&request)
         {
             self.workers().directory().claim(key, receiver);
         }
-        // What came over a connection begins to wait only now.
+        // A request from a connection begins to wait only now.
         let since = self.waited_since().get().or_else(|| Some(self.now()));
         self.counters().requests_handed_over.increment();
         self.queue_handed(receiver, Handed { request, source, since });

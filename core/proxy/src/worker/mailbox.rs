@@ -27,12 +27,12 @@ const MAX_OCTETS: usize = 16 * 1024 * 1024;
 pub(crate) enum Mail {
     /// A message that came in at another worker's socket.
     Message(Message, Flow),
-    /// Requests that came in at a worker that has too much to do, or that knows less of them than this one.
+    /// Requests received by another worker that is too busy, or that does not have their transaction.
     Requests(Vec<Handed>),
     /// Octets for a connection that this worker holds, and the client transaction of another worker to tell when they
     /// cannot be sent.
     Send(Flow, Packet, Option<Waiter>),
-    /// A request of this worker's could not be sent, as another one has found out.
+    /// A request of this worker could not be sent; another worker found out.
     SendingFailed(Failure),
     /// A request of the server's own.
     Request(Outgoing),
@@ -59,7 +59,7 @@ struct Inner {
     mailboxes: Box<[Mailbox]>,
     directory: Directory,
     served: Served,
-    /// Of the hash by which work is dealt out: nobody can have one worker do all of it.
+    /// The secret key of the hash that distributes work, so that no peer can direct all work to one worker.
     key: (u64, u64),
     /// What times of [`Load`]s are counted from.
     began: Instant,
@@ -77,7 +77,7 @@ struct Queue {
     mail: Vec<Mail>,
     /// Octets of the messages in it.
     octets: usize,
-    /// The worker has ended: nobody reads this any more.
+    /// The worker has ended and does not read this any more.
     closed: bool,
 }
 
@@ -106,7 +106,8 @@ impl Workers {
         Self::seeded(1, 0, host)
     }
 
-    /// The mailboxes of workers that run on the caller's thread, as in a test. One seed has them share the work in one way.
+    /// The mailboxes of workers that run on the caller's thread, as in a test. The seed decides how they share the
+    /// work.
     pub fn seeded(count: u16, seed: u64, host: &Host) -> Self {
         let workers = Self::with_key(count, (seed, seed.rotate_left(32)));
         host.set_workers(workers.clone());
@@ -134,7 +135,7 @@ impl Workers {
         self.by_subject(call_id)
     }
 
-    /// The worker that has all that is about one subject.
+    /// The worker that handles everything about one subject.
     pub(crate) fn by_subject(&self, subject: &str) -> u16 {
         let mut hasher = SipHasher13::new_with_keys(self.0.key.0, self.0.key.1);
         subject.hash(&mut hasher);
@@ -155,7 +156,7 @@ impl Workers {
         self.0.mailboxes.get(usize::from(worker)).map(|mailbox| &mailbox.load)
     }
 
-    /// Since when a worker has had something to do; `None` while it rests. Workers say so themselves, except in tests.
+    /// Sets since when a worker has been busy; `None` while it rests. Workers set it themselves, except in tests.
     pub fn set_awake_since(&self, worker: u16, since: Option<Instant>) {
         if let Some(load) = self.load(worker) {
             load.set_awake_since(since.map(|since| since.saturating_duration_since(self.0.began)));
@@ -196,7 +197,7 @@ impl Workers {
         let Some(mailbox) = self.0.mailboxes.get(usize::from(worker)) else { return true };
         let mut queue = mailbox.queue.lock().unwrap_or_else(PoisonError::into_inner);
         if queue.closed {
-            // Who waits for the outcome of what is in it is told as it is dropped, and may post again.
+            // Dropping the mail tells the callers that wait for its outcome, and they may post again.
             drop(queue);
             return true;
         }
@@ -214,7 +215,7 @@ impl Workers {
         true
     }
 
-    /// Has `worker`, which holds the connection, send a message.
+    /// Passes a message to `worker`, which holds the connection, to be sent.
     ///
     /// # Errors
     /// [`SendError::Backlog`] if too much waits for that worker already.
@@ -240,7 +241,7 @@ impl Workers {
         }
     }
 
-    /// The worker has ended: what waits for it, and what comes yet, is dropped.
+    /// The worker has ended: drops its mail, now and later.
     pub(crate) fn close(&self, worker: u16) {
         let Some(mailbox) = self.0.mailboxes.get(usize::from(worker)) else { return };
         let mut queue = mailbox.queue.lock().unwrap_or_else(PoisonError::into_inner);

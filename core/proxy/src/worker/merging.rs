@@ -1,7 +1,8 @@
-//! Merged requests (RFC 3261 §8.2.2.2): one request that a fork upstream has sent to this server along several ways. The first that comes is
-//! served, the others are refused with 482, whichever workers they come to.
+//! Merged requests (RFC 3261 §8.2.2.2): copies of one request that a fork upstream sent to this server by several
+//! paths. The first copy is served. The others are refused with 482, whichever workers receive them.
 //!
-//! This concerns requests that end here. What is relayed may pass through here as often as its ways do (§16.3 step 4).
+//! This concerns only requests that are served here. A relayed request may pass here several times, by different paths
+//! (§16.3 step 4).
 
 use std::hash::BuildHasherDefault;
 use std::sync::{Mutex, PoisonError};
@@ -12,10 +13,11 @@ use signalbox_sip::transaction::TransactionKey;
 
 use crate::transactions::table::KeyHasher;
 
-/// Parts with a lock each.
+/// The number of parts. Each has its own lock.
 const SHARDS: usize = 64;
 
-/// Requests that are remembered in one half of one part; of more, the oldest are forgotten. In all, some 130 MB.
+/// Requests that are remembered in one half of one part; beyond that the oldest are forgotten. All parts together take
+/// some 130 MB.
 const MAX_REMEMBERED: usize = 32_768;
 
 /// The requests that have been served lately.
@@ -30,10 +32,10 @@ struct Shard {
     begun: Option<Instant>,
 }
 
-/// By a keyed digest, of which the parts are told by its upper bits.
+/// Keys are keyed digests. Their upper bits choose the part.
 type Half = HashMap<u64, First, BuildHasherDefault<KeyHasher>>;
 
-/// The first that came of a request.
+/// The first copy of a request.
 #[derive(Clone, Copy)]
 struct First {
     key: TransactionKey,
@@ -45,8 +47,8 @@ impl Served {
         Self((0..SHARDS).map(|_| Mutex::default()).collect())
     }
 
-    /// Notes that the request with this digest of From tag, Call-ID, CSeq and method is served in the transaction `key`. False if it is
-    /// served in another one that may still be there, as it is for `lifetime`.
+    /// Notes that the request with this digest of From tag, Call-ID, CSeq and method is served in the transaction
+    /// `key`. False if another transaction that may still exist, for `lifetime`, serves it.
     pub(super) fn is_first(&self, digest: u64, key: TransactionKey, now: Instant, lifetime: Duration) -> bool {
         let part = usize::from((digest >> 48) as u16) % SHARDS;
         let Some(shard) = self.0.get(part) else { return true };

@@ -17,7 +17,7 @@ pub struct Options {
     pub listeners: Vec<Listener>,
     /// Domains and hosts that the server is responsible for, as `host` or `host:port`.
     pub aliases: Vec<String>,
-    /// What signs the Record-Route of dialogs, and whose signatures are taken.
+    /// The key that signs the Record-Route of dialogs, and the keys whose signatures are accepted.
     pub route_keys: RouteKeys,
     /// T1, T2, T4 and timer C.
     pub timers: Timers,

@@ -53,8 +53,9 @@ impl Worker {
         let _ = self.send_response(&reply, &reply_to);
     }
 
-    /// The network says that a datagram to `remote`, of which this is the beginning, cannot be delivered. If it was a request of a transaction,
-    /// that fails at once (RFC 3261 §18.4): nobody can know its branch who has not seen it.
+    /// The network reports that a datagram to `remote`, which begins with `quoted`, cannot be delivered. If it was a
+    /// request of a transaction, that fails at once (RFC 3261 §18.4). The branch proves that the report is real,
+    /// because only a host that saw the request knows it.
     pub fn receive_undelivered(&self, quoted: &[u8], remote: SocketAddr, kind: ErrorKind) {
         let Some(BranchToken { worker, sender: Sender::Client(client), .. }) = BranchToken::quoted(quoted) else {
             return;
@@ -141,14 +142,14 @@ impl Worker {
         count
     }
 
-    /// The worker ends: all who wait for an outcome of the server's own requests are told.
+    /// The worker ends: tells all callers that wait for an outcome of the server's own requests.
     pub fn abandon_own_requests(&self) {
         self.workers().close(self.index());
         let callers = self.table().take_callers();
         drop(callers);
     }
 
-    /// Sends what another worker has passed on.
+    /// Sends a message that another worker has passed on.
     fn send_for(&self, flow: &Flow, message: Octets<'_>, waiter: Option<Waiter>) {
         match (self.network().send_for(flow, message, waiter), waiter) {
             (Ok(()), _) => {}

@@ -22,7 +22,7 @@ impl Worker {
         sent
     }
 
-    /// Sends a response, or sends it again. It is in one piece.
+    /// Sends or retransmits a response, which is in one piece.
     pub(crate) fn send_printed_response(&self, reply_to: &Flow, response: &[u8]) -> Result<(), SendError> {
         match self.transmit(reply_to, response.into(), None) {
             Err(SendError::ConnectionGone { .. }) => self.send_over_new_connection(response),

@@ -53,7 +53,7 @@ pub struct Secrets {
     pub transaction: (u64, u64),
     pub branch: (u64, u64),
     pub tag: (u64, u64),
-    /// Of Record-Route, unless the settings name another key.
+    /// The key of the Record-Route token, unless the settings name one.
     pub route: (u64, u64),
 }
 
@@ -183,7 +183,7 @@ impl Worker {
         &self.0.route_keys
     }
 
-    /// A number for this run of the server, by which connections of an earlier one are told from those of now.
+    /// A number for this run of the server. It distinguishes its connections from those of an earlier run.
     pub(crate) fn life(&self) -> u32 {
         (self.0.secrets.tag.0 >> 32) as u32 ^ self.0.secrets.tag.1 as u32
     }
@@ -296,7 +296,7 @@ impl Worker {
         ack.to_tag().is_some_and(|tag| tag == self.local_tag(ack))
     }
 
-    /// Whether a request that ends here is another one's copy, come along another way (§8.2.2.2): it is to be answered 482.
+    /// Whether a request that is served here is a copy that came by another path (§8.2.2.2). The caller answers it 482.
     pub(crate) fn is_merged(&self, request: &Message, key: TransactionKey) -> bool {
         if request.to_tag().is_some() {
             return false;
@@ -312,7 +312,7 @@ impl Worker {
         forward::loop_hash(request, self.0.secrets.branch)
     }
 
-    /// What a request that came in takes along when it is sent on, see [`forward::allowed_spread`].
+    /// The passage of a received request for its forwarded copies, see [`forward::allowed_spread`].
     pub(crate) fn passage(&self, routing: &Routing) -> Result<Passage, Error> {
         let loop_hash = routing.loop_hash();
         let spread = forward::allowed_spread(&routing.request.borrow(), |via| self.is_own_via(via), loop_hash);

@@ -34,11 +34,11 @@ pub(crate) struct Origin {
     pub(crate) callee: Callee,
 }
 
-/// Whose the target of a branch is.
+/// Whether the target of a branch is a user of ours.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Callee {
     Foreign,
-    /// A user of ours, maybe behind a proxy that its registration named in Path.
+    /// A user of ours, possibly behind a proxy that its registration named in Path.
     Ours {
         has_proxy: bool,
     },
@@ -47,7 +47,7 @@ pub(crate) enum Callee {
 /// How a branch reaches its target.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct BranchWay {
-    /// `None` for the next hop that the request names.
+    /// `None` for the next hop of the request.
     pub(crate) flow: Option<Flow>,
     pub(crate) callee: Callee,
     /// See [`Target::proved`].
@@ -55,13 +55,13 @@ pub(crate) struct BranchWay {
 }
 
 impl BranchWay {
-    /// The way of `request` to a target, whose Path it has already.
+    /// The way of `request` to a target. The request already has the target's Path.
     pub(crate) fn of(target: &Target, request: &Message) -> Self {
         let callee = match target.is_ours {
             true => Callee::Ours { has_proxy: !target.path.is_empty() },
             false => Callee::Foreign,
         };
-        // §16.6 step 7: a Route that is left leads the way, to contacts on a connection as well.
+        // §16.6 step 7: a remaining Route decides the next hop, for contacts on a connection too.
         let flow = target.flow.filter(|_| target.flow_first || !request.has(HeaderName::Route));
         Self { flow, callee, proved: target.proved }
     }
@@ -83,7 +83,7 @@ impl Worker {
     pub(crate) fn print(&self, message: &Message) {
         let mut scratch = self.scratch();
         scratch.head.clear();
-        // A response goes to one receiver.
+        // A response has only one receiver.
         if message.is_request() && message.body().len() >= SHARED_BODY {
             message.write_head(&mut scratch.head);
             scratch.body = Some(message.body().clone());

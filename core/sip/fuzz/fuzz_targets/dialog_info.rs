@@ -1,4 +1,4 @@
-//! A dialog information document that is read prints as one that prints as the same.
+//! A dialog information document that is parsed and printed, and parsed and printed again, is the same.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
@@ -15,7 +15,7 @@ fuzz_target!(|text: &[u8]| {
     let printed = print(&document);
     // Escapes and encodings make six octets of one at the most, and declarations are repeated up to twice their document's size.
     assert!(printed.len() <= 8 * text.len() + 2 * REPEATED_FREELY, "{} of {}", printed.len(), text.len());
-    // What is printed may be longer than what was read, and so than what may be read.
+    // The printed document may be longer than the one that was parsed, and so exceed the limit.
     let limits = Limits { bytes: usize::MAX, attributes: usize::MAX, ..Limits::default() };
     let again =
         DialogInfo::parse(printed.as_bytes(), &limits).unwrap_or_else(|error| panic!("{error}: printed as {printed}"));

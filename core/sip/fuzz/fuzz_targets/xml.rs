@@ -8,7 +8,8 @@ fuzz_target!(|text: &[u8]| {
     let Ok(document) = Document::parse(text, &Limits::default()) else { return };
     let root = document.root();
     for element in root.descendants().take(64) {
-        // No more is kept than the document's size allows: three times that and a little, and what of each element is its own.
+        // The kept octets are limited by the document's size: three times that, a constant, and each element's own
+        // octets.
         let Ok(fragment) = element.to_fragment() else { continue };
         assert!(fragment.as_str().len() <= 4 * text.len() + 4 * REPEATED_FREELY, "{}", fragment.as_str().len());
         let cut = Document::parse(fragment.as_str().as_bytes(), &Limits::default())

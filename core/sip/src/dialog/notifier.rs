@@ -10,7 +10,8 @@ use std::time::{Duration, Instant};
 
 use super::subscription::{Reason, State, ends_subscription, later};
 
-/// How long a subscriber that asked for it by Retry-After waits for the next try at the least: to one that says 0, NOTIFYs would go without end.
+/// The least time before the next NOTIFY after a response with Retry-After. With Retry-After 0, NOTIFYs would follow
+/// without end.
 const MIN_RETRY: Duration = Duration::from_secs(1);
 
 /// One subscription, at its notifier.

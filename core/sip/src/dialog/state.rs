@@ -8,8 +8,8 @@ use crate::message::Message;
 use crate::method::Method;
 use crate::uri::{NameAddr, Uri, escape_octets};
 
-/// A dialog, seen from one of its ends. All parts are plain, so that a store can keep and restore them; in URIs octets that are not UTF-8 are
-/// escaped.
+/// A dialog, seen from one of its ends. All parts are plain, so that a store can keep and restore them. In URIs, octets
+/// that are not UTF-8 are escaped.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Dialog {
     pub id: DialogId,

@@ -74,7 +74,7 @@ impl Ingredients<'_> {
     /// `request-digest` (RFC 7616 §3.4.1). An empty `method` gives `rspauth`'s value instead (§3.5).
     pub(crate) fn response(&self, ha1: &Ha1, method: &str) -> Hash {
         let algorithm = self.algorithm;
-        // What is hashed are the octets on the wire.
+        // The octets on the wire are hashed.
         let (nonce, uri) = (&*octets_of(self.nonce), &*octets_of(self.uri));
         let cnonce = &*octets_of(self.counted.map_or("", |counted| counted.cnonce));
         let mut secret = ha1.hex();

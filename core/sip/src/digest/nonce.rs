@@ -1,7 +1,7 @@
 //! Nonces that prove their own age: RFC 7616 §3.3 leaves their making to the server.
 //!
-//! A nonce holds the time it was made, eight random bytes, where it was sent, and a keyed digest of these and of the realm. Nothing is
-//! remembered when one is given out, so asking for many costs a server nothing.
+//! A nonce holds the time it was made, eight random bytes, the address it was sent to, and a keyed digest of these and
+//! of the realm. Nothing is remembered when one is given out, so asking for many costs a server nothing.
 
 use std::fmt;
 use std::hash::Hasher;
@@ -39,8 +39,8 @@ pub struct Nonces {
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct Nonce([u8; TEXT_LEN]);
 
-/// Where a challenge was sent, as keyed hashes: only who receives there has the nonce. What is done with a nonce can so be
-/// told to its receiver, even if the source address of the request that uses it is forged.
+/// The address that a challenge was sent to, as keyed hashes. Only the host at that address receives the nonce. So uses
+/// of a nonce can be attributed to that host, even if the source address of a request that uses it is forged.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Origin {
     /// Of the address, without its port.
@@ -87,7 +87,7 @@ impl Nonces {
     }
 
     /// A nonce for `realm`. `now` is the time since any point that stays the same while the key does (such as 1970);
-    /// `random` differs for each call. `origin` is where the nonce is sent.
+    /// `random` differs for each call. `origin` is the address that the nonce is sent to.
     pub fn make(&self, realm: &str, now: Duration, random: u64, origin: Origin) -> Nonce {
         let mut bytes = [0; LEN];
         let parts: [&[u8]; 4] = [
@@ -130,7 +130,7 @@ impl Nonces {
     }
 
     /// Notes that `count` was used with `nonce`, or says that it was used before. Call this last, when the response has
-    /// proved right. `print` stands for the whole request: the one that came last may come again.
+    /// proved right. `print` is a digest of the whole request: the last request may come again.
     pub fn count(&self, nonce: ValidNonce, count: u32, print: u32, now: Duration) -> Result<(), Replayed> {
         self.counts.note(nonce, Use { count, print, now })
     }

@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use super::nonce::{Replayed, ValidNonce};
 
-/// Nonces in use that are remembered unless told otherwise: about 40 MB when all are.
+/// The default limit of remembered nonces: about 40 MB if it is reached.
 pub const DEFAULT_LIMIT: usize = 1 << 20;
 
 /// Parts of the table with a lock each.
@@ -48,7 +48,7 @@ struct Used {
     recent: [Recent; RECENT],
 }
 
-/// A use that may come again.
+/// A use that may be retransmitted.
 #[derive(Clone, Copy, Default)]
 struct Recent {
     count: u32,
@@ -61,7 +61,7 @@ struct Recent {
 #[derive(Clone, Copy)]
 pub(crate) struct Use {
     pub(crate) count: u32,
-    /// Stands for the whole request.
+    /// A digest of the whole request.
     pub(crate) print: u32,
     pub(crate) now: Duration,
 }
@@ -131,7 +131,7 @@ impl Shard {
 
 impl Used {
     fn note(&mut self, Use { count, print, now }: Use) -> Result<(), Replayed> {
-        // The same request again gets the same answer (§17.2.2), also if nothing is kept of its transaction.
+        // A retransmission gets the same answer (§17.2.2), even if its transaction is not kept.
         let present = Recent { count, print, at: seconds(now) };
         if self.recent.iter().any(|recent| recent.is_same(present)) {
             return Ok(());
@@ -213,7 +213,7 @@ mod tests {
         ValidNonce { random, made: at(made), origin: Origin::default() }
     }
 
-    /// Each call stands for another request.
+    /// Each call is another request.
     fn another(count: u32, now: Duration) -> Use {
         static PRINT: AtomicU32 = AtomicU32::new(0);
         Use { count, print: PRINT.fetch_add(1, Ordering::Relaxed), now }

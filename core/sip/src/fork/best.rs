@@ -8,7 +8,7 @@ pub(super) struct Best {
     /// Lower is better.
     rank: u16,
     status: u16,
-    /// None for a response that was only assumed (§16.8).
+    /// `None` for a response that was only assumed (§16.8).
     kept: Option<BranchId>,
 }
 

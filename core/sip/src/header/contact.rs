@@ -86,7 +86,7 @@ impl<'a> Header<'a> for Contact<'a> {
             };
         }
         let address = name_addr(Self::NAME, value)?;
-        // §25.1: `*` stands bare. In angle brackets it would be a URI, and is none.
+        // §25.1: `*` is written without angle brackets. In brackets it would have to be a URI, which it is not.
         if address.uri == "*" { Err(HeaderError::new(Self::NAME, "a * in angle brackets")) } else { Ok(Self(address)) }
     }
 }

@@ -29,9 +29,9 @@ struct Row {
 
 #[derive(PartialEq)]
 enum Kind {
-    /// There is one line with one value; a comma in it separates nothing.
+    /// One line with one value. A comma in it does not separate values.
     One,
-    /// There may be several lines, each with one value.
+    /// Several lines, each with one value.
     Lines,
     /// The line holds a comma-separated list (§7.3.1).
     List,
@@ -176,7 +176,7 @@ const fn place_at(row: usize) -> (usize, u64) {
 const _: () = assert!((HeaderName::Other as u32) < 2 * u64::BITS, "every header has a bit");
 
 impl HeaderName {
-    /// Those of which a message may have one line only (§7.3.1).
+    /// The headers of which a message may have only one line (§7.3.1).
     pub(crate) const SINGLE: Set = {
         let (mut single, mut row) = ([0, 0], 0);
         while row < ROWS.len() {

@@ -4,8 +4,9 @@
 //! that octet again when printed. Where those code points themselves are in a message their octets are carried the
 //! same way, so what goes out is always what came in.
 //!
-//! Invariant: nothing but text of messages is in this form. What is kept, or told in documents, logs and commands, is made
-//! [`readable`] first, or, if it is a URI, has its octets [escaped](crate::uri::escape_octets). Scripts see [the octets](octets_of).
+//! Invariant: only text of messages is in this form. Text that is stored, or put into documents, logs and answers to
+//! commands, is made [`readable`] first; a URI has its octets [escaped](crate::uri::escape_octets). Scripts see [the
+//! octets](octets_of).
 
 use std::borrow::Cow;
 
@@ -36,7 +37,7 @@ pub(crate) fn carried(utf8: &[u8]) -> Option<u8> {
     }
 }
 
-/// Octets as messages have them in their text: the inverse of [`octets_of`].
+/// Octets as the text of messages carries them: the inverse of [`octets_of`].
 pub fn text_of(octets: &[u8]) -> Cow<'_, str> {
     match str::from_utf8(octets) {
         Ok(text) if !may_carry(text) => Cow::Borrowed(text),
@@ -54,8 +55,8 @@ pub fn octets_of(text: &str) -> Cow<'_, [u8]> {
     Cow::Owned(octets)
 }
 
-/// A text of a message for people and programs: octets that are not UTF-8 are U+FFFD, and so are the characters that would carry them, which
-/// nobody has given a meaning. So the text can be made part of a message again.
+/// A text of a message for people and programs. Octets that are not UTF-8 become U+FFFD. So do the characters that
+/// carry them, which are for private use, and the text can become part of a message again.
 pub fn readable(text: &str) -> Cow<'_, str> {
     match octets_of(text) {
         Cow::Borrowed(_) => Cow::Borrowed(text),

@@ -1,5 +1,6 @@
-//! Headers that may come once (RFC 3261 §7.3.1: only those whose value is a list may be repeated). Of two values one reader takes the first
-//! and another the last: a request that has them means different things to different servers, so none takes it.
+//! Headers that may come once (RFC 3261 §7.3.1: only headers whose value is a list may be repeated). Of two values one
+//! server uses the first and another the last. So a request with two values is refused, because servers would disagree
+//! about it.
 
 use super::Message;
 use crate::header::HeaderName;
@@ -17,7 +18,7 @@ const fn set(names: &[HeaderName]) -> Set {
     set
 }
 
-/// Those that this server decides by, and in whose value a comma outside of quotes makes a second one.
+/// Headers that this server acts on, and in which a comma outside of quotes separates a second value.
 const WITHOUT_COMMA: Set = set(&[
     HeaderName::ContentDisposition,
     HeaderName::ContentType,
@@ -37,7 +38,7 @@ const WITHOUT_COMMA: Set = set(&[
     HeaderName::SuppressIfMatch,
 ]);
 
-/// The header that a request has more often than it may; `None` if there is none.
+/// The header that a request has too often; `None` if there is none.
 pub(super) fn repeated(request: &Message) -> Option<HeaderName> {
     let mut seen: Set = [0, 0];
     for line in &request.lines {

@@ -335,7 +335,7 @@ fn check(message: &mut Message) -> Result<Option<usize>, Problem> {
     }
     message.method = method;
     message.looks = looks;
-    // Other people's responses are taken as they are: nobody would hear of a refusal.
+    // Responses are not checked, because a refusal would have no recipient.
     if message.is_request()
         && let Some(name) = once::repeated(message)
     {

@@ -13,7 +13,7 @@ fn header() -> impl Strategy<Value = (String, String)> {
         Just("v".to_owned()),
         Just("Accept".to_owned()),
         "[A-Za-z][A-Za-z0-9-]{0,12}".prop_filter("has a meaning of its own", |name| {
-            // Nor may any come twice that may come once.
+            // Nor may a header be repeated that may come once.
             !HeaderName::parse(name).is_single()
         }),
     ];

@@ -48,7 +48,7 @@ pub struct Timers {
     pub t4: Duration,
     /// Timer C; §16.6 step 11 wants more than three minutes.
     pub c: Duration,
-    /// Timers B and F: how long a request waits for any answer at all; 64·T1 if nothing is said.
+    /// Timers B and F: how long a request waits for any response. `None` means 64·T1.
     pub fr: Option<Duration>,
 }
 

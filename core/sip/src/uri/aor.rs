@@ -45,10 +45,10 @@ impl Aor {
         Some(Self(text.into()))
     }
 
-    /// The same without its port: a domain's users are the same whatever port a sender writes.
+    /// The address of record without its port: a domain has the same users whatever port a sender writes.
     pub fn without_port(&self) -> Self {
         let at = self.0.rfind('@').map_or(0, |at| at + 1);
-        // An address in brackets has colons of its own.
+        // An IPv6 address in brackets contains colons.
         let port = self.0[at..].rfind(':').filter(|_| self.0.starts_with("sip:")).map(|colon| at + colon);
         match port.filter(|&port| port > "sip".len() && !self.0.ends_with(']')) {
             Some(port) => Self(self.0[..port].into()),
@@ -74,7 +74,7 @@ impl Aor {
         }
     }
 
-    /// Whether a URI is in canonical form as it stands. Most are; of some that are this says false.
+    /// Whether a URI is already in canonical form. Most are. For some that are, this returns false.
     pub fn is_canonical(uri: &str) -> bool {
         let Some(address) = uri.as_bytes().strip_prefix(b"sip:") else { return false };
         let Some(at) = memchr::memchr(b'@', address).filter(|at| *at > 0) else { return false };
@@ -104,7 +104,7 @@ impl Aor {
     }
 }
 
-/// The octets that stand for themselves in the user part of a canonical form and are the most usual there.
+/// The most frequent octets that are not escaped in the user part of a canonical form.
 const PLAIN: [bool; 256] = {
     let (mut plain, mut byte) = ([false; 256], 0_u8);
     loop {
@@ -136,7 +136,7 @@ fn is_plain_domain(host: &[u8]) -> bool {
     before.is_ascii_lowercase() && label.is_ascii_lowercase()
 }
 
-/// Appends a number without its visual separators, which don't count (RFC 3966 §5).
+/// Appends a number without its visual separators, which are ignored (RFC 3966 §5).
 fn push_number(number: &str, text: &mut String) {
     let mut digits = Vec::with_capacity(number.len());
     digits.extend(octets(number).map(|octet| octet.byte.to_ascii_lowercase()));

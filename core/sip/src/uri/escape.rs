@@ -71,8 +71,8 @@ pub fn unescape(text: &str) -> Cow<'_, str> {
     }
 }
 
-/// The text with each octet that is not UTF-8 as an escape: `caf%E9`. It is the same URI (§19.1.4), for all places that a message's text is
-/// kept in or told in.
+/// The text with each octet that is not UTF-8 as an escape: `caf%E9`. It is the same URI (§19.1.4). Use it wherever a
+/// URI of a message is stored or shown.
 pub fn escape_octets(text: &str) -> Cow<'_, str> {
     if !may_carry(text) {
         return Cow::Borrowed(text);

@@ -30,7 +30,7 @@ impl<'a> Host<'a> {
         match text.as_bytes() {
             [] | [b'.', ..] | [.., b'.', b'.'] => Err(UriError::Host),
             bytes @ [b'0'..=b'9', ..] => {
-                // A trailing dot makes an address no other one.
+                // An address with a trailing dot is the same address.
                 let address = bytes.strip_suffix(b".").unwrap_or(bytes);
                 Ok(parse_v4(address).map_or(Self::Name(text), Self::V4))
             }
@@ -114,8 +114,8 @@ impl PartialEq for Host<'_> {
 
 impl Eq for Host<'_> {}
 
-/// The one form of all spellings of a domain; see [`Host::push_canonical`]. A text that is no domain, as a realm may be, is
-/// returned as it is.
+/// The canonical form of a domain; see [`Host::push_canonical`]. A text that is not a domain, as a realm may be, is
+/// returned unchanged.
 pub fn canonical_domain(text: &str) -> Cow<'_, str> {
     // Most are in that form already.
     let is_plain = |byte: u8| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.');

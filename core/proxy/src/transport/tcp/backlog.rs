@@ -1,4 +1,4 @@
-//! What waits to be written to one connection, message by message.
+//! The messages that wait to be written to one connection.
 
 use std::collections::VecDeque;
 use std::io::{self, IoSlice};
@@ -10,7 +10,7 @@ use super::MAX_BACKLOG;
 use crate::transport::Waiter;
 use crate::transport::packet::Octets;
 
-/// Pieces that are written with one system call at the most.
+/// Most pieces that one system call writes.
 const MAX_AT_ONCE: usize = 16;
 
 /// See the [module](self).
@@ -21,18 +21,19 @@ pub(super) struct Backlog {
     octets: usize,
     /// Octets that the peer has taken since the connection began.
     taken: u64,
-    /// Where each message that is not written whole ends, counted in the same way, and who waits for it.
+    /// The end of each message that is not completely written, counted in the same way, and the transaction that waits
+    /// for it.
     messages: VecDeque<(u64, Option<Waiter>)>,
-    /// Where the first of these begins.
+    /// The beginning of the first of these messages.
     first: u64,
 }
 
-/// Octets that stand together in memory.
+/// Octets in one piece of memory.
 #[derive(Debug)]
 enum Piece {
-    /// Of one message or several.
+    /// Octets of one or several messages.
     Own(Vec<u8>),
-    /// The body of a message, which others hold as well.
+    /// The shared body of a message.
     Shared(Bytes),
 }
 
@@ -60,16 +61,16 @@ impl Piece {
     }
 }
 
-/// Messages that have been given up.
+/// Messages that were given up.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct GivenUp {
     pub(super) waiters: Vec<Waiter>,
-    /// Messages that no transaction waits for.
+    /// The number of those that no transaction waits for.
     pub(super) lost: u64,
 }
 
 impl Backlog {
-    /// Puts a message behind all others. False if there is no room for it: then nothing has changed.
+    /// Appends a message. False if there is no room; then nothing has changed.
     pub(super) fn push(&mut self, message: Octets<'_>, waiter: Option<Waiter>) -> bool {
         if self.octets + message.len() > MAX_BACKLOG {
             return false;
@@ -86,7 +87,7 @@ impl Backlog {
         true
     }
 
-    /// How many octets wait.
+    /// The number of waiting octets.
     pub(super) fn len(&self) -> usize {
         self.octets
     }
@@ -95,13 +96,14 @@ impl Backlog {
         self.octets == 0
     }
 
-    /// Writes as much as the stream takes at once, and says how many octets it took: they are to be [taken out](Backlog::take).
+    /// Writes as much as the stream accepts at once and returns the number of octets. The caller then
+    /// [removes](Backlog::take) them.
     pub(super) fn write(&self, stream: &TcpStream) -> io::Result<usize> {
         let slices: Vec<_> = self.pieces.iter().take(MAX_AT_ONCE).map(|piece| IoSlice::new(piece.octets())).collect();
         stream.try_write_vectored(&slices)
     }
 
-    /// The peer has taken this many octets.
+    /// Removes this many octets, which the stream has accepted.
     pub(super) fn take(&mut self, count: usize) {
         self.taken += count as u64;
         self.octets = self.octets.saturating_sub(count);
@@ -121,7 +123,7 @@ impl Backlog {
         }
     }
 
-    /// Whether a part of the first message is written: after that the stream can only go on with the rest of it.
+    /// Whether a part of the first message is written. The stream must then go on with the rest of it.
     pub(super) fn has_begun(&self) -> bool {
         self.first < self.taken
     }
@@ -130,12 +132,12 @@ impl Backlog {
     pub(super) fn give_up_unbegun(&mut self) -> GivenUp {
         let begun = usize::from(self.has_begun());
         let rest = self.messages.front().filter(|_| begun > 0).map_or(0, |(end, _)| end - self.taken);
-        // Invariant: what remains of a message is no longer than what waits.
+        // Invariant: the rest of a message is no longer than the waiting octets.
         self.truncate(rest as usize);
         GivenUp::of(self.messages.drain(begun..))
     }
 
-    /// Gives up everything: the connection is over.
+    /// Gives up all messages, because the connection has ended.
     pub(super) fn give_up(&mut self) -> GivenUp {
         self.truncate(0);
         GivenUp::of(self.messages.drain(..))
@@ -182,7 +184,7 @@ mod tests {
         backlog.push(message.into(), waiter)
     }
 
-    /// What would be written.
+    /// The octets that would be written.
     fn written(backlog: &Backlog) -> Vec<u8> {
         backlog.pieces.iter().flat_map(|piece| piece.octets()).copied().collect()
     }

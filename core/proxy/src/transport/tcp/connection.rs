@@ -22,20 +22,20 @@ pub(super) struct Connection {
     /// Empty while the connection is being made.
     pub(super) stream: OnceCell<TcpStream>,
     outgoing: RefCell<Backlog>,
-    /// Octets that it holds, as all workers know of them.
+    /// Octets held for this connection, as counted for all workers.
     pub(super) counted: Cell<usize>,
-    /// Octets that came in of a message that is not complete.
+    /// Octets received of a message that is incomplete.
     pub(super) unfinished: Cell<usize>,
     /// Is among those to be flushed.
     pub(super) unflushed: Cell<bool>,
     writable: Notify,
     pub(super) closed: Notify,
-    /// Rings when a message begins that has to end in time.
+    /// Notified when a message begins, which has to end in time.
     pub(super) message_begins: Notify,
     pub(super) last_used: Cell<Instant>,
     /// By when the first whole message must be in, on a connection that somebody made to us and that has sent none yet.
     pub(super) first_message_by: Cell<Option<Instant>>,
-    /// When the message that is coming in began.
+    /// When the incoming message began.
     pub(super) message_since: Cell<Option<Instant>>,
 }
 
@@ -69,7 +69,8 @@ impl Connection {
         first.into_iter().chain(message).fold(idle, Instant::min)
     }
 
-    /// Has a message written later; the client transaction is told if that fails. If there is no room the message fails by itself.
+    /// Queues a message to be written; the client transaction is told if that fails. If there is no room, only this
+    /// message fails.
     pub(super) fn queue(&self, message: Octets<'_>, waiter: Option<Waiter>) -> Result<(), SendError> {
         match self.outgoing.borrow_mut().push(message, waiter) {
             true => Ok(()),
@@ -77,18 +78,18 @@ impl Connection {
         }
     }
 
-    /// Why messages fail whose peer takes too little.
+    /// The error of messages to a peer that reads too slowly.
     pub(super) fn no_room(&self) -> SendError {
         SendError::Backlog { remote: self.remote, limit: MAX_BACKLOG }
     }
 
-    /// A peer that takes no answers gets none.
+    /// A peer that does not read its answers gets none.
     pub(super) fn answer_ping(&self) {
-        // It fails only after a mebibyte that nobody takes, and that ends the connection.
+        // It fails only after the peer has left a mebibyte unread, which ends the connection.
         let _ = self.queue(b"\r\n".as_slice().into(), None);
     }
 
-    /// Octets that wait to be written, and those of a message that lacks its end.
+    /// Octets that wait to be written, and received octets of an incomplete message.
     pub(super) fn held(&self) -> usize {
         self.outgoing.borrow().len() + self.unfinished.get()
     }
@@ -112,9 +113,9 @@ impl Connection {
         }
     }
 
-    /// Writes what the peer does not take at once. Ends when the connection is broken, or the peer has taken nothing for too long in the middle of a
-    /// message; messages of which it has not taken anything go to `give_up` then, and the connection stays.
-    /// `progress` is called after each write.
+    /// Writes the octets that the peer does not read at once. Ends if the connection breaks, or if the peer reads
+    /// nothing for too long in the middle of a message. If it reads nothing between two messages, the waiting messages
+    /// go to `give_up` and the connection stays. `progress` is called after each write.
     pub(super) async fn keep_writing(&self, limits: &TcpLimits, give_up: impl Fn(GivenUp), progress: impl Fn()) {
         let Some(stream) = self.stream.get() else { return };
         loop {
@@ -149,7 +150,7 @@ impl Connection {
         self.outgoing.borrow_mut().give_up_unbegun()
     }
 
-    /// The connection is over: what it did not write is given up.
+    /// The connection has ended: gives up all messages that are not written.
     pub(super) fn give_up(&self) -> GivenUp {
         self.outgoing.borrow_mut().give_up()
     }

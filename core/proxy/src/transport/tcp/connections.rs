@@ -24,8 +24,8 @@ use crate::worker::{WeakWorker, Worker};
 
 /// What one read takes from a connection at the most.
 const READ_SIZE: usize = 64 * 1024;
-/// Octets that the kernel may hold for a peer that takes them slowly (it doubles this for its own needs). A connection is writable again when a third
-/// of that is free, and so the time in which a peer must take something is the time for a third.
+/// Octets that the kernel may hold for a slow peer (it doubles this for its own needs). A connection is writable again
+/// when a third of that is free, so `write_timeout` is the time in which the peer must read a third.
 const SEND_BUFFER: usize = 256 * 1024;
 
 /// The connections of one worker.
@@ -80,7 +80,7 @@ impl Connections {
         self.send_for(flow, message, client.map(|client| (self.0.worker_index, client)))
     }
 
-    /// The same, for a client transaction of whichever worker.
+    /// As above, for a client transaction of any worker.
     pub(crate) fn send_for(&self, flow: &Flow, message: Octets<'_>, waiter: Option<Waiter>) -> Result<(), SendError> {
         let known = match flow.connection {
             Some(id) => Some(self.of_serial(id.serial).ok_or(SendError::ConnectionGone { remote: flow.remote })?),
@@ -104,7 +104,8 @@ impl Connections {
         self.0.by_serial.borrow().get(&serial).cloned()
     }
 
-    /// Has a message sent by the worker that holds a connection to its remote address. If that connection ends meanwhile, that worker makes another one.
+    /// Passes a message to the worker that holds a connection to its remote address. If that connection ends meanwhile,
+    /// that worker makes a new one.
     fn pass_on(
         &self,
         holder: ConnectionId,
@@ -180,7 +181,7 @@ impl Connections {
         Ok(connection)
     }
 
-    /// Makes a connection, or gives the one that another worker has or is making.
+    /// Makes a connection, or returns the one that another worker has or is making.
     fn connect(&self, remote: SocketAddr) -> Result<Result<Rc<Connection>, ConnectionId>, SendError> {
         if let Some(other) = self.0.shared.find(remote) {
             return Ok(Err(other));
@@ -211,13 +212,13 @@ impl Connections {
         ConnectionId { worker: self.0.worker_index, serial: connection.serial }
     }
 
-    /// A connection is over, or could not be made.
+    /// A connection has ended or could not be made.
     fn end(&self, connection: &Connection, why: &SendError) {
         self.remove(connection);
         self.given_up(why, connection.give_up());
     }
 
-    /// Tells the transactions of messages that are not going to be written.
+    /// Tells the transactions that their messages will not be written.
     fn given_up(&self, why: &SendError, given_up: GivenUp) {
         let Some(worker) = self.worker().filter(|_| !given_up.is_empty()) else { return };
         let GivenUp { waiters, lost } = given_up;
@@ -255,7 +256,8 @@ impl Connections {
         }
     }
 
-    /// Counts the octets that a connection holds, if they are many. False if they are more than its peer, or all peers together, may have.
+    /// Counts the octets held for a connection, if they are many. False if they exceed the limit of its peer or of all
+    /// peers together.
     fn count_octets(&self, connection: &Connection) -> bool {
         let held = connection.held();
         let (old, new) = (connection.counted.get(), if held > UNCOUNTED { held } else { 0 });
@@ -339,7 +341,7 @@ impl Connections {
                         connection.first_message_by.set(None);
                         worker.receive_message(message, flow);
                     }
-                    // The sender is told, and what follows is read: others share the connection.
+                    // The sender gets an answer and reading goes on, because others share the connection.
                     Ok(Frame::Bad(error)) => worker.receive_bad(&error, flow),
                     // RFC 5626 §4.4.1: a double CRLF is a ping and a single one its answer.
                     Ok(Frame::Ping) => connection.answer_ping(),
@@ -369,7 +371,7 @@ impl Connections {
         }
     }
 
-    /// Ends when the connection is to be closed, and says whether its peer was too slow with a message.
+    /// Ends when the connection has to be closed. The result says whether its peer sent a message too slowly.
     async fn time_out(&self, connection: &Connection) -> bool {
         loop {
             let end = connection.end(&self.0.limits);

@@ -17,9 +17,9 @@ pub struct TcpLimits {
     pub idle_timeout: Duration,
     /// How long a new connection may take until its first complete message.
     pub first_message_timeout: Duration,
-    /// How long a message may take from its first octet to its last, besides one second for each [`MIN_RATE`] octets.
+    /// How long a message may take from its first octet to its last, plus one second per [`MIN_RATE`] octets.
     pub message_timeout: Duration,
-    /// How long a peer may take nothing of what is to be written to it.
+    /// How long a peer may read nothing while octets wait to be written to it.
     pub write_timeout: Duration,
     /// Octets of unfinished messages, in both directions, that are held for one peer by all workers together.
     pub max_octets_per_peer: usize,
@@ -27,9 +27,9 @@ pub struct TcpLimits {
     pub max_octets: usize,
 }
 
-/// Octets that a peer sends of a long message in a second at the least.
+/// The least octets per second that a peer must send of a long message.
 pub(super) const MIN_RATE: u32 = 4_000;
-/// Octets that a connection may hold without being counted: a message that lacks its end is mostly shorter.
+/// Octets of a connection that are not counted: an incomplete message is mostly shorter.
 pub(super) const UNCOUNTED: usize = 4 * 1024;
 
 impl Default for TcpLimits {

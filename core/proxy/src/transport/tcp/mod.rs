@@ -22,5 +22,5 @@ pub use limits::TcpLimits;
 pub(crate) use listen::bind;
 pub use shared::SharedConnections;
 
-/// Octets that may wait to be written to one connection. A message for which there is no room fails by itself.
+/// Most octets that may wait to be written to one connection. A message without room fails; the connection stays.
 pub const MAX_BACKLOG: usize = 1024 * 1024;

@@ -1,7 +1,7 @@
-//! What the workers of a server know of each other's connections: which there are, and how many octets they hold.
+//! The connections of all workers of a server, and the octets held for them.
 //!
-//! RFC 3261 §18 has a message use any open connection to its address, port and transport, whether this side made it or accepted it. A worker asks here
-//! only after it has found no connection of its own, and before it makes one.
+//! By RFC 3261 §18 a message uses any open connection to its address, port and transport, whether this side made it or
+//! accepted it. A worker looks here if it has no such connection itself, before it makes one.
 
 use std::collections::HashMap;
 use std::net::{IpAddr, SocketAddr};
@@ -18,9 +18,9 @@ pub struct SharedConnections(Arc<Mutex<State>>);
 
 #[derive(Debug, Default)]
 struct State {
-    /// Those with one address and port, the newest last.
+    /// The connections with one address and port, the newest last.
     by_remote: HashMap<SocketAddr, SmallVec<[ConnectionId; 1]>>,
-    /// Octets held for each peer that any are held for.
+    /// Octets held for each peer; peers without any have no entry.
     octets: HashMap<IpAddr, usize>,
     total: usize,
 }
@@ -35,8 +35,8 @@ impl SharedConnections {
         self.state().by_remote.entry(remote).or_default().push(id);
     }
 
-    /// Notes a connection that a worker is going to make, or gives the one that there is meanwhile: of two workers
-    /// that want to reach one peer at once, one connects.
+    /// Registers a connection that a worker is going to make, or returns an existing one. So if two workers want to
+    /// reach one peer at once, only one connects.
     pub(super) fn claim(&self, remote: SocketAddr, id: ConnectionId) -> Result<(), ConnectionId> {
         let mut state = self.state();
         let known = state.by_remote.entry(remote).or_default();
@@ -54,7 +54,7 @@ impl SharedConnections {
         self.state().by_remote.get(&remote)?.last().copied()
     }
 
-    /// A connection is over. Gives another one that the same worker has with `remote`.
+    /// Removes a connection that has ended. Returns another one that the same worker has with `remote`.
     pub(super) fn remove(&self, remote: SocketAddr, id: ConnectionId) -> Option<ConnectionId> {
         let mut state = self.state();
         let known = state.by_remote.get_mut(&remote)?;
@@ -66,7 +66,8 @@ impl SharedConnections {
         other
     }
 
-    /// A connection with `remote` holds `new` octets instead of `old`. False if that would be too many: then it still counts with `old`.
+    /// Changes the octets held for a connection with `remote` from `old` to `new`. False if that exceeds a limit; then
+    /// `old` still counts.
     pub(super) fn hold(&self, remote: SocketAddr, (old, new): (usize, usize), limits: &TcpLimits) -> bool {
         let mut state = self.state();
         let peer = peer(remote.ip());

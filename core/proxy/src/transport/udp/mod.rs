@@ -28,8 +28,8 @@ use crate::transactions::ClientId;
 /// Socket buffer asked of the kernel, in bytes: holds a burst of some thousand messages while a worker is busy.
 const SOCKET_BUFFER: usize = 4 * 1024 * 1024;
 
-/// A socket whose worker is woken when it can be read, or the network has something to say of it. Not when it can be written: the kernel says that after each
-/// datagram that has left, and nobody waits for it.
+/// A socket whose worker is woken when it is readable or has a report from the network. Not when it can be written: the
+/// kernel says that after each datagram that has left, and nobody waits for it.
 pub(crate) type UdpSocket = AsyncFd<StdSocket>;
 
 /// A bound socket that no runtime knows yet; workers register theirs on their own thread.

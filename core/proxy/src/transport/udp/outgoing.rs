@@ -30,7 +30,7 @@ const MAX_SEGMENT: usize = 1400;
 
 /// Datagrams sent with one system call at the most.
 const MAX_AT_ONCE: usize = 64;
-/// How often a datagram is tried again when the system call fails.
+/// How often a datagram is retried after the system call fails.
 const MAX_TRIES: usize = 3;
 
 /// See the [module](self).
@@ -165,7 +165,7 @@ impl Outgoing {
                 // A full send buffer is a loss on the way like any other: the transactions retransmit.
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return,
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => 0,
-                // The kernel tells of an earlier datagram in this way, too, once for each.
+                // The kernel reports the failure of an earlier datagram in this way too, once per datagram.
                 Err(_) if tries < MAX_TRIES => {
                     tries += 1;
                     continue;

@@ -1,5 +1,5 @@
-//! What the network says of datagrams that did not arrive (ICMP, RFC 792, RFC 4443): the kernel keeps the beginning of each, from which it can
-//! be told whose request it was.
+//! Reports of the network about datagrams that did not arrive (ICMP, RFC 792, RFC 4443). The kernel keeps the beginning
+//! of each datagram, which identifies the request.
 
 use std::io::{self, ErrorKind, IoSliceMut};
 use std::net::{SocketAddr, UdpSocket};
@@ -11,7 +11,8 @@ use socket2::Socket;
 
 use super::incoming::address;
 
-/// Octets that are read of each datagram. A router returns 548 of IPv4 (RFC 1812 §4.3.2.3) and 1232 of IPv6 (RFC 4443 §2.4), or less.
+/// Octets that are read of each reported datagram. A router returns at most 548 for IPv4 (RFC 1812 §4.3.2.3) and 1232
+/// for IPv6 (RFC 4443 §2.4).
 const QUOTED: usize = 1280;
 /// Reports that are read at a time.
 const MAX_AT_ONCE: usize = 64;
@@ -19,7 +20,7 @@ const MAX_AT_ONCE: usize = 64;
 const ICMP_UNREACHABLE: u8 = 3;
 const ICMP6_UNREACHABLE: u8 = 1;
 
-/// Has the kernel keep what the network says of the datagrams of a socket.
+/// Makes the kernel keep the network's reports about the datagrams of a socket.
 pub(super) fn ask_for(socket: &Socket, address: SocketAddr) -> io::Result<()> {
     match address {
         SocketAddr::V4(_) => setsockopt(socket, Ipv4RecvErr, &true)?,
@@ -28,14 +29,15 @@ pub(super) fn ask_for(socket: &Socket, address: SocketAddr) -> io::Result<()> {
     Ok(())
 }
 
-/// Takes the reports out: the beginning of each datagram that cannot be delivered, where it went, and why.
+/// Removes and returns the reports: the beginning of each datagram that cannot be delivered, its destination, and the
+/// reason.
 pub(crate) fn take(socket: &UdpSocket, mut tell: impl FnMut(&[u8], SocketAddr, ErrorKind)) {
     let mut quoted = [0; QUOTED];
     let mut control = nix::cmsg_space!([u8; 128]);
     for _ in 0..MAX_AT_ONCE {
         let mut slices = [IoSliceMut::new(&mut quoted)];
         let flags = MsgFlags::MSG_ERRQUEUE | MsgFlags::MSG_DONTWAIT;
-        // An error means that there is no more.
+        // An error means that there are no more reports.
         let Ok(report) = recvmsg::<SockaddrStorage>(socket.as_raw_fd(), &mut slices, Some(&mut control), flags) else {
             return;
         };
@@ -62,7 +64,7 @@ fn unreachable(error: &libc::sock_extended_err) -> Option<ErrorKind> {
         (libc::SO_EE_ORIGIN_ICMP, ICMP_UNREACHABLE) | (libc::SO_EE_ORIGIN_ICMP6, ICMP6_UNREACHABLE)
     );
     let number = error.ee_errno.cast_signed();
-    // The network wants smaller packets, and the kernel makes them next time.
+    // The network requires smaller packets. The kernel makes them next time.
     let is_size = number == libc::EMSGSIZE;
     (is_unreachable && !is_size).then(|| io::Error::from_raw_os_error(number).kind())
 }
