@@ -1,4 +1,4 @@
-//! What a request may be made into: how many requests (RFC 5393 §3), and how many octets for an address that has not asked for any.
+//! What one request can cause: how many requests (RFC 5393 §3), and how many octets to an unproved address.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -14,13 +14,14 @@ const REGISTRAR: &str = "if msg.method == 'REGISTER' then return save('location'
   if is_myself() and not lookup('location') then return sl_send_reply(404, 'Not Found') end
   if not t_relay() then sl_reply_error() end";
 
-/// What one request may be made into, over all its passes.
+/// The most requests that one request causes, over all its passes.
 const MOST: usize = 128;
 
-/// How many workers a proxy has, and a seed that deals out to them Alice, the phones, and what the proxy sends itself.
+/// The number of workers of a proxy, and the seed that assigns Alice, the phones and the proxy's requests to itself to
+/// them.
 const DEALS: [(u16, u64); 4] = [(1, 1), (3, 1), (3, 4), (3, 5)];
 
-/// A proxy of each deal: what a request may be made into does not depend on which workers make it.
+/// One proxy per assignment: the result does not depend on which workers handle the requests.
 fn proxies(route: &str) -> impl Iterator<Item = Proxy> {
     proxies_with_script(format!("function route(msg)\n{route}\nend\n"))
 }
@@ -36,7 +37,8 @@ fn proxies_with_script(script: impl Into<String>) -> impl Iterator<Item = Proxy>
     })
 }
 
-/// Where a user registers from: one host, and a port for each user, so that the phones are at different workers.
+/// The address that a user registers from: one host with a port per user, so that the phones belong to different
+/// workers.
 fn phone(user: &str) -> String {
     format!("192.0.2.9:{}", 5060 + user.bytes().map(u16::from).sum::<u16>() % 50)
 }
@@ -71,7 +73,8 @@ fn ten(contact: impl Fn(usize) -> String) -> Vec<String> {
     (0..10).map(contact).collect()
 }
 
-/// A stranger writes to alice once. How many requests the proxy sends itself for that, until all is quiet.
+/// A stranger sends one MESSAGE to alice. Returns how many requests the proxy sends to itself because of it, until it
+/// is quiet.
 fn storm(proxy: &mut Proxy) -> usize {
     let sent = proxy.send(&request("MESSAGE", "sip:alice@example.com", &[]));
     let (mut outside, mut circling) = proxy.circulate(sent);
@@ -88,7 +91,7 @@ fn storm(proxy: &mut Proxy) -> usize {
     circling
 }
 
-/// RFC 5393 §4.2.1: parameters that the location service does not read make no other request of it.
+/// RFC 5393 §4.2.1: parameters that the location service does not read do not make a different request.
 #[test]
 fn an_account_whose_contacts_are_itself_makes_no_storm() {
     let contacts: [fn(usize) -> String; 7] = [
@@ -196,7 +199,7 @@ fn message(lines: &[&str]) -> String {
     request("MESSAGE", "sip:alice@example.com", lines)
 }
 
-/// All that is sent for a message to alice, also later, while no one answers.
+/// Everything that is sent because of a message to alice, retransmissions included, while nothing is answered.
 fn unanswered(proxy: &mut Proxy, message: &str) -> Vec<Out> {
     let sent = proxy.send(message);
     let (mut outside, _) = proxy.circulate(sent);

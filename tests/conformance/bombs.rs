@@ -1,6 +1,6 @@
-//! The largest things that strangers can have kept and told: what of them is refused, what the process takes for the rest, and that a database
-//! that an older version has filled harms nobody. Memory is what the kernel counts for this process, so each test needs one of its own, as
-//! nextest gives it.
+//! The largest state and documents that strangers can cause: what is refused, how much memory the rest takes, and that
+//! a database filled by an older version does no harm. Memory is counted by the kernel per process, so each test needs
+//! its own process, as in nextest.
 
 use std::fmt::Write as _;
 use std::sync::{Mutex, Once};
@@ -15,11 +15,11 @@ use tracing::span;
 
 use crate::published_documents::{PIDF, PUBLICATION, Stage, document, flow, messages, publication, store_rows};
 
-/// Octets that the process may take for each that comes in, and for a few requests in any case.
+/// Octets of memory that the process may take per received octet, and for a few requests in any case.
 const TAKEN_FOR_EACH: usize = 16;
 const TAKEN_AT_LEAST: usize = 16 << 20;
 
-/// What is logged while a test runs.
+/// The log of a test.
 static LOGGED: Mutex<String> = Mutex::new(String::new());
 
 struct Log;
@@ -61,7 +61,7 @@ fn watch_the_log() {
     ONCE.call_once(|| tracing::subscriber::set_global_default(Log).unwrap());
 }
 
-/// How many lines have this text.
+/// The number of lines that contain this text.
 fn logged(text: &str) -> usize {
     LOGGED.lock().unwrap().lines().filter(|line| line.contains(text)).count()
 }
@@ -73,9 +73,9 @@ fn status(name: &str) -> usize {
     line.split_whitespace().nth(1).unwrap().parse::<usize>().unwrap() * 1024
 }
 
-/// What this does takes a small multiple of so many octets, at any moment.
+/// Checks that `what` never takes more memory than a small multiple of `octets`.
 fn takes_little<T>(octets: usize, what: impl FnOnce() -> T) -> T {
-    // The peak is as high as what is taken now, again.
+    // Resets the peak to the present use.
     std::fs::write("/proc/self/clear_refs", "5").unwrap();
     let before = status("VmRSS");
     let done = what();
@@ -88,7 +88,7 @@ fn folder() -> TempDir {
     tempfile::tempdir().unwrap()
 }
 
-/// 58 kB: one declaration of 32,000 octets, and 60 tuples with 60 elements each that rely on it.
+/// 58 kB: one declaration of 32,000 octets, and 60 tuples with 60 elements each that use it.
 fn bomb() -> String {
     let tuple =
         |i| format!("<p:tuple id='{i}'><p:status><p:basic>open</p:basic></p:status>{}</p:tuple>", "<n:b/>".repeat(60));
@@ -136,7 +136,7 @@ fn as_many_large_publications_as_one_presentity_may_have_take_a_small_multiple()
     watch_the_log();
     let large = document(&"n".repeat(64 * 1024 - document("").len()));
     assert_eq!(large.len(), 64 * 1024);
-    // With the limit that there is, and with one that admits all of them.
+    // With the default limit, and with a limit that admits all of them.
     for (limit, admitted) in [(262_144, 2), (16 << 20, 64)] {
         let folder = folder();
         let parameters = [("max_presentity_octets", Parameter::Integer(limit))];
@@ -157,7 +157,7 @@ fn as_many_large_publications_as_one_presentity_may_have_take_a_small_multiple()
     }
 }
 
-/// Octets of the NOTIFY that somebody who fetches the state is sent: its body may be larger than one that may come in.
+/// Octets of the NOTIFY to a watcher that fetches the state. Its body may be larger than a received body may be.
 fn told(stage: &mut Stage, form: &str) -> usize {
     let headers = format!("Event: presence\r\nExpires: 0\r\nAccept: {form}\r\n");
     let sent = stage.deliver("SUBSCRIBE", &headers, b"");
@@ -210,7 +210,7 @@ fn watchers_with_endless_uris_take_a_small_multiple_and_are_not_remembered() {
         assert_eq!(winfo(&mut stage).1, 0);
     });
     assert_eq!(logged("From"), 64);
-    // Of the longest that are taken, each character of which is written as an entity, as many are told as a document may have octets.
+    // Of the longest accepted texts, with each character written as an entity, as many are told as fit into a document.
     takes_little(600 * 1024, || {
         for i in 0..600 {
             let uri = format!("sip:{}{i:03}@example.com", "&".repeat(490));
@@ -228,7 +228,7 @@ fn watchers_with_endless_uris_take_a_small_multiple_and_are_not_remembered() {
         head.into_iter().chain(visitor).chain([0i64.into(), (1i64 << 45).into()]).collect()
     };
     store_rows(&folder, &OFFLINE_WINFO, (0..500).map(row));
-    // All of them are 50 megabytes.
+    // Together they are 50 megabytes.
     takes_little(1 << 20, || {
         let mut stage = Stage::new(&folder, &parameters);
         let listed = stage.site.command("pa.watchers", serde_json::json!({ "uid": "sip:bob@example.com" })).0.unwrap();

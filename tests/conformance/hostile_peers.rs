@@ -1,6 +1,7 @@
 //! Strangers against a whole server with the shipped script and three workers: see `signalbox_tests::hostile`.
 //!
-//! `HOSTILE_STORIES=10000 HOSTILE_SEED=7` plays more, and others. The fuzz target `server` (tests/fuzz) looks for the worst.
+//! `HOSTILE_STORIES=10000 HOSTILE_SEED=7` plays more and other stories. The fuzz target `server` (tests/fuzz) searches
+//! for failing ones.
 
 use signalbox_tests::hostile::{Played, play};
 
@@ -8,7 +9,7 @@ fn number(name: &str, default: u64) -> u64 {
     std::env::var(name).map_or(default, |value| value.parse().unwrap())
 }
 
-/// As many octets as some thirty acts take.
+/// Octets of one story, enough for some thirty acts.
 fn story(state: &mut u64) -> Vec<u8> {
     let octet = |_| {
         // xorshift64: any sequence that repeats will do.
@@ -25,7 +26,7 @@ fn strangers_get_nowhere_whatever_they_send() {
     let mut state = number("HOSTILE_SEED", 1) | 1;
     let stories: Vec<Vec<u8>> = (0..number("HOSTILE_STORIES", 100)).map(|_| story(&mut state)).collect();
     let played: Vec<Played> = stories.iter().map(|story| play(story, &|| 0)).collect();
-    // Else nothing would be shown.
+    // Otherwise the test would show nothing.
     assert!(played.iter().map(|played| played.responses).sum::<usize>() > 10 * stories.len());
     assert!(played.iter().map(|played| played.reached).sum::<usize>() > stories.len() / 2);
 }

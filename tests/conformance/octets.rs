@@ -1,5 +1,6 @@
-//! Octets of messages that are not UTF-8. RFC 3261 §25.1 has no place for them, and there are phones that send them: they go on as they
-//! came, and where they cannot, what stands for them is the escape of the URI (§19.1.4) or U+FFFD. Nobody sees how the server carries them.
+//! Octets of messages that are not UTF-8. RFC 3261 §25.1 does not allow them, but some phones send them. They are
+//! forwarded as they came. Elsewhere a URI has them as escapes (§19.1.4), and other text has U+FFFD. The server's
+//! internal form of them is never visible.
 
 use serde_json::{Value as Json, json};
 use signalbox::module::export;
@@ -32,7 +33,7 @@ function route(msg)
     if t_newtran() then handle_publish("registrar") end
     return
   end
-  -- Each way by which a script may hold a text of a message.
+  -- Each way in which a script can get a text of a message.
   avp[msg.from.display] = msg.from.display
   local user = msg.ruri.user
   msg.ruri.user = user
@@ -53,7 +54,7 @@ function route(msg)
 end
 "#;
 
-/// A server that keeps what it has in a folder.
+/// A server with its database in a folder.
 struct Stage {
     site: Site,
     requests: u32,
@@ -80,7 +81,7 @@ impl Stage {
         Self { site: Site::start(setup).unwrap(), requests: 0 }
     }
 
-    /// Sends this in ISO 8859-1, with what every request has: From and To as they are given.
+    /// Sends a request in ISO 8859-1 with the usual headers and the given From and To.
     fn send(&mut self, start: &str, lines: &str, body: &str) -> Vec<Sent> {
         self.requests += 1;
         let (number, method) = (self.requests, start.split(' ').next().unwrap());
@@ -100,7 +101,7 @@ impl Stage {
         self.send("REGISTER sip:example.com", lines, "")
     }
 
-    /// Somebody whose From, Contact and proxies have such octets subscribes.
+    /// A watcher subscribes whose From, Contact and proxies have such octets.
     fn subscribe(&mut self, event: &str) -> Vec<Sent> {
         let lines = format!(
             "From: \"w\u{e9}\" <sip:w\u{e9}@example.com>;tag=w{event}\r\nTo: <sip:caf\u{e9}@example.com>\r\nEvent: {event}\r\n\
@@ -177,7 +178,7 @@ fn scripts_see_octets_and_give_them_back_as_they_came() {
         assert!(contains(relayed, &line), "{line:?}: {}", String::from_utf8_lossy(relayed));
     }
     assert!(contains(relayed, "X-Problem: ".as_bytes()) && !has_carriers(relayed));
-    // A reason that a script makes of a text goes out as that text.
+    // A reason phrase that a script takes from a text is sent as that text.
     let refused = stage.send("MESSAGE sip:nobody@example.com", lines, "");
     assert!(
         contains(&refused[0].1, &latin1("SIP/2.0 404 No w\u{e9}\r\n")),
@@ -307,7 +308,7 @@ fn what_an_older_version_has_stored_is_told_with_what_stands_for_octets() {
     assert!(!has_carriers(contact.as_bytes()) && !has_carriers(watcher.as_bytes()));
 }
 
-/// §25.1: Call-IDs, tags and the parameters of Event are ASCII, and nothing else can stand for them.
+/// §25.1: Call-IDs, tags and the parameters of Event are ASCII, and have no escapes for other octets.
 #[test]
 fn a_dialog_that_is_named_by_such_octets_is_refused() {
     let folder = tempfile::tempdir().unwrap();

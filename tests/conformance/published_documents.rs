@@ -1,4 +1,5 @@
-//! Published documents as they come: how much of them is kept, in which encodings they are read, and what the database brings back.
+//! Published documents: how much of them is kept, in which encodings they are read, and how they are restored from the
+//! database.
 
 use std::path::Path;
 
@@ -18,11 +19,11 @@ use tempfile::TempDir;
 
 pub(crate) const PIDF: &str = "application/pidf+xml";
 
-/// A site with a presence agent that keeps what it has in this folder.
+/// A site with a presence agent whose database is in this folder.
 pub(crate) struct Stage {
     pub(crate) site: Site,
     requests: u32,
-    /// The sender, who all requests are about.
+    /// The sender, which is also the presentity of all requests.
     pub(crate) user: String,
 }
 
@@ -41,7 +42,7 @@ impl Stage {
         Self { site: Site::start(setup).unwrap(), requests: 0, user: "bob".to_owned() }
     }
 
-    /// The user sends this; the messages that follow.
+    /// The user sends this. Returns the messages that follow.
     pub(crate) fn send(&mut self, method: &str, headers: &str, body: &[u8]) -> Vec<Message> {
         messages(&self.deliver(method, headers, body))
     }
@@ -71,7 +72,7 @@ impl Stage {
         (answer.status(), answer.reason().to_owned(), tag.to_owned())
     }
 
-    /// The document that somebody who fetches it is told.
+    /// The document that a watcher gets by a fetch.
     pub(crate) fn fetch(&mut self, accept: &str) -> String {
         let headers = format!("Event: presence\r\nExpires: 0\r\nAccept: {accept}\r\n");
         let told = self.send("SUBSCRIBE", &headers, b"");
@@ -103,7 +104,7 @@ pub(crate) fn document(note: &str) -> String {
     )
 }
 
-/// 60 tuples with 40 short elements each that rely on one long declaration.
+/// 60 tuples with 40 short elements each that use one long declaration.
 fn bomb(declaration: &str, element: &str) -> String {
     let tuple =
         |i| format!("<p:tuple id='{i}'><p:status><p:basic>open</p:basic></p:status>{}</p:tuple>", element.repeat(40));
@@ -137,7 +138,7 @@ fn what_is_told_is_a_small_multiple_of_what_was_published() {
     };
     let tuple = |inside: &str| format!("<tuple id='t'><status><basic>open</basic></status>{inside}</tuple>");
     let documents = [
-        // Each kind of thing that is copied to many places, or grows when it is written.
+        // Each kind of content that is copied to many places, or grows when it is written.
         presence(&format!("xml:lang='{}'", long(20_000)), &tuple(&"<note>n</note>".repeat(64))),
         presence(&format!("xml:base='{}'", long(20_000)), &"<b xmlns='u'/>".repeat(128)),
         presence("", &tuple(&format!("<note>{}</note>", ">".repeat(20_000)))),
@@ -168,7 +169,7 @@ fn what_one_presentity_publishes_is_bounded_in_octets() {
     assert!(tags.iter().all(|(status, ..)| *status == 200), "{tags:?}");
     let (status, reason, _) = stage.publish(PIDF, large.as_bytes());
     assert_eq!((status, &*reason), (413, "Request Entity Too Large: Together With Other Publications"));
-    // A small one still fits, and what is there can be refreshed and removed, which makes room.
+    // A small document still fits. Existing publications can be refreshed and removed, which makes room.
     assert_eq!(stage.publish(PIDF, document("n").as_bytes()).0, 200);
     let with_tag = |tag: &str, expires| format!("Event: presence\r\nSIP-If-Match: {tag}\r\nExpires: {expires}\r\n");
     let (status, _, tag) = stage.publish_as(&with_tag(&tags[0].2, 600), b"");
@@ -213,7 +214,7 @@ pub(crate) static PUBLICATION: Table = Table {
         Column::text("domain"),
         Column::text("package"),
         Column::integer("etag"),
-        // As a text, which SQLite makes a number of where it is one.
+        // As text, which SQLite turns into a number if it is one.
         Column::text("modified"),
         Column::integer("expires"),
         Column::text("document"),

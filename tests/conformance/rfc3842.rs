@@ -1,9 +1,10 @@
-//! RFC 3842: the event package `message-summary`, by its sections, as a state agent serves it (§3.12): a voicemail server publishes, or
-//! tells without being asked by NOTIFY, and phones are told.
+//! RFC 3842: the event package `message-summary`, by its sections, as a state agent serves it (§3.12). A voicemail
+//! server publishes, or sends NOTIFY without a subscription, and phones are told.
 
 use signalbox_tests::scenario::run_text;
 
-/// A server with the shipped script, where three parameters name the package and those who speak of waiting messages.
+/// A server with the shipped script. Three parameters name the package and the senders that may report waiting
+/// messages.
 const STAGE: &str = "
 server
   script: scripts/presence.lua
@@ -30,7 +31,7 @@ fn play(steps: &[&str]) {
     run_text(&[&[STAGE], steps].concat().concat());
 }
 
-/// A phone asks to hear of Bob's messages.
+/// A phone subscribes to Bob's waiting messages.
 const WATCHES: &str = "
 alice sends
   SUBSCRIBE sip:bob@example.com
@@ -66,7 +67,7 @@ alice receives
 alice answers 200 OK
 ";
 
-/// What a server tells that nobody has asked.
+/// A NOTIFY without a subscription.
 fn tells(who: &str, headers: &str, body: &str) -> String {
     format!(
         "
@@ -86,7 +87,7 @@ fn answered(who: &str, answer: &str) -> String {
     format!("\n{who} receives {answer}\n")
 }
 
-/// §3.12: a state agent is told by PUBLISH; who may do that is named, and proves it.
+/// §3.12: a state agent learns the state by PUBLISH. The publisher is named in the settings and authenticates.
 #[test]
 fn section_3_12_a_voicemail_server_that_is_named_publishes_for_others() {
     let publish =
@@ -96,7 +97,7 @@ fn section_3_12_a_voicemail_server_that_is_named_publishes_for_others() {
     play(&[WATCHES, NOTHING, &publish, &challenged, &answered("voicemail", "200 OK"), &told(WAITING)]);
 }
 
-/// Others don't: not another user of ours, and not the same server for another package.
+/// Others are refused: another user of ours, and the same server for another package.
 #[test]
 fn section_3_12_who_is_not_named_publishes_for_nobody_else() {
     let publish = |who: &str, event: &str| {
@@ -156,7 +157,8 @@ fn section_3_8_what_an_unasked_notify_told_ends_with_its_time() {
     ]);
 }
 
-/// From anywhere else it is a request for Bob's phone, and there is none; neither is it taken for another package.
+/// From any other sender it is a request for Bob's phone, which does not exist. It is not accepted for another package
+/// either.
 #[test]
 fn section_3_8_an_unasked_notify_of_a_server_that_is_not_named_tells_nothing() {
     let presence = tells("pbx", SUMMARY, WAITING).replace("message-summary\n", "presence\n");
@@ -171,7 +173,7 @@ fn section_3_8_an_unasked_notify_of_a_server_that_is_not_named_tells_nothing() {
     ]);
 }
 
-/// A NOTIFY that cannot be taken is answered with the reason.
+/// A NOTIFY that is refused is answered with the reason.
 #[test]
 fn section_3_8_an_unasked_notify_that_makes_no_sense_is_refused() {
     play(&[

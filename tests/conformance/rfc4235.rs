@@ -1,5 +1,5 @@
-//! RFC 4235: the event package `dialog`, by its sections, as a state agent serves it (§3.11): phones and a PBX publish, and those who
-//! watch a line are told.
+//! RFC 4235: the event package `dialog`, by its sections, as a state agent serves it (§3.11). Phones and a PBX publish;
+//! watchers of a line are told.
 
 use signalbox_documents::dialog_info::{Applied, DialogInfo, Table};
 use signalbox_documents::xml::Limits;
@@ -28,7 +28,7 @@ fn play(steps: &[&str]) {
     run_text(&[&[STAGE], steps].concat().concat());
 }
 
-/// Alice asks to hear of Bob's calls.
+/// Alice subscribes to Bob's calls.
 const WATCHES: &str = "
 alice sends
   SUBSCRIBE sip:bob@example.com
@@ -132,8 +132,8 @@ fn section_3_5_the_type_of_the_document() {
     ]);
 }
 
-/// §3.7, §4.1: the first document is full, those after it tell what has changed; "Versions start at 0, and increment by one for each new
-/// document sent to a subscriber".
+/// §3.7, §4.1: the first document is full, later ones hold the changes; "Versions start at 0, and increment by one for
+/// each new document sent to a subscriber".
 #[test]
 fn section_4_1_versions_rise_by_one_and_partial_documents_tell_what_changed() {
     play(&[
@@ -176,7 +176,7 @@ fn section_3_7_a_refresh_is_told_everything() {
     ]);
 }
 
-/// A publication that is removed takes its dialogs with it: they are told as terminated, and those of others stay.
+/// The dialogs of a removed publication are told as terminated. Those of other publications stay.
 #[test]
 fn the_dialogs_of_a_removed_publication_are_told_as_terminated() {
     play(&[
@@ -191,7 +191,7 @@ fn the_dialogs_of_a_removed_publication_are_told_as_terminated() {
     ]);
 }
 
-/// So are those of a publication that nobody refreshes.
+/// So are the dialogs of a publication that expires.
 #[test]
 fn the_dialogs_of_an_expired_publication_are_told_as_terminated() {
     play(&[
@@ -203,7 +203,7 @@ fn the_dialogs_of_an_expired_publication_are_told_as_terminated() {
     ]);
 }
 
-/// And a dialog of which a modified publication says nothing more.
+/// So is a dialog that a modified publication no longer contains.
 #[test]
 fn a_dialog_that_its_publisher_leaves_out_is_told_as_terminated() {
     play(&[
@@ -215,7 +215,7 @@ fn a_dialog_that_its_publisher_leaves_out_is_told_as_terminated() {
     ]);
 }
 
-/// §4.1.1: an id is that of one dialog, whoever speaks of it: what was published last counts.
+/// §4.1.1: an id names one dialog, whichever publisher reports it. The last publication counts.
 #[test]
 fn section_4_1_1_publishers_that_speak_of_one_dialog_are_merged() {
     play(&[
@@ -237,7 +237,7 @@ fn section_3_3_session_descriptions_are_told_to_nobody() {
     play(&[&publishes("pbx", "", with, "one"), WATCHES, &told_exactly("version=\"0\" state=\"full\"", without)]);
 }
 
-/// §4: what is no dialog-info is refused with the reason, another type with the one that is read.
+/// §4: an invalid document is refused with the reason; another content type is refused with the accepted one.
 #[test]
 fn section_4_a_document_that_is_not_valid_is_refused() {
     let refused = |content_type: &str, body: &str, answer: &str| {
@@ -290,7 +290,7 @@ fn section_4_3_versions_go_on_over_a_crash_and_the_whole_state_is_told() {
     ]);
 }
 
-/// §4.3: what a recipient makes of full and partial documents.
+/// §4.3: how a recipient applies full and partial documents.
 #[test]
 fn section_4_3_a_table_is_replaced_by_full_documents_and_changed_by_partial_ones() {
     let document = |version: u32, state: &str, dialogs: &str| {
@@ -309,7 +309,7 @@ fn section_4_3_a_table_is_replaced_by_full_documents_and_changed_by_partial_ones
     assert!(table.dialogs().is_empty());
 }
 
-/// Only Bob and those whom `publishers` names speak of Bob's calls.
+/// Only Bob and the senders in `publishers` may publish Bob's calls.
 #[test]
 fn a_stranger_publishes_of_nobody() {
     let stranger = publishes("alice", "", &dialog("a", "early"), "x");

@@ -1,11 +1,11 @@
-//! RFC 5630, the use of the sips scheme, while TLS is not spoken: nothing that asks for it leaves by another transport.
+//! RFC 5630, the use of the sips scheme, without TLS: no request that requires TLS is sent over another transport.
 
 use signalbox::transport::Protocol;
 use signalbox_sip::header::HeaderName;
 
 use crate::wire::{Out, Proxy, only, request};
 
-/// The ways by which a script sends on.
+/// The ways in which a script forwards a request.
 const WAYS: [&str; 4] = ["t_relay()", "forward()", "t_relay_to('sip:192.0.2.30')", "forward('sip:192.0.2.30')"];
 
 fn refused(answer: &Out, warning: &str) {
@@ -58,7 +58,7 @@ fn a_target_that_wants_tls_gets_nothing_without() {
     }
 }
 
-/// Another target is not held up by one that wants TLS.
+/// A target that requires TLS does not prevent another one.
 #[test]
 fn other_targets_are_tried() {
     let script = "function route(msg) append_branch('sip:a@192.0.2.11', 900) append_branch('sip:b@192.0.2.12', 500) t_on_branch('secure') t_relay() end

@@ -1,4 +1,5 @@
-//! What strangers can make a server with a presence agent do: send to others, keep what they sent, meddle with what is not theirs.
+//! Attacks by strangers on a server with a presence agent: sending to third parties, filling memory, changing the state
+//! of others.
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -16,7 +17,7 @@ mod dialogs;
 mod limits;
 mod notify;
 
-/// Where the stranger is, and somebody who has asked for nothing.
+/// The address of the stranger, and that of a third party.
 const STRANGER: &str = "192.0.2.66:5060";
 const VICTIM: &str = "203.0.113.9";
 

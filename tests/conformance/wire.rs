@@ -66,8 +66,8 @@ impl Proxy {
         Self { site: Site::start(setup).unwrap(), _script: folder }
     }
 
-    /// Delivers what was sent to the proxy's own address to it, and what that leads to, until nothing of it is left. Returns what went
-    /// elsewhere, and how many requests the proxy sent itself.
+    /// Delivers messages that the proxy sent to its own address, and those that follow, until there are none. Returns
+    /// the messages that went elsewhere, and how many requests the proxy sent to itself.
     pub(crate) fn circulate(&mut self, sent: Vec<Out>) -> (Vec<Out>, usize) {
         let (mut waiting, mut outside, mut circling) = (VecDeque::from(sent), Vec::new(), 0);
         while let Some(out) = waiting.pop_front() {
@@ -101,7 +101,7 @@ impl Proxy {
         read(self.site.deliver_to_busy(message.as_bytes(), flow_from(ALICE.parse().unwrap(), Protocol::Udp)))
     }
 
-    /// Datagrams that come in one after the other, while no worker comes to what others hand over to it.
+    /// Delivers datagrams one after the other, while no worker reads its mailbox.
     pub(crate) fn send_at_once(&mut self, messages: &[(&str, &str)]) -> Vec<Out> {
         let flow = |remote: &str| flow_from(remote.parse().unwrap(), Protocol::Udp);
         let messages: Vec<_> = messages.iter().map(|(from, message)| (message.as_bytes(), flow(from))).collect();
@@ -124,13 +124,13 @@ impl Proxy {
         read(self.site.deliver(&response.to_bytes(), request.flow))
     }
 
-    /// The network says that a datagram did not arrive, and returns so many octets of it.
+    /// The network reports that a datagram did not arrive, and returns `octets` octets of it.
     pub(crate) fn undelivered(&mut self, out: &Out, octets: usize, kind: ErrorKind) -> Vec<Out> {
         let text = out.text();
         self.undelivered_to(&out.remote().to_string(), text.get(..octets).unwrap_or(&text), kind)
     }
 
-    /// The network says that a datagram to `remote`, which began with `quoted`, did not arrive.
+    /// The network reports that a datagram to `remote`, which began with `quoted`, did not arrive.
     pub(crate) fn undelivered_to(&mut self, remote: &str, quoted: &str, kind: ErrorKind) -> Vec<Out> {
         read(self.site.undelivered(quoted.as_bytes(), remote.parse().unwrap(), kind))
     }
@@ -209,7 +209,7 @@ pub(crate) fn request(method: &str, uri: &str, lines: &[&str]) -> String {
     format!("{method} {uri} SIP/2.0\r\n{}\r\nContent-Length: 0\r\n\r\n", all.join("\r\n"))
 }
 
-/// What was sent, read again.
+/// The sent messages, parsed.
 pub(crate) fn read(sent: Vec<Sent>) -> Vec<Out> {
     sent.into_iter().map(|(flow, bytes)| Out { flow, message: Message::parse(&bytes).unwrap() }).collect()
 }

@@ -1,7 +1,8 @@
-//! Judging the credentials of a request. Pure but for the cache of accounts, the nonce counts and the counters of guesses.
+//! Checks the credentials of a request. Its only state is the cache of accounts, the nonce counts and the counters of
+//! wrong passwords.
 //!
-//! A password is right by the cached account, or the account is read again: an unknown user costs the same as a known one with
-//! a wrong password, so that neither time nor answer tells who exists.
+//! If a password does not match the cached account, the account is read again. So an unknown user costs the same as a
+//! known user with a wrong password, and neither time nor answer shows which users exist.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -17,9 +18,9 @@ use crate::guesses::{Attempt, Guesses};
 use crate::policy::{Policy, QopPolicy};
 use crate::resource;
 
-/// Credentials for one realm that are tried in one request. Each costs as much as a request of its own.
+/// Most credentials for one realm that are tried in one request. Each costs as much as a request of its own.
 pub(crate) const MAX_CREDENTIALS: usize = 4;
-/// Values of one header that are looked at for them.
+/// Most values of one header that are searched for them.
 const MAX_VALUES: usize = 32;
 
 pub(crate) struct Authenticator {
@@ -37,7 +38,7 @@ pub(crate) struct Claim<'a> {
     /// Authorization or Proxy-Authorization.
     pub(crate) header: HeaderName,
     pub(crate) realm: &'a str,
-    /// Which of several credentials for the realm, from 0.
+    /// The index among several credentials for the realm, from 0.
     pub(crate) index: usize,
     /// Since 1970.
     pub(crate) now: Duration,
@@ -56,7 +57,7 @@ pub(crate) enum Step {
     NeedsAccountOfHash(Box<str>),
 }
 
-/// Credentials of which all is right but perhaps the password.
+/// Credentials that are right except perhaps for the password.
 struct Candidate<'a> {
     credentials: Credentials<'a>,
     algorithm: Algorithm,
@@ -93,7 +94,7 @@ impl Authenticator {
         match (cached, hashed) {
             // No account can have such a name.
             (Cached::Absent, _) => Step::Done(Err(self.refuse(&claim, &candidate, None))),
-            // What is cached may be old: it is read again, as that of a user is who is not cached or does not exist.
+            // The cached account may be old. It is read again, as is one that is not cached or does not exist.
             (_, false) => Step::NeedsAccount(login.into()),
             (_, true) => Step::NeedsAccountOfHash(login.into()),
         }
@@ -101,7 +102,7 @@ impl Authenticator {
 
     /// Judges with the account that was read.
     pub(crate) fn judge_with(&self, claim: Claim<'_>, account: Option<&Account>) -> Result<Box<str>, Failure> {
-        // The request may have been changed, and others may have guessed, while the database was asked.
+        // While the database was read, the request may have changed and others may have sent wrong passwords.
         let candidate = self.candidate(&claim)?;
         let account = account.filter(|account| is_of(account, &candidate.credentials));
         match self.proved(&claim, &candidate, account) {
@@ -117,13 +118,13 @@ impl Authenticator {
             credentials.algorithm.filter(|algorithm| self.policy.offers(*algorithm)).ok_or(Failure::Algorithm)?;
         self.check_qop(&credentials)?;
         if credentials.userhash && !self.policy.userhash {
-            // A hash in place of the name was not asked for.
+            // A hash in place of the name was not offered.
             return Err(Failure::UnknownUser);
         }
         if !resource::is_of(credentials.uri, claim.request, claim.is_ours) {
             return Err(Failure::OtherResource);
         }
-        // The realm is hashed as it was written: in another spelling the password cannot be checked.
+        // The realm is hashed as it is written, so the password cannot be checked in another spelling.
         let judgement = self.policy.nonces.judge(credentials.nonce, &credentials.realm, claim.now);
         let Judgement::Valid(nonce) = judgement else { return Err(Failure::StaleNonce) };
         if credentials.realm != claim.realm {
@@ -194,7 +195,8 @@ fn is_of(account: &Account, credentials: &Credentials<'_>) -> bool {
     }
 }
 
-/// The credentials for the realm at the place that `claim` names: a request may carry some for others as well (RFC 3261 §22.3).
+/// The credentials for the realm at the index in `claim`. A request may carry credentials for other realms too (RFC
+/// 3261 §22.3).
 fn find<'a>(claim: &Claim<'a>) -> Result<Credentials<'a>, Failure> {
     let mut failure = Failure::NoCredentials;
     let mut before = claim.index;
@@ -210,7 +212,7 @@ fn find<'a>(claim: &Claim<'a>) -> Result<Credentials<'a>, Failure> {
     Err(failure)
 }
 
-/// Domains are one whatever their case and final dot.
+/// Domains are compared without regard to case and final dot.
 pub(crate) fn is_realm(theirs: &str, ours: &str) -> bool {
     theirs == ours || canonical_domain(theirs) == canonical_domain(ours)
 }
@@ -228,7 +230,7 @@ mod tests {
     const REALM: &str = "example.com";
     const NOW: Duration = Duration::from_secs(1_700_000_000);
 
-    /// Knows ann, and would have to ask for the rest.
+    /// Knows ann; all others would have to be read.
     struct Known(Arc<Account>);
 
     impl Accounts for Known {
@@ -424,7 +426,7 @@ mod tests {
         let authenticator = authenticator("SHA-256", "auth");
         let late = NOW + Duration::from_secs(301);
         assert_eq!(judge(&authenticator, &request(&authenticator, &RIGHT), late), refused(Failure::StaleNonce));
-        // RFC 7616 §3.3: that the nonce is invalid says nothing about the password, so nobody guesses without a nonce of ours.
+        // RFC 7616 §3.3: an invalid nonce says nothing about the password, so guessing needs a nonce of ours.
         let wrong = request(&authenticator, &Attempt { password: "x", ..RIGHT });
         assert_eq!(judge(&authenticator, &wrong, late), refused(Failure::StaleNonce));
         let foreign = Attempt { nonce: Some("dcd98b7102dd2f0e8b11d0f600bfb0c093".to_owned()), ..RIGHT };

@@ -103,12 +103,12 @@ async fn judge_one(
     authenticator.judge_with(claim, account.as_deref())
 }
 
-/// The realm that the script names; the domain of the address that authenticates when it names none, as in SER. A domain has one
-/// spelling, whatever a client writes.
+/// The realm that the script names. If it names none, the domain of the authenticating address, as in SER. A domain has
+/// one spelling, whatever a client writes.
 pub(crate) fn realm<'a>(auth: &Auth, context: &Context, named: &'a str) -> Result<Cow<'a, str>, Refusal> {
     let accounts = &auth.authenticator.accounts;
     if !named.is_empty() {
-        // Nearly always in the one spelling already.
+        // It nearly always has that spelling already.
         let realm = accounts.realm(named);
         return Ok(if *realm == *named { Cow::Borrowed(named) } else { Cow::Owned(realm.into_owned()) });
     }

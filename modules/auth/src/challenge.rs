@@ -47,12 +47,12 @@ fn challenge(auth: &Auth, context: &Context, arguments: &Arguments, (status, hea
     Ok(Value::Boolean(true))
 }
 
-/// The answer to credentials after which others are not asked for.
+/// The answer to credentials that are refused without a new challenge.
 fn refusal(context: &Context, failure: Failure) -> Option<Reply<'static>> {
     match failure {
         // RFC 7616 §3.4.6: "the server SHOULD return a 400".
         Failure::OtherResource => Some(Reply::new(400).reason("Credentials For Another Resource")),
-        // Not 503, after which a proxy between would send us nothing of anybody else either (RFC 3261 §21.5.4).
+        // Not 503: a proxy in between would then send us no requests of other users either (RFC 3261 §21.5.4).
         Failure::TooMany(_) => {
             let wait = match context.avp().get(WAIT) {
                 Some(Value::Integer(seconds)) => *seconds,

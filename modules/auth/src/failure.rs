@@ -8,7 +8,7 @@ pub(crate) enum Failure {
     /// None for the realm.
     NoCredentials,
     Malformed,
-    /// The nonce is too old, not ours, or of the realm in another spelling. The password was not looked at.
+    /// The nonce is too old, not ours, or for another spelling of the realm. The password was not checked.
     StaleNonce,
     /// The password is right, the nonce count was used before.
     Replayed,
@@ -18,9 +18,9 @@ pub(crate) enum Failure {
     Algorithm,
     /// Without quality of protection, or with one that was not offered.
     Qop,
-    /// The `uri` names something else than the request does.
+    /// The `uri` names another resource than the request.
     OtherResource,
-    /// Too many wrong passwords: nothing is tried for so long.
+    /// Too many wrong passwords: none is checked for this time.
     TooMany(Duration),
     /// The database cannot be asked.
     Unavailable,
@@ -72,8 +72,8 @@ impl Failure {
         matches!(self, Self::UnknownUser | Self::BadPassword | Self::OtherResource | Self::TooMany(_))
     }
 
-    /// What is said of a request that has several credentials for the realm, of which none was accepted: that a fresh
-    /// nonce is lacking, else that there were too many wrong ones, else what was wrong with the first.
+    /// The failure of a request whose several credentials for the realm were all refused. A stale nonce goes first,
+    /// then too many wrong passwords, then the failure of the first credentials.
     pub(crate) fn or(self, other: Self) -> Self {
         let weight = |failure: Self| match failure {
             _ if failure.is_stale() => 2,

@@ -1,10 +1,10 @@
-//! Wrong passwords: how many were tried for an account and from a source, and how long to wait before the next one.
+//! Counts wrong passwords per account and source, and decides how long to wait before the next one.
 //!
-//! A wrong password counts for its account, for its source, and for the pair of both. The source is the address that the nonce
-//! was sent to, so a forged source address counts against nobody else. Whoever has proved the right password is remembered, and
-//! does not wait for what others do.
+//! A wrong password counts for its account, for its source, and for the pair of both. The source is the address that
+//! the nonce was sent to, so a forged source address counts against nobody else. A user that has proved the password is
+//! remembered and does not wait because of others.
 //!
-//! All that is kept is bounded: [`MAX_COUNTS`] counters in two generations, and [`PROVED`] places for proofs.
+//! The memory is limited: [`MAX_COUNTS`] counters in two generations, and [`PROVED`] places for proofs.
 
 use std::collections::HashMap;
 use std::hash::Hasher;
@@ -15,7 +15,7 @@ use std::time::Duration;
 use signalbox_sip::digest::Origin;
 use siphasher::sip::SipHasher13;
 
-/// Counters that are kept, about 4 MB. Over it the older half is forgotten.
+/// Most counters, about 4 MB. Beyond that the older half is forgotten.
 const MAX_COUNTS: usize = 1 << 17;
 /// Places for proofs, 8 octets each. A new proof takes the place of an older one.
 const PROVED: usize = 1 << 16;
@@ -25,14 +25,15 @@ const FORGOTTEN_AFTER: Duration = Duration::from_secs(3600);
 const FIRST_WAIT: Duration = Duration::from_secs(1);
 const SHARDS: usize = 16;
 
-/// How many wrong passwords are free, and how long the wait becomes.
+/// How many wrong passwords cause no wait, and how long the wait can become.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct GuessLimits {
     /// From one source for one account.
     pub(crate) pair: u32,
     /// From one source for all accounts.
     pub(crate) source: u32,
-    /// From all sources for one account. Over it each source has one, but those that have proved themselves.
+    /// From all sources for one account. Beyond that each source may send one more, except sources that have proved the
+    /// password, which are not limited.
     pub(crate) account: u32,
     pub(crate) longest_wait: Duration,
 }
@@ -41,20 +42,20 @@ pub(crate) struct GuessLimits {
 pub(crate) struct Guesses {
     limits: GuessLimits,
     key: [u8; 16],
-    /// Whether any wrong password was counted: until then nothing is looked up.
+    /// Whether any wrong password was counted. Until then no look-up is needed.
     any: AtomicBool,
     shards: [Mutex<Shard>; SHARDS],
     /// Pairs of account and source, and of account and peer, that have proved the password.
     proved: Box<[AtomicU64]>,
 }
 
-/// Whose password is tried, and from where.
+/// The account whose password is tried, and the source.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Attempt {
     account: u64,
     source: u64,
     pair: u64,
-    /// As `pair`, with the port: others behind the same address are other peers.
+    /// As `pair`, with the port: other users behind the same address are other peers.
     peer: u64,
 }
 
@@ -68,12 +69,12 @@ struct Shard {
 #[derive(Debug, Clone, Copy, Default)]
 struct Count {
     failures: u32,
-    /// Nothing is tried before this time since 1970, in milliseconds.
+    /// No password is checked before this time, in milliseconds since 1970.
     until: u64,
 }
 
 impl Guesses {
-    /// `key` keeps others from finding users whose counters are the same.
+    /// `key` prevents others from finding users that share a counter.
     pub(crate) fn new(limits: GuessLimits, key: [u8; 16]) -> Self {
         let proved = (0..PROVED).map(|_| AtomicU64::new(0)).collect();
         Self { limits, key, any: AtomicBool::new(false), shards: Default::default(), proved }
@@ -95,13 +96,13 @@ impl Guesses {
         }
     }
 
-    /// How long to wait before this is tried; `None` for not at all.
+    /// How long to wait before this is tried; `None` for no wait.
     pub(crate) fn wait(&self, attempt: &Attempt, now: Duration) -> Option<Duration> {
         if !self.any.load(Ordering::Relaxed) || self.has_proved(attempt.peer) {
             return None;
         }
         let pair = self.until(attempt.pair, now);
-        // Others behind the same address have not made those users wait who were here before.
+        // Users that have proved the password from this address do not wait because of others behind it.
         let source = if self.has_proved(attempt.pair) { 0 } else { self.until(attempt.source, now) };
         let now = milliseconds(now);
         Some(pair.max(source)).filter(|until| *until > now).map(|until| Duration::from_millis(until - now))
@@ -119,7 +120,7 @@ impl Guesses {
         self.count(attempt.source, now, |failures| self.back_off(failures, source));
     }
 
-    /// The password was right: what was mistyped before counts no more for this account and source.
+    /// The password was right: clears the wrong passwords of this account and source.
     pub(crate) fn succeeded(&self, attempt: &Attempt) {
         for proof in [attempt.pair, attempt.peer] {
             let place = self.place(proof);
@@ -134,7 +135,7 @@ impl Guesses {
         }
     }
 
-    /// The wait after so many failures, of which some are free.
+    /// The wait after `failures` wrong passwords, of which the first ones cause none.
     fn back_off(&self, failures: u32, free: u32) -> Duration {
         match failures.checked_sub(free) {
             Some(over) if free > 0 => FIRST_WAIT.saturating_mul(1 << over.min(20)).min(self.limits.longest_wait),
@@ -192,7 +193,7 @@ impl Shard {
     }
 }
 
-/// Both are keyed hashes already.
+/// Both are already keyed hashes.
 fn mix(one: u64, other: u64) -> u64 {
     (one ^ other.rotate_left(29)).wrapping_mul(0x9e37_79b9_7f4a_7c15) ^ other
 }
@@ -301,7 +302,7 @@ mod tests {
         guesses.failed(&attempt, at(0));
         guesses.failed(&attempt, at(0));
         guesses.succeeded(&attempt);
-        // From another port, which has proved nothing itself.
+        // From another port, which has not proved anything.
         let other = guesses.attempt("alice", REALM, origin(1, 5061));
         guesses.failed(&other, at(0));
         guesses.failed(&other, at(0));

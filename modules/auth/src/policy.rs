@@ -23,10 +23,10 @@ pub(crate) struct Policy {
     /// Random parts of nonces: a counter, ciphered.
     serial: AtomicU64,
     cipher: SipHasher13,
-    /// Hashes addresses. Servers that share a secret agree on these.
+    /// Hashes addresses. Servers that share a secret compute the same hashes.
     places: SipHasher13,
     key: [u8; 16],
-    /// Of the prints of requests.
+    /// Hashes requests, see [`Self::print`].
     print: SipHasher13,
 }
 
@@ -75,7 +75,8 @@ impl Policy {
         self.algorithms.contains(&algorithm)
     }
 
-    /// What a nonce says of the address that it is sent to. An IPv6 network of 64 bits is one address: a host has all of it.
+    /// The part of a nonce about the address that it is sent to. An IPv6 network of 64 bits counts as one address,
+    /// because a host has all of it.
     pub(crate) fn origin(&self, peer: SocketAddr) -> Origin {
         let mut hasher = self.places;
         match peer.ip().to_canonical() {
@@ -95,7 +96,7 @@ impl Policy {
         self.key
     }
 
-    /// What stands for a request, so that it is known again when it comes again: all that its sender has written, but for what servers on its way
+    /// A digest that recognises a retransmission: of everything that the sender wrote, without what servers on the way
     /// write into Via.
     pub(crate) fn print(&self, request: &Message) -> u32 {
         let mut hasher = self.print;

@@ -1,4 +1,4 @@
-//! Whether the `uri` of credentials names what the request is for: RFC 7616 §3.4.6, RFC 8760 §2.6 item 6.
+//! Whether the `uri` of credentials names the resource of the request (RFC 7616 §3.4.6, RFC 8760 §2.6 item 6).
 
 use std::borrow::Cow;
 
@@ -7,12 +7,12 @@ use signalbox_sip::message::Message;
 use signalbox_sip::method::Method;
 use signalbox_sip::uri::{Aor, NameAddr, Uri};
 
-/// Whether credentials for `uri` are for `request`. `is_ours` tells whether a URI has a host of this server.
+/// Whether credentials for `uri` belong to `request`. `is_ours` tells whether a URI has a host of this server.
 ///
-/// Phones write the Request-URI in other words: with another scheme, parameters or port, or with another name or address
-/// of this server. What counts is the user, but for a REGISTER, which is about a domain, and the host. Some name this server
-/// alone, to which they send every request. A proxy on the way may have changed the Request-URI: then the address in To is
-/// taken, too.
+/// Phones write the Request-URI differently: with another scheme, parameters or port, or with another name or address
+/// of this server. So only user and host are compared; for a REGISTER, which is about a domain, only the host. Some
+/// phones name this server without a user, because they send every request to it. If a proxy on the way may have
+/// changed the Request-URI, the address in To is accepted too.
 pub(crate) fn is_of(uri: &str, request: &Message, is_ours: &dyn Fn(&str) -> bool) -> bool {
     let target = request.request_uri();
     if uri == target {
@@ -31,7 +31,7 @@ pub(crate) fn is_of(uri: &str, request: &Message, is_ours: &dyn Fn(&str) -> bool
     same_user && same_host() || is_forwarded(request) && to(request).is_some_and(|to| to == named.address)
 }
 
-/// A URI, reduced to what tells one resource from another.
+/// A URI, reduced to the parts that identify a resource.
 struct Resource<'a> {
     text: Cow<'a, str>,
     /// Without port.

@@ -13,7 +13,7 @@ use senders::{Allowed, Blocked, Sender};
 
 /// The module.
 pub struct ImAuth {
-    /// Empty if everybody may send who is not blocked.
+    /// If empty, every sender that is not blocked may send.
     allow: Allowed,
     block: Blocked,
 }

@@ -6,20 +6,20 @@ use signalbox_sip::header::HeaderName;
 use signalbox_sip::message::Message;
 use signalbox_sip::uri::{Aor, HostPort, NameAddr, canonical_domain, escape_user, unescape};
 
-/// Headers in which a request says besides From who sends it (RFC 3325 §9.1, §9.2).
+/// Headers besides From that name the sender of a request (RFC 3325 §9.1, §9.2).
 const IDENTITIES: [HeaderName; 2] = [HeaderName::PAssertedIdentity, HeaderName::PPreferredIdentity];
 
-/// Identities that are looked at in one request. RFC 3325 allows two.
+/// Most identities that are read in one request. RFC 3325 allows two.
 const MAX_IDENTITIES: usize = 4;
 
-/// Senders that are let through: each is named exactly.
+/// Senders that are let through. Each must match exactly.
 #[derive(Debug, Default)]
 pub(crate) struct Allowed {
     addresses: HashSet<Aor>,
     domains: HashSet<String>,
 }
 
-/// Senders that are refused, however they write themselves: in any case, with any port, and with parameters in the user.
+/// Senders that are refused. They match in any case, with any port, and with parameters in the user part.
 #[derive(Debug, Default)]
 pub(crate) struct Blocked {
     addresses: HashSet<String>,
@@ -42,7 +42,7 @@ impl Sender {
         Some(Self { address: Aor::of(&uri)?, number: Aor::of_telephone(&uri) })
     }
 
-    /// Those whom the request names as its sender besides From.
+    /// The senders that the request names besides From.
     pub(crate) fn others(request: &Message) -> impl Iterator<Item = Self> {
         let values = IDENTITIES.into_iter().flat_map(|header| request.items(header));
         values.take(MAX_IDENTITIES).filter_map(Self::parse)
@@ -129,9 +129,8 @@ impl Blocked {
     }
 }
 
-/// One text for all spellings under which one and the same person may come: without port, in lower case, and without the
-/// parameters of a telephone's user (§19.1.6). Servers that tell users apart by case are rare, and a mistake here only
-/// blocks one person more.
+/// One text for all spellings of a sender: without port, in lower case, and without the parameters of a telephone's
+/// user (§19.1.6). Servers that distinguish users by case are rare, and a mistake here only blocks one more sender.
 fn person(address: &Aor) -> String {
     let address = address.without_port();
     let user = unescape(address.user().unwrap_or_default()).to_lowercase();

@@ -1,16 +1,16 @@
-//! Publishers that may speak of others than themselves: a voicemail server, a PBX.
+//! Publishers that may publish for others: a voicemail server, a PBX.
 //!
-//! The parameter `publishers` names those whose PUBLISH is taken, `notifiers` those whose NOTIFY is taken although nobody has subscribed
-//! to it, as many voicemail servers send it.
+//! The parameter `publishers` names senders whose PUBLISH is accepted. `notifiers` names senders whose NOTIFY is
+//! accepted without a subscription, as many voicemail servers send it.
 
 use std::net::IpAddr;
 
 use signalbox_sip::uri::Aor;
 
-/// Entries of one parameter.
+/// Most entries of one parameter.
 pub const MAX_NAMED: usize = 256;
 
-/// Who is named for which package.
+/// The senders named for each package.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Publishers(Vec<Entry>);
 
@@ -23,13 +23,13 @@ struct Entry {
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Who {
     Everybody,
-    /// A user of ours: others prove to nobody here who they are.
+    /// A user of ours. Other users cannot prove their identity here.
     User(Aor),
-    /// Whoever sends from there.
+    /// Any sender at this address.
     Address(IpAddr),
 }
 
-/// Who has sent a request.
+/// The sender of a request.
 #[derive(Debug, Clone, Copy)]
 pub struct Sender<'a> {
     /// The user in From, if its domain is ours.
@@ -38,7 +38,7 @@ pub struct Sender<'a> {
 }
 
 impl Publishers {
-    /// Reads entries such as `message-summary sip:voicemail@example.com`; gives the one that means nothing.
+    /// Reads entries such as `message-summary sip:voicemail@example.com`. The error is the entry that is invalid.
     pub fn parse(entries: &[String]) -> Result<Self, String> {
         if entries.len() > MAX_NAMED {
             return Err(format!("has more than {MAX_NAMED} entries"));
@@ -58,7 +58,7 @@ impl Publishers {
         self.0.iter().any(|entry| *entry.package == *package && entry.who.is(sender))
     }
 
-    /// The packages that somebody is named for.
+    /// The packages with at least one entry.
     pub fn packages(&self) -> impl Iterator<Item = &str> {
         self.0.iter().map(|entry| &*entry.package)
     }

@@ -103,7 +103,7 @@ impl Rejection {
         (status, reason)
     }
 
-    /// Whether a limit on what is kept was met: counted, and said in the log.
+    /// Whether a limit on kept state was exceeded. Such rejections are counted and logged.
     pub fn is_limit(&self) -> bool {
         matches!(self, Self::TooMany(_) | Self::TooManyOf(_) | Self::Full) || self.status().0 == 413
     }

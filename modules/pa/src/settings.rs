@@ -63,9 +63,9 @@ pub struct Settings {
     pub offline_winfo: Option<OfflineWinfo>,
     /// Further packages (`events`).
     pub events: Vec<Box<str>>,
-    /// Who may publish for others.
+    /// The senders that may publish for others.
     pub publishers: Publishers,
-    /// Whose NOTIFY is taken without having been asked for.
+    /// The senders whose NOTIFY is accepted without a subscription.
     pub notifiers: Publishers,
     /// Other modules may subscribe without SIP.
     pub accept_internal_subscriptions: bool,
@@ -79,7 +79,7 @@ pub struct Settings {
     pub ignore_notify_challenge: bool,
     /// Least time between two NOTIFYs to one watcher about changes.
     pub notify_min_interval: Duration,
-    /// How many subscriptions and octets are kept for whom.
+    /// The limits of subscriptions and octets per holder.
     pub limits: Limits,
     /// Octets that the publications of one presentity may take.
     pub max_presentity_octets: usize,
@@ -91,7 +91,7 @@ pub struct Settings {
 
 /// Seconds.
 const YEAR: i64 = 31_536_000;
-/// More memory than a machine has.
+/// More memory than any machine has.
 const OCTETS: i64 = 1 << 40;
 
 /// The rows of the module's parameters.
@@ -244,7 +244,7 @@ impl Settings {
     }
 }
 
-/// Who is named in this parameter, each for a package that is served.
+/// Reads the entries of this parameter. Each must name a package that is served.
 fn named(settings: &signalbox::module::Settings, parameter: &'static str) -> Result<Publishers, ModuleError> {
     let wrong = |problem| ModuleError::Parameter { parameter, problem };
     let named = Publishers::parse(settings.list(parameter)).map_err(wrong)?;
@@ -256,7 +256,7 @@ fn named(settings: &signalbox::module::Settings, parameter: &'static str) -> Res
     }
 }
 
-/// The rows of the parameters that limit what is kept.
+/// The parameters that limit kept state.
 fn limiting() -> [Parameter; 7] {
     let count = |name, default| Parameter::integer(name, default).range(0..=i64::from(u32::MAX));
     [

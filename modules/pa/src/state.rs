@@ -36,7 +36,7 @@ pub(crate) struct Counters {
     pub(crate) subscribes: Counter,
     pub(crate) publishes: Counter,
     pub(crate) rejected: Counter,
-    /// Requests and rows of the database that met a limit on what is kept.
+    /// Requests and database rows that exceeded a limit on kept state.
     pub(crate) over_limit: Counter,
     pub(crate) notifies: Counter,
 }

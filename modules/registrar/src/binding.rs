@@ -22,7 +22,7 @@ pub(crate) struct Record {
     pub(crate) q: u16,
     /// Set when the contact is best reached the way the REGISTER came: over its connection, or through its NAT.
     pub(crate) flow: Option<Box<Flow>>,
-    /// The contact is at the address that the REGISTER came from, or behind the proxy there, so it wants what it gets.
+    /// The contact is at the address that the REGISTER came from, or behind the proxy there, so it is proved.
     pub(crate) proved: bool,
     /// Where each text ends in `text`, in the order of [`Text`].
     ends: [u16; 6],

@@ -242,7 +242,7 @@ fn contact(uri: &str, lifetime: Duration) -> ContactUpdate<'_> {
     }
 }
 
-/// Two of the contacts are one device, which moves between them.
+/// Two of the contacts belong to one device, which moves between them.
 fn instance_of(uri: &str) -> &'static str {
     if matches!(uri, "sip:b@one" | "sip:a@two") { "urn:uuid:1" } else { "" }
 }

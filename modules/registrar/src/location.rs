@@ -22,7 +22,7 @@ const SHARDS: usize = 64;
 pub(crate) struct Limits {
     /// Bindings of one address of record.
     pub(crate) contacts: usize,
-    /// A contact over that limit takes the place of the one that was refreshed least recently.
+    /// A contact beyond that limit takes the place of the one that was refreshed least recently.
     pub(crate) replaces_oldest: bool,
     /// A contact takes the place of another of the same device: same `+sip.instance` and `reg-id` (RFC 5626 §6).
     pub(crate) replaces_instance: bool,
@@ -178,7 +178,8 @@ impl Location {
             }
             None => records.push(Record::new(numbers, texts)),
         }
-        // When they were refreshed is not stored. Most last equally long.
+        // The time of the last refresh is not stored. The expiry stands for it, because most bindings last equally
+        // long.
         records.sort_by_key(|record| (record.expires_at, record.id));
         self.commit(&mut shard, hash, aor, records)
     }
@@ -237,18 +238,18 @@ impl Location {
             None => self.ids.fetch_add(1, Ordering::Relaxed),
         };
         let record = pack(id, registration, contact, now)?;
-        // What was refreshed last stands last.
+        // The binding that was refreshed last is last.
         let before = index.map(|index| tentative.remove(index));
         let replaced = self.replaced(tentative, registration, contact)?;
         tentative.push(record.clone());
         let kind = if before.is_some() { BindingChange::Refreshed } else { BindingChange::Added };
         changes.push(Change { kind, before, after: Some(record) });
-        // After the new contact, so that nobody hears in between that the user has none.
+        // After the new contact, so that no watcher is told in between that the user has none.
         changes.extend(replaced.into_iter().map(|record| Change::removed(BindingChange::Removed, record)));
         Ok(())
     }
 
-    /// Takes out the bindings that `contact` replaces: those of the same device that this request did not name itself.
+    /// Removes the bindings that `contact` replaces: those of the same device that this request does not name.
     fn replaced(
         &self,
         tentative: &mut Records,
@@ -281,7 +282,7 @@ impl Location {
         }
     }
 
-    /// Removes the oldest contacts over the limit, or refuses. What the request itself named stays.
+    /// Removes the oldest contacts beyond the limit, or refuses the request. Contacts that the request names stay.
     fn make_room(&self, tentative: &mut Records, changes: &mut Changes) -> Result<(), Rejection> {
         let over = tentative.len().saturating_sub(self.limits.contacts);
         if over == 0 {
@@ -635,7 +636,7 @@ mod tests {
         }
         assert_eq!(phone.register(5, ("d", 1), &[("sip:d@h", 60)]), Ok(vec![Added, Removed]));
         assert_eq!(phone.contacts(6), ["sip:c@h", "sip:a@h", "sip:d@h"]);
-        // More in one request than there is room for at all.
+        // One request has more contacts than the limit.
         let many = [("sip:1@h", 60), ("sip:2@h", 60), ("sip:3@h", 60), ("sip:4@h", 60)];
         assert_eq!(phone.register(7, ("e", 1), &many), Err(Rejection::TooManyContacts(3)));
         assert_eq!(phone.contacts(8), ["sip:c@h", "sip:a@h", "sip:d@h"], "and nothing was changed");
@@ -658,7 +659,7 @@ mod tests {
         assert_eq!(late, Err(Rejection::OutOfOrder { cseq: 1, stored: 2 }), "an overtaken REGISTER");
         let rebooted = phone.send(4, AOR, ("r", 1), device("sip:a@three", "urn:uuid:1A", None));
         assert_eq!(rebooted, Ok(vec![Added, Removed]));
-        // Another flow of the same device stands beside it (RFC 5626 §4.2).
+        // Another flow of the same device is a binding of its own (RFC 5626 §4.2).
         assert_eq!(phone.send(5, AOR, ("r", 2), device("sip:a@four", "urn:uuid:1A", Some(2))), Ok(vec![Added]));
     }
 

@@ -19,8 +19,8 @@ const HOUR: Duration = Duration::from_secs(3600);
 /// §20.19: "Malformed values SHOULD be treated as equivalent to 3600."
 const MALFORMED: Duration = HOUR;
 
-/// What a REGISTER asks for, checked and reduced to what is kept. Octets that are not UTF-8 are escaped: the URIs stay the same
-/// (RFC 3261 §19.1.4), and they look the same in the database, in documents and to operators.
+/// The content of a REGISTER, checked and reduced to what is kept. In URIs, octets that are not UTF-8 are escaped. The
+/// URIs stay equivalent (RFC 3261 §19.1.4), and look the same in the database, in documents and to operators.
 #[derive(Debug)]
 pub(crate) struct Registration<'a> {
     pub(crate) call_id: Cow<'a, str>,
@@ -313,7 +313,7 @@ mod tests {
         ] {
             assert_eq!(contacts(lines), Err(Rejection::Star), "{lines}");
         }
-        // None of these is a star.
+        // None of these is `*`.
         for contact in ["<*>", "<*>;expires=0", "* ;expires=0", "*;q=1", "\"all\" <*>", "**"] {
             let lines = format!("Contact: {contact}\r\nExpires: 0\r\n");
             assert_eq!(contacts(&lines), Err(Rejection::Malformed("Contact")), "{contact}");

@@ -116,7 +116,7 @@ fn optional(text: &str) -> Value {
 /// Whether the row made sense and was taken.
 fn restore(row: &Row, tables: &Tables, clock: &Clock) -> Result<bool, StorageError> {
     let stored = row.text("aor")?;
-    // It may have been stored when another form was canonical.
+    // It may have been stored by a version with another canonical form.
     let canonical = Aor::parse(stored);
     let aor = canonical.as_ref().map_or(stored, Aor::as_str);
     let flow = row.optional_text("flow")?;
@@ -129,7 +129,7 @@ fn restore(row: &Row, tables: &Tables, clock: &Clock) -> Result<bool, StorageErr
         flow: flow.and_then(read_flow).map(Box::new),
         proved: flow.is_some_and(|flow| flow == DIRECT || row.optional_text("path").is_ok_and(|path| path.is_none())),
     };
-    // Escaped already, unless the program that wrote the row did not do that.
+    // Escaped already, unless another program wrote the row.
     let text = |name| Ok::<_, StorageError>(escape_octets(row.optional_text(name)?.unwrap_or_default()));
     let texts = Texts {
         contact: &escape_octets(row.text("contact")?),
@@ -159,8 +159,8 @@ fn positive(seconds: i64) -> u64 {
     u64::try_from(seconds).unwrap_or(0)
 }
 
-/// `udp local remote`
-/// In place of a flow: the contact needs none, for it is at the address that its REGISTER came from.
+/// `udp local remote` Stored in place of a flow if the contact needs none, because it is at the address that its
+/// REGISTER came from.
 const DIRECT: &str = "direct";
 
 fn flow_text(flow: &Flow) -> String {

@@ -192,7 +192,7 @@ fn signalbox_settings(setup: Setup) -> String {
     if setup.presence {
         text.push_str("loadmodule \"pa\"\nmodparam(\"pa\", \"auth\", \"none\")\n");
         text.push_str("modparam(\"pa\", \"db_url\", \"sqlite:bench.db\")\n");
-        // All load comes from one address, and nobody is asked for a password.
+        // All load comes from one address, and no passwords are asked for.
         for limit in ["max_subscriptions_per_source", "max_octets_per_source", "max_unauthenticated_octets"] {
             text.push_str(&format!("modparam(\"pa\", \"{limit}\", 0)\n"));
         }

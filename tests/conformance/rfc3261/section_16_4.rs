@@ -5,14 +5,15 @@ use signalbox_sip::header::HeaderName;
 
 use crate::wire::{Out, Proxy, only, request};
 
-/// Follows Routes; what is for the domain itself goes to where its contact would be. All senders count as users of ours.
+/// Follows Routes. A request for the domain itself goes to the address of its contact. All senders count as users of
+/// ours.
 const ROUTE: &str = "if not loose_route() and is_myself() then msg.ruri = 'sip:bob@192.0.2.11' end
   if msg.method == 'INVITE' then record_route('', true) end
   if not t_relay() then sl_reply_error() end";
 
 const IN_DIALOG: &str = "To: <sip:bob@example.com>;tag=b";
 
-/// A proxy that a dialog of Alice's passes, and the Record-Route that it gave out, as URI.
+/// A proxy on the path of a dialog of Alice, and the URI of its Record-Route.
 fn dialog() -> (Proxy, String) {
     let mut proxy = Proxy::new(ROUTE);
     let invite = only(proxy.send(&request("INVITE", "sip:bob@example.com", &[])));
@@ -20,7 +21,7 @@ fn dialog() -> (Proxy, String) {
     (proxy, own)
 }
 
-/// Alice's BYE in that dialog; OWN in the Route stands for the Record-Route.
+/// Alice's BYE in that dialog. OWN in the Route is replaced by the Record-Route.
 fn bye(uri: &str, route: &str) -> Out {
     let (mut proxy, own) = dialog();
     let route = format!("Route: {}", route.replace("OWN", &own));
@@ -41,7 +42,7 @@ fn what_a_strict_router_sent_is_put_right() {
     assert_eq!((out.message.request_uri(), out.items(HeaderName::Route).len()), ("sip:carol@192.0.2.12", 0));
 }
 
-/// A value that the proxy has not placed into a Record-Route header field is no strict router's.
+/// A Request-URI that the proxy has not placed into a Record-Route does not come from a strict router.
 #[test]
 fn a_strict_route_without_our_token_leads_nowhere() {
     let (mut proxy, _) = dialog();
@@ -67,8 +68,8 @@ fn the_own_route_is_taken_off() {
     }
 }
 
-/// A Route is followed within a dialog that passes here, and nowhere else: neither without a To tag, nor with the token of
-/// another dialog, nor without one.
+/// A Route is followed only within a dialog that passes here: not without a To tag, not with the token of another
+/// dialog, and not without a token.
 #[test]
 fn a_route_outside_of_a_dialog_is_not_followed() {
     let (mut proxy, own) = dialog();
@@ -91,8 +92,8 @@ fn a_route_outside_of_a_dialog_is_not_followed() {
     }
 }
 
-/// §19.1.1: the user part may hold what separates parameters elsewhere; §19.1.4 and RFC 1034: a domain is one whatever its case
-/// and final dot.
+/// §19.1.1: the user part may contain characters that separate parameters elsewhere. §19.1.4 and RFC 1034: a domain is
+/// the same whatever its case and final dot.
 #[test]
 fn a_uri_is_ours_by_its_host_whatever_its_user_holds() {
     let mut proxy =

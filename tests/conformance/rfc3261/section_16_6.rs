@@ -89,7 +89,7 @@ fn step_7_the_next_hop() {
     assert_eq!(nowhere.items(HeaderName::Warning), ["399 signalbox \"The host of the next hop has no address\""]);
 }
 
-/// Step 7: a Route that is left leads to the next hop, for contacts on a connection as for others.
+/// Step 7: a remaining Route decides the next hop, for contacts on a connection too.
 #[test]
 fn step_7_a_route_leads_before_the_connection_of_a_contact() {
     let route = "if msg.method == 'REGISTER' then return save('location') end lookup('location')";

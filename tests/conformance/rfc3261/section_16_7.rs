@@ -322,8 +322,8 @@ fn step_6_a_redirection_is_passed_on() {
     assert_eq!(sent[1].items(HeaderName::Contact), ["<sip:bob@192.0.2.12>"]);
 }
 
-/// Step 6: a 503 of a next hop becomes a 500 on the way to the sender. The failure route hears what the next hop has said, and what counts
-/// as a 503 (§16.9) as one.
+/// Step 6: the sender gets 500 instead of a next hop's 503. The failure route sees the next hop's status, and 503 for a
+/// failure that counts as one (§16.9).
 #[test]
 fn step_6_the_failure_route_sees_the_503_that_the_sender_does_not() {
     const SCRIPT: &str = "function route(msg) t_on_failure('down') t_relay() end
@@ -347,7 +347,7 @@ fn step_6_the_failure_route_sees_the_503_that_the_sender_does_not() {
     assert_eq!(summaries(&sent), ["ACK 192.0.2.11:5060".to_owned(), format!("500 {ALICE}")]);
 }
 
-/// In a reply route `msg` is the response, and so is its source; the request's is another.
+/// In a reply route `msg` is the response and `msg.source` its source, which differs from the source of the request.
 #[test]
 fn a_reply_route_knows_where_the_response_came_from() {
     let mut proxy = Proxy::with_script(

@@ -1,10 +1,10 @@
-//! §16.8: processing timer C, and how long a script has branches wait (`t_set_fr`).
+//! §16.8: processing timer C, and the times that a script sets for branches (`t_set_fr`).
 
 use std::time::Duration;
 
 use crate::wire::{Out, Proxy, only, request, summaries};
 
-/// Goes on to the next gateway when the first has failed.
+/// Tries the next gateway after the first has failed.
 fn failover(fr: &str) -> Proxy {
     Proxy::with_script(&format!(
         "function route(msg) {fr} t_on_failure('next') t_relay() end
@@ -12,7 +12,7 @@ fn failover(fr: &str) -> Proxy {
     ))
 }
 
-/// What went to another place than the first gateway, but for the 100 that the caller gets.
+/// Messages that went elsewhere than to the first gateway, without the 100 to the caller.
 fn elsewhere(sent: &[Out]) -> Vec<String> {
     let all = summaries(sent);
     all.into_iter().filter(|summary| !summary.ends_with("192.0.2.11:5060") && !summary.starts_with("100 ")).collect()
@@ -28,7 +28,7 @@ fn a_silent_gateway_is_given_up_when_the_script_says() {
     }
 }
 
-/// As ever where the script says nothing: after 64·T1.
+/// If the script sets nothing, as always after 64·T1.
 #[test]
 fn without_a_word_of_the_script_a_silent_gateway_has_32_seconds() {
     for fr in ["", "t_set_fr('0', '0s')"] {
@@ -46,7 +46,7 @@ fn a_call_that_rings_for_too_long_is_cancelled_when_the_script_says() {
     proxy.pass(Duration::from_millis(400));
     proxy.answer(&invite, 180, &[]);
     assert!(proxy.pass(Duration::from_millis(2900)).is_empty());
-    // Each provisional response has the time begin again, as timer C.
+    // Each provisional response restarts the time, as for timer C.
     proxy.answer(&invite, 180, &[]);
     assert!(proxy.pass(Duration::from_millis(2900)).is_empty());
     let cancel = only(proxy.pass(Duration::from_millis(200)));

@@ -79,7 +79,8 @@ fn clients_of_rfc_2543_are_served_over_the_wire() {
     assert!(proxy.pass(Duration::from_secs(2)).is_empty(), "the ACK ends the repetition of the 487");
 }
 
-/// Where repetitions come from: the first port, and others as after a NAT has forgotten it. With three workers most go to another worker.
+/// The sources of retransmissions: the first port, and others, as after a NAT has dropped the mapping. With three
+/// workers most go to another worker.
 const PORTS: std::ops::RangeInclusive<u16> = 5061..=5064;
 const SEEDS: std::ops::RangeInclusive<u64> = 1..=5;
 
@@ -88,13 +89,14 @@ fn send_from_port(proxy: &mut Proxy, port: u16, message: &str) -> Vec<String> {
     summaries(&proxy.send_from(&format!("192.0.2.1:{port}"), Protocol::Udp, message))
 }
 
-/// A request of Alice's who wants answers at the port that she sends from (RFC 3581).
+/// A request of Alice, who asks for answers at her source port (RFC 3581).
 fn symmetric(method: &str, lines: &[&str]) -> String {
     let via = "Via: SIP/2.0/UDP 192.0.2.1:5060;rport;branch=z9hG4bKalice";
     request(method, "sip:bob@192.0.2.11", &[&[via], lines].concat())
 }
 
-/// The source is no part of the rules either: a request that comes again from another port goes on once, whichever worker has it.
+/// The rules do not mention the source: a request that is retransmitted from another port is forwarded once, whichever
+/// worker receives it.
 #[test]
 fn a_repetition_from_another_port_is_not_relayed_again() {
     for (seed, method) in SEEDS.flat_map(|seed| ["INVITE", "MESSAGE", "OPTIONS"].map(|method| (seed, method))) {
@@ -110,7 +112,7 @@ fn a_repetition_from_another_port_is_not_relayed_again() {
     }
 }
 
-/// After its answer, too: that is sent again to where the repetition has come from.
+/// This holds after the answer too, which is sent again to the source of the retransmission.
 #[test]
 fn a_repetition_from_another_port_after_the_answer_is_answered_again() {
     for (seed, script) in SEEDS.flat_map(|seed| [RELAY, "t_reply(200)"].map(|script| (seed, script))) {
@@ -128,7 +130,8 @@ fn a_repetition_from_another_port_after_the_answer_is_answered_again() {
     }
 }
 
-/// A client that asks for no answers at its source port has them where its Via says, wherever the repetition came from.
+/// A client that does not ask for answers at its source port gets them at the address in its Via, whatever the source
+/// of the retransmission.
 #[test]
 fn a_repetition_from_another_port_without_rport_is_answered_where_its_via_says() {
     for seed in SEEDS {
@@ -141,7 +144,7 @@ fn a_repetition_from_another_port_without_rport_is_answered_where_its_via_says()
     }
 }
 
-/// Somebody at another host who knows the branch cannot have the answers that are still to come.
+/// A sender at another host that knows the branch does not get the later answers.
 #[test]
 fn a_repetition_from_another_host_takes_no_answers_away() {
     for seed in SEEDS {
@@ -170,7 +173,7 @@ fn ack_and_cancel_from_another_port_reach_their_invite() {
     }
 }
 
-/// A transaction that is over leaves nothing behind: the same branch is a new request.
+/// An ended transaction leaves nothing behind: a request with the same branch is a new one.
 #[test]
 fn after_the_transaction_the_same_branch_is_a_new_request_for_any_worker() {
     for seed in SEEDS {
@@ -201,7 +204,7 @@ fn without_a_transaction_a_repetition_from_another_port_goes_on_with_the_same_br
     }
 }
 
-/// An answer without a transaction leaves none, and the same one is given again.
+/// A stateless answer leaves no transaction, and is given again.
 #[test]
 fn a_request_answered_without_a_transaction_is_answered_anew_by_any_worker() {
     for seed in SEEDS {

@@ -61,7 +61,7 @@ fn without_a_port_the_new_connection_is_made_to_the_default_one() {
 #[test]
 fn a_response_that_cannot_be_sent_at_all_is_reported_and_ends_nothing() {
     let script = "t_newtran() local sent, why = t_reply(486) seen = tostring(sent) .. ' ' .. tostring(why)";
-    // One worker: what a script notes is not known to the script of another.
+    // One worker, because the scripts of different workers share no variables.
     let script = format!("if msg.method == 'OPTIONS' then return sl_send_reply(200, seen) end {script}");
     let mut proxy = Proxy::with_workers(&script, 1, 1);
     let invite = request("INVITE", BOB, &[CAROLS_VIA]);
@@ -87,8 +87,8 @@ fn without_a_transaction_the_connection_is_found_again() {
     assert_eq!(summaries(&proxy.answer(&forwarded, 200, &[])), [format!("200 {CAROL}")]);
 }
 
-/// A difference: "the response MUST be forwarded to the address listed" in maddr. That would send what strangers ask for to others,
-/// who have asked for nothing; multicast, which it is meant for, is not received here.
+/// A deliberate difference: "the response MUST be forwarded to the address listed" in maddr. A stranger could then
+/// direct responses to a third party. Multicast, for which maddr is meant, is not received here.
 #[test]
 fn a_response_goes_to_where_its_request_came_from_whatever_maddr_says() {
     for script in [RELAY, FORWARD] {
@@ -125,8 +125,8 @@ fn repeated_responses_find_the_new_connection_too() {
     assert!(proxy.pass(Duration::from_secs(5)).is_empty());
 }
 
-/// A request for a phone that is reached by its connection alone goes out there, whichever worker has the request and whichever has
-/// the connection; so does the answer of a phone that another worker hears of.
+/// A request for a phone that is reachable only by its connection goes over it, whichever worker has the request and
+/// whichever has the connection. So does the answer of a phone.
 #[test]
 fn a_connection_is_used_by_all_workers() {
     let script = "if msg.method == 'REGISTER' then return save('location') end lookup('location') t_relay()";

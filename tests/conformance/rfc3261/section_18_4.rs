@@ -1,4 +1,4 @@
-//! §18.4, error handling: what the network says of a datagram, and what follows for its transaction (§16.9).
+//! §18.4, error handling: reports of the network about a datagram, and their effect on its transaction (§16.9).
 
 use std::io::ErrorKind;
 
@@ -9,7 +9,8 @@ use crate::wire::{Out, Proxy, RELAY, only, request, summaries};
 
 const BOB: &str = "sip:bob@192.0.2.11";
 
-/// Proxies with one worker and with three, so dealt out that the report comes to another worker than the one that has sent the request.
+/// Proxies with one worker and with three. With three, the report arrives at another worker than the one that sent the
+/// request.
 fn proxies(route: &str) -> impl Iterator<Item = Proxy> {
     [(1, 1), (3, 1), (3, 2), (3, 3)].into_iter().map(move |(workers, seed)| Proxy::with_workers(route, workers, seed))
 }
@@ -48,7 +49,7 @@ fn the_next_target_is_tried_at_once() {
     }
 }
 
-/// A failure route hears 503, as from the next hop.
+/// A failure route sees 503, as from the next hop.
 #[test]
 fn a_failure_route_takes_over_at_once() {
     let script = "function route(msg) t_on_failure('next') t_relay() end
@@ -74,7 +75,7 @@ fn the_beginning_of_the_datagram_is_enough_if_our_via_is_in_it() {
     }
 }
 
-/// Reports are as easily made up as any datagram.
+/// Reports can be forged like any datagram.
 #[test]
 fn a_report_of_what_was_not_sent_there_changes_nothing() {
     for mut proxy in proxies(RELAY) {
@@ -97,7 +98,7 @@ fn a_report_of_what_was_not_sent_there_changes_nothing() {
     }
 }
 
-/// §18.1.1: a request goes over TCP for its size only. While that is tried, what was sent by datagrams is of no account.
+/// §18.1.1: a request goes over TCP only because of its size. While TCP is tried, reports about datagrams are ignored.
 #[test]
 fn a_request_that_goes_over_a_connection_is_not_ended_by_reports_of_datagrams() {
     let mut proxy = Proxy::new(RELAY);
@@ -107,7 +108,8 @@ fn a_request_that_goes_over_a_connection_is_not_ended_by_reports_of_datagrams() 
     assert!(refused(&mut proxy, &out).is_empty());
 }
 
-/// §17.1.1.2: a call that rings has reached somebody. A report on its CANCEL, whose Via is the same, does not end it.
+/// §17.1.1.2: a call that rings has reached the callee. A report about its CANCEL, which has the same Via, does not end
+/// it.
 #[test]
 fn a_call_that_rings_goes_on() {
     let mut proxy = Proxy::new(RELAY);

@@ -189,7 +189,7 @@ fn an_account_that_is_known_needs_no_database() {
     assert_eq!(desk.register(Some(&credentials(&challenge, "wonderland", 2))).status(), 200);
 }
 
-/// What a client can see of an answer, but for what differs each time.
+/// The parts of an answer that a client can compare, without those that differ each time.
 fn shape(answer: &Message) -> (u16, Vec<String>, Option<String>) {
     let challenges = answer.values(HeaderName::WwwAuthenticate).map(|value| {
         let challenge = Challenge::parse(value).unwrap();
@@ -198,7 +198,7 @@ fn shape(answer: &Message) -> (u16, Vec<String>, Option<String>) {
     (answer.status(), challenges.collect(), answer.value(HeaderName::RetryAfter).map(str::to_owned))
 }
 
-/// RFC 7616 §5.8 and §5.13: guessing is slowed down, and the user whose password is guessed is not.
+/// RFC 7616 §5.8 and §5.13: guessing is slowed down, but the user whose password is guessed is not.
 #[test]
 fn who_guesses_has_to_wait_and_the_user_gets_in_from_elsewhere() {
     let mut desk = Desk::new();
@@ -246,7 +246,7 @@ fn neighbours_behind_one_address_are_not_locked_out() {
     assert_eq!(desk.try_password("203.0.113.1:4001", "alice", "wonderland").status(), 200, "after its NAT forgot it");
 }
 
-/// RFC 7616 §5: neither an answer nor the number of wrong passwords tells which users there are.
+/// RFC 7616 §5: neither an answer nor the number of wrong passwords shows which users exist.
 #[test]
 fn an_unknown_user_is_answered_like_a_known_one() {
     let mut desk = Desk::new();
@@ -255,7 +255,7 @@ fn an_unknown_user_is_answered_like_a_known_one() {
         (0..8).map(|_| shape(&desk.try_password(source, user, "guess"))).collect()
     };
     assert_eq!(answers("203.0.113.1:5060", "alice"), answers("203.0.113.2:5060", "nobody"));
-    // While the database is away, too: who is in the cache does not show.
+    // While the database is away too, answers do not show which users are in the cache.
     desk.fault.set_outage(true);
     let known = shape(&desk.try_password("203.0.113.3:5060", "alice", "guess"));
     let unknown = shape(&desk.try_password("203.0.113.4:5060", "nobody", "guess"));
@@ -263,7 +263,7 @@ fn an_unknown_user_is_answered_like_a_known_one() {
     assert_eq!(known.0, 503);
 }
 
-/// RFC 7616 §3.4.6, RFC 8760 §2.6 item 6: credentials are for what the request is for.
+/// RFC 7616 §3.4.6, RFC 8760 §2.6 item 6: credentials must name the resource of the request.
 #[test]
 fn credentials_for_another_resource_are_a_bad_request() {
     let mut desk = Desk::new();
@@ -284,7 +284,7 @@ fn credentials_for_another_resource_are_a_bad_request() {
     }
 }
 
-/// RFC 8760 §2.6: what was not offered is not taken.
+/// RFC 8760 §2.6: an algorithm that was not offered is not accepted.
 #[test]
 fn session_algorithms_are_not_accepted_unoffered() {
     let mut desk = Desk::new();
@@ -359,8 +359,9 @@ fn a_domain_has_one_realm_however_a_client_writes_it() {
     }
 }
 
-/// §17.2.2: the final response is repeated, though nothing is kept of a REGISTER: with every fifth packet lost, and repetitions that come
-/// from other ports and so to other workers, each REGISTER ends with the answer to what was done.
+/// §17.2.2: the final response is repeated although no transaction is kept for a REGISTER. Every fifth packet is lost,
+/// and retransmissions come from other ports and so to other workers. Each REGISTER still gets the answer to what was
+/// done.
 #[test]
 fn a_register_with_credentials_gets_its_200_however_often_it_must_be_repeated() {
     for workers in [1, 3] {
@@ -386,7 +387,8 @@ fn a_register_with_credentials_gets_its_200_however_often_it_must_be_repeated() 
     }
 }
 
-/// The same credentials in another request are another matter, and so is the same request when it can be no retransmission any more.
+/// The same credentials are refused in another request, and in the same request after it can no longer be a
+/// retransmission.
 #[test]
 fn credentials_are_not_taken_for_another_request_or_after_the_transaction() {
     let mut desk = Desk::with_workers(3, 1);

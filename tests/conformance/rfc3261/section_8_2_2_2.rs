@@ -28,14 +28,14 @@ fn site(workers: u16, seed: u64) -> Site {
     Site::start(setup).unwrap()
 }
 
-/// What comes by the way of this number: from its own proxy, with its own branch.
+/// The copy of the request by path `way`: from its own proxy, with its own branch.
 fn by_way(way: u16, method: &str, lines: &[&str]) -> String {
     let via = format!("Via: SIP/2.0/UDP 192.0.2.1:{};branch=z9hG4bK{way}", 5060 + way);
     let lines = [&[via.as_str(), "Contact: <sip:bob@192.0.2.2>", "From: <sip:bob@example.com>;tag=b"], lines].concat();
     request(method, "sip:bob@example.com", &lines)
 }
 
-/// The statuses of what is answered to the requests, each from its own port, and how many NOTIFYs leave because of them.
+/// The statuses of the answers to the requests, each from its own port, and the number of NOTIFYs that they cause.
 fn play(site: &mut Site, requests: &[(u16, String)]) -> (Vec<u16>, usize) {
     let (mut statuses, mut notifies) = (Vec::new(), 0);
     for (way, request) in requests {
@@ -87,7 +87,7 @@ fn a_register_that_comes_by_two_ways_is_carried_out_once() {
     }
 }
 
-/// Also what the script takes by itself.
+/// The same for a request that the script accepts itself.
 #[test]
 fn a_message_that_comes_by_two_ways_is_taken_once() {
     for (workers, seed) in WORKERS.into_iter().flat_map(|workers| SEEDS.map(move |seed| (workers, seed))) {
@@ -104,8 +104,8 @@ fn a_message_that_comes_by_two_ways_is_taken_once() {
     }
 }
 
-/// "The request has no tag in the To header field": within a dialog there is nothing to merge. Another CSeq, tag or Call-ID is another
-/// request, and so is the same one after the transaction is over.
+/// "The request has no tag in the To header field": within a dialog requests are not merged. Another CSeq, tag or
+/// Call-ID makes another request. So does the same request after the transaction has ended.
 #[test]
 fn other_requests_are_not_taken_for_merged_ones() {
     let mut site = site(3, 1);
@@ -115,7 +115,7 @@ fn other_requests_are_not_taken_for_merged_ones() {
     for other in ["CSeq: 2 SUBSCRIBE", "Call-ID: other"] {
         assert_eq!(status(&mut site, 2, &[&lines[..], &[other]].concat()), [200], "{other}");
     }
-    // Another branch than before: the transaction of that is not over.
+    // With another branch, because the transaction of the first has not ended.
     let in_dialog = [&lines[..], &["To: <sip:bob@example.com>;tag=none"]].concat();
     assert_eq!(status(&mut site, 5, &in_dialog), [481]);
     assert_eq!(status(&mut site, 3, &lines), [482]);
@@ -123,7 +123,7 @@ fn other_requests_are_not_taken_for_merged_ones() {
     assert_eq!(status(&mut site, 4, &lines), [200]);
 }
 
-/// Forks that come together again at a proxy are no merged requests: it relays each (§16.3 step 4).
+/// Forks that meet again at a proxy are not merged requests: it relays each (§16.3 step 4).
 #[test]
 fn what_is_relayed_may_come_by_several_ways() {
     for workers in WORKERS {

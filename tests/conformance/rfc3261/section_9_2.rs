@@ -1,4 +1,4 @@
-//! §9.2: what a server does about a CANCEL.
+//! §9.2: how a server handles a CANCEL.
 
 use std::time::Duration;
 
@@ -6,8 +6,8 @@ use crate::wire::{ALICE, Proxy, RELAY, request, summaries};
 
 const BOB: &str = "sip:bob@192.0.2.11";
 
-/// A caller that does not wait for a provisional response (§9.1), and whose NAT gives it another port in between. A worker that has too much
-/// to do hands the INVITE over: while that waits at one worker, the CANCEL comes in at another.
+/// A caller that does not wait for a provisional response (§9.1), and gets another port from its NAT in between. A busy
+/// worker hands the INVITE over. While the INVITE waits at one worker, the CANCEL arrives at another.
 #[test]
 fn a_cancel_finds_an_invite_that_waits_at_another_worker() {
     let mut handed_over = 0;

@@ -1,4 +1,4 @@
-//! Calls between phones behind NAT, and what strangers make of dialogs.
+//! Calls between phones behind NAT, and misuse of dialogs by strangers.
 
 use signalbox_sip::header::HeaderName;
 
@@ -17,7 +17,7 @@ fn route_back(invite: &Out) -> String {
     format!("Route: {}", values.join(", "))
 }
 
-/// Alice calls this user: what the phone gets.
+/// Alice calls this user. Returns the request at the phone.
 fn alice_calls(server: &mut Server, user: &str) -> Out {
     let (uri, to) = (format!("sip:{user}@example.com"), format!("To: <sip:{user}@example.com>"));
     let sent = server.send_as("alice", ALICE, ("INVITE", &uri), &[&to, "Contact: <sip:alice@10.0.0.1>"]);
@@ -26,7 +26,7 @@ fn alice_calls(server: &mut Server, user: &str) -> Out {
 
 const FROM_STRANGER: &str = "From: <sip:mallory@elsewhere.example>;tag=m";
 
-/// Mallory, whose messages are blocked, calls Dan: what the phone gets.
+/// Mallory, whose messages are blocked, calls Dan. Returns the request at the phone.
 fn mallory_calls(server: &mut Server) -> Out {
     let lines = [FROM_STRANGER, "To: <sip:dan@example.com>", "Contact: <sip:mallory@198.51.100.66>", "Call-ID: m"];
     let sent = server.send(STRANGER, &request("INVITE", "sip:dan@example.com", &lines));

@@ -1,4 +1,4 @@
-//! The shipped script `scripts/presence.lua` with all its modules, as phones and strangers meet it.
+//! The shipped script `scripts/presence.lua` with all its modules, as phones and strangers see it.
 
 mod answers;
 mod dialogs;
@@ -80,7 +80,7 @@ impl Server {
         server
     }
 
-    /// Somebody sends this from there.
+    /// Sends this from an address.
     pub(crate) fn send(&mut self, from: &str, message: &str) -> Vec<Out> {
         read(self.site.deliver(message.as_bytes(), flow(from)))
     }
@@ -119,7 +119,7 @@ impl Server {
         Ok(self.next(from, (method, uri), &all))
     }
 
-    /// The next request with these lines.
+    /// Makes the next request with these lines.
     fn next(&mut self, from: &str, (method, uri): (&str, &str), lines: &[String]) -> String {
         self.requests += 1;
         let mut all: Vec<String> = lines.to_vec();

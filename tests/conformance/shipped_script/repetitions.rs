@@ -1,5 +1,6 @@
-//! RFC 3261 §17.2.2, §17.2.3: requests with credentials that come again, from other ports and so to other workers, and get lost. Each is
-//! carried out once, and gets the answer to what was done, not another challenge.
+//! RFC 3261 §17.2.2, §17.2.3: requests with credentials that are retransmitted from other ports, and so to other
+//! workers, and are sometimes lost. Each is carried out once, and gets the answer to what was done, not another
+//! challenge.
 
 use std::time::Duration;
 
@@ -17,7 +18,7 @@ const PORTS: std::ops::RangeInclusive<u16> = 5060..=5064;
 const STATE: &str = "<presence xmlns=\"urn:ietf:params:xml:ns:pidf\" entity=\"sip:dan@example.com\"><tuple id=\"t\"><status>\
                      <basic>open</basic></status></tuple></presence>";
 
-/// What Dan sends.
+/// The kinds of requests that Dan sends.
 #[derive(Clone, Copy, Debug)]
 enum Kind {
     Subscribe,
@@ -27,7 +28,7 @@ enum Kind {
     Invite,
 }
 
-/// What comes of one delivery: the final responses to Dan, and the requests that go elsewhere.
+/// The result of one delivery: the final responses to Dan, and the requests that go elsewhere.
 #[derive(Default)]
 struct Outcome {
     responses: Vec<Out>,
@@ -60,7 +61,7 @@ fn proved(server: &mut Server, kind: Kind, call: usize) -> String {
     }
 }
 
-/// Dan's request comes from this port. Whoever gets a request because of it answers.
+/// Delivers Dan's request from this port. Each receiver of a request caused by it answers.
 fn deliver(server: &mut Server, port: u16, message: &str) -> Outcome {
     let mut outcome = Outcome::default();
     let mut waiting = server.send(&format!("192.0.2.4:{port}"), message);
@@ -116,7 +117,7 @@ fn a_request_with_credentials_is_carried_out_once_wherever_it_comes_from_again()
     }
 }
 
-/// Before there is an answer, nothing at all is sent because of a repetition; an INVITE gets the last provisional response again.
+/// Before there is an answer, a retransmission causes no message. An INVITE gets the last provisional response again.
 #[test]
 fn a_repetition_before_the_answer_is_absorbed() {
     for (workers, seed) in WORKERS.into_iter().flat_map(|workers| SEEDS.map(move |seed| (workers, seed))) {
@@ -141,7 +142,8 @@ fn a_repetition_before_the_answer_is_absorbed() {
     }
 }
 
-/// Every fifth packet of Dan's and to Dan is lost, and each repetition comes from another port: what he hears first is the answer.
+/// Every fifth packet from and to Dan is lost, and each retransmission comes from another port. The first response that
+/// reaches him is the answer.
 #[test]
 fn with_losses_each_request_with_credentials_ends_with_its_answer() {
     for workers in WORKERS {
@@ -169,7 +171,7 @@ fn with_losses_each_request_with_credentials_ends_with_its_answer() {
     }
 }
 
-/// Whoever has seen Dan's credentials cannot use them for something else, from wherever.
+/// A sender that has seen Dan's credentials cannot use them for another request, from any address.
 #[test]
 fn credentials_of_a_request_are_not_taken_for_another_one_at_any_worker() {
     for workers in WORKERS {

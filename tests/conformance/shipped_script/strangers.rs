@@ -1,5 +1,5 @@
-//! The property that the shipped script holds for every request of a stranger: it leaves for no host but those that our users
-//! have registered, and reaches nobody with an address of ours in From.
+//! The property that the shipped script keeps for every request of a stranger: it is sent only to hosts that our users
+//! have registered, and never with an address of ours in From.
 
 use std::cell::RefCell;
 use std::path::Path;
@@ -139,7 +139,7 @@ fn attempts() -> impl Strategy<Value = Attempt> {
 }
 
 impl Attempt {
-    /// The request in text; OWN is the URI that the stranger was given in a dialog of its own with Dan.
+    /// The text of the request. OWN is the Record-Route URI from the stranger's own dialog with Dan.
     fn text(&self, number: u32, own: &str) -> String {
         let mut lines = vec![
             format!("Via: SIP/2.0/UDP {STRANGER};branch=z9hG4bKtry{number}"),
@@ -164,7 +164,7 @@ impl Attempt {
     }
 }
 
-/// What is wrong with this having been sent because of a stranger's request.
+/// The reason why this message must not be sent because of a stranger's request, if there is one.
 fn fault(out: &Out) -> Option<String> {
     // Requests of the server's own, such as NOTIFY, have one Via.
     if !out.message.is_request() || out.items(HeaderName::Via).len() < 2 {
@@ -222,8 +222,8 @@ fn no_request_of_a_stranger_leaves_for_others_or_comes_in_the_name_of_a_user_of_
     assert!(relayed > 20, "only {relayed} requests were relayed: they don't reach what is to be tried");
 }
 
-/// The requests are such that a script which lets them pass is caught: one that takes a To tag for a dialog, one that follows
-/// Routes of strangers, and one that does not ask its own users in dialogs.
+/// Shows that the requests above catch careless scripts: one that trusts a To tag, one that follows Routes of
+/// strangers, and one that does not challenge its own users within dialogs.
 #[test]
 fn careless_scripts_are_caught() {
     let shipped =

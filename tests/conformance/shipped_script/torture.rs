@@ -1,5 +1,5 @@
-//! RFC 4475 and RFC 5118 with the scripts that are shipped, one worker and three. `signalbox_tests::torture` has what is to become of each
-//! message.
+//! RFC 4475 and RFC 5118 with the shipped scripts, with one worker and with three. `signalbox_tests::torture` holds the
+//! expected result of each message.
 
 use std::net::SocketAddr;
 
@@ -40,12 +40,12 @@ fn start(name: &str, (workers, seed): (u16, u64)) -> (Site, TempDir) {
     (Site::start(setup).unwrap(), folder)
 }
 
-/// Sends these messages as datagrams, each from an address of its own, and compares the final status of each, 0 without.
+/// Sends these messages as datagrams, each from its own address, and compares the final status of each; 0 means none.
 fn check(name: &str, rfc: &str, expected: &[(&str, u16)]) {
     for lot in [(1, 1), (3, 1), (3, 2), (3, 3)] {
         let (mut site, _folder) = start(name, lot);
         let mut messages: Vec<_> = expected.iter().map(|(file, status)| (file, bytes(rfc, file), *status)).collect();
-        // Last what makes bindings, to which others would be relayed.
+        // Messages that make bindings come last, because others would be relayed to these.
         messages.sort_by_key(|(_, message, _)| message.starts_with(b"REGISTER "));
         let mut differing = Vec::new();
         for (number, (file, message, status)) in messages.iter().enumerate() {

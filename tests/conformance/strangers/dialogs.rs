@@ -1,4 +1,4 @@
-//! Requests within a dialog by somebody else than its watcher.
+//! Requests within a dialog by a sender other than its watcher.
 
 use super::*;
 

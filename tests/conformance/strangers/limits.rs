@@ -1,4 +1,4 @@
-//! How much is kept for strangers, shown of them, and published by them.
+//! How much strangers can have stored, shown and published.
 
 use super::*;
 

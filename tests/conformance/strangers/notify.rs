@@ -1,4 +1,4 @@
-//! NOTIFY to an address that somebody else has named: no more octets than the SUBSCRIBE brought go there before it answers.
+//! NOTIFY to an address that a third party named: before it answers, it gets no more octets than the SUBSCRIBE had.
 
 use super::*;
 
@@ -7,7 +7,7 @@ fn pointed(uri: &str) -> Request {
     Request::subscribe(uri).padded(150)
 }
 
-/// All that a SUBSCRIBE makes the server send, with what follows in five minutes without any answer.
+/// Everything that the server sends because of a SUBSCRIBE, within five minutes without any answer.
 fn consequences(server: &mut Server, request: &Request) -> Vec<Sent> {
     let mut all = server.send(&request.text());
     assert_eq!(status(&all), 200);
@@ -135,7 +135,7 @@ fn a_restart_proves_nothing() {
     server.crash();
     all.extend(server.pass(Duration::from_secs(300)));
     assert!(notifies(&all).iter().all(|sent| sent.message.body().is_empty()));
-    // The server can't know whether it had sent anything before.
+    // The server does not know whether it sent anything before the restart.
     assert!(datagram_octets(&all, VICTIM) <= 2 * request.text().len());
 }
 

@@ -1,8 +1,8 @@
-//! Looks after a script that runs: how many instructions it has used, and how long they took.
+//! Watches a running script: how many instructions it has used, and how long they took.
 //!
-//! An instruction is not always a small thing. `..`, `==` and `<` go through texts of any length, and when memory is short each allocation
-//! collects garbage first. So the time counts as well, and the more memory is in use the fewer instructions are run between two looks. What
-//! is run before the second look counts by its instructions only: texts of all the memory that there is take half a second then.
+//! An instruction can take long. `..`, `==` and `<` read texts of any length, and when memory is short each allocation
+//! first collects garbage. So the time counts too. The more memory is in use, the fewer instructions run between two
+//! checks. Before the second check only instructions count: with texts that fill the memory this takes half a second.
 
 use std::cell::Cell;
 use std::rc::Rc;
@@ -14,18 +14,18 @@ use super::Limits;
 use super::current::Current;
 use super::sandbox::stop_message;
 
-/// Instructions between two looks, as long as little memory is in use.
+/// Instructions between two checks while little memory is in use.
 pub(super) const INTERVAL: u32 = 1_000;
-/// So much memory is little. A text cannot be longer.
+/// Up to this much memory counts as little. A text cannot be longer.
 const LITTLE: usize = 1 << 20;
-/// Instructions between two looks, however much memory is in use.
+/// The least instructions between two checks, however much memory is in use.
 const SHORTEST: u32 = 8;
 
 /// See the [module](self).
 pub(super) struct Watch {
     current: Rc<Current>,
     limits: Limits,
-    /// Instructions until the next look.
+    /// Instructions until the next check.
     interval: Cell<u32>,
 }
 

@@ -1,8 +1,8 @@
 //! Handing new requests over to other workers.
 //!
-//! The kernel gives all that comes from one address and port to one worker, so a single busy peer would have one worker do all the work. A
-//! worker that has not come to rest for a while, when another one has, hands the requests that nothing is known of here over, by their
-//! Call-ID: a request, its repetitions, its CANCEL and its ACK all go the same way.
+//! The kernel gives all datagrams of one address and port to one worker, so a single busy peer would keep one worker
+//! busy and leave the others idle. If a worker has not rested for a while and another one has, it hands new requests
+//! over by their Call-ID: a request, its retransmissions, its CANCEL and its ACK all go the same way.
 //!
 //! After that the transactions of handed-over requests stay with the other workers. The directory finds them, and also
 //! the transaction of a retransmission from another port.

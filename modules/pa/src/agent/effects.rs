@@ -19,7 +19,7 @@ pub enum Record {
     WatcherTold(Token),
     /// The status of a subscription is another than what was written last.
     Decided(Token),
-    /// The address that a subscription's NOTIFYs go to has shown that it wants them.
+    /// The address of a subscription's NOTIFYs is proved.
     Proved(Token),
     /// CSeq numbers up to `mark` are wanted: see [`crate::agent::Agent::reserved`].
     Reserve {

@@ -107,7 +107,7 @@ impl<W: Watcher> Shard<W> {
         self.remove_if_idle(observing);
     }
 
-    /// Gives a new presentity what makes its documents, if its package has that; an observer is shown all subscriptions that there are.
+    /// Gives a new presentity its teller, if its package has one. An observer is shown all existing subscriptions.
     pub(super) fn add_teller(&mut self, at: u32, rules: &Rules, now: Instant) {
         let Some(presentity) = self.presentities.get(at as usize) else {
             return;

@@ -36,8 +36,8 @@ impl<W: Watcher> Agent<W> {
         self.take(target, request.if_match, asked, now)
     }
 
-    /// What a publisher says that knows no entity tags: it has one publication, whose id is always the same. Without `content` it takes back
-    /// what it has said.
+    /// A publication by a sender that uses no entity tags. It has one publication with a fixed id. Without `content`
+    /// the publication is removed.
     pub fn publish_as(
         &self,
         target: &Target<'_>,
@@ -55,14 +55,14 @@ impl<W: Watcher> Agent<W> {
             known.map(|publication| publication.entity_tag.to_string())
         };
         let asked = Asked { id, expires, content: self.with_room(content)? };
-        // The tag is another only if two of its requests come at once.
+        // The tag differs only if two of its requests come at once.
         self.take(target, tag.as_deref(), asked, now).map_err(|rejection| match rejection {
             Rejection::UnknownEntityTag => Rejection::CSeq,
             rejection => rejection,
         })
     }
 
-    /// What is published takes its place among all that is.
+    /// The content is counted in the space of all publications.
     fn with_room(&self, content: Option<Content>) -> Result<Option<Arc<Content>>, Rejection> {
         let Some(mut content) = content else { return Ok(None) };
         content.room = Some(self.space.take(content.octets())?);

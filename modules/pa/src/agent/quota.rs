@@ -1,7 +1,7 @@
-//! What may be kept for whom: so many subscriptions and so many octets for the address that they came from, for a watcher, and for a
-//! presentity. Without that a stranger fills memory and disk by SUBSCRIBE.
+//! Limits the subscriptions, and their octets, of one source address, one watcher and one presentity. Without limits a
+//! stranger could fill memory and disk by SUBSCRIBE.
 //!
-//! Invariant: a [`Charge`] gives back what it took when it is dropped, so that nothing is counted that is not kept.
+//! Invariant: a dropped [`Charge`] returns what it took, so only kept subscriptions are counted.
 
 use std::hash::Hasher;
 use std::net::IpAddr;
@@ -13,10 +13,10 @@ use siphasher::sip::SipHasher13;
 
 use crate::rejection::Rejection;
 
-/// Octets that a subscription is counted with beside its texts: its row, its entries in tables and queues.
+/// Octets of a subscription besides its texts: its row, its entries in tables and queues.
 const OVERHEAD: u32 = 1024;
 
-/// How much one may have. Zero is no limit.
+/// The limits of one holder. Zero means no limit.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Quota {
     pub subscriptions: u32,
@@ -26,25 +26,25 @@ pub struct Quota {
 /// The parameters of quotas.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Limits {
-    /// Of watchers that nobody has authenticated, for one IP address.
+    /// For one IP address, of watchers that are not authenticated.
     pub source: Quota,
     /// For one watcher: the address of record in From.
     pub watcher: Quota,
     pub presentity: Quota,
-    /// Of all watchers together that nobody has authenticated.
+    /// For all watchers together that are not authenticated.
     pub strangers: u64,
 }
 
-/// Who a subscription is counted for.
+/// The holders that a subscription is counted for.
 #[derive(Debug, Clone, Copy)]
 pub struct Payer {
-    /// The address that the SUBSCRIBE came from, if nobody has authenticated the watcher.
+    /// The address that the SUBSCRIBE came from, if the watcher is not authenticated.
     pub source: Option<IpAddr>,
     /// Octets of all texts that are kept.
     pub octets: u32,
 }
 
-/// What there is, for all whom anything is counted for.
+/// The current counts of all holders.
 #[derive(Debug)]
 pub struct Quotas {
     limits: Limits,
@@ -64,7 +64,7 @@ struct Usage {
     octets: u64,
 }
 
-/// What one subscription is counted with, as long as anything of it is kept.
+/// The charge of one subscription, held as long as any part of it is kept.
 #[derive(Debug)]
 pub struct Charge {
     quotas: Arc<Quotas>,
@@ -72,7 +72,7 @@ pub struct Charge {
     octets: u32,
 }
 
-/// Keyed hashes of those whom it is counted for.
+/// Keyed hashes of the holders that it is counted for.
 #[derive(Debug, Clone, Copy)]
 struct Accounts {
     source: Option<u64>,
@@ -145,7 +145,7 @@ impl Quotas {
         }
     }
 
-    /// The accounts with their quotas, and in words whose they are.
+    /// The counts with their quotas, and a word for each holder.
     fn of(&self, accounts: Accounts) -> [Option<(u64, Quota, &'static str)>; 3] {
         [
             accounts.source.map(|source| (source, self.limits.source, "address")),
@@ -155,7 +155,7 @@ impl Quotas {
     }
 
     fn kept(&self) -> MutexGuard<'_, Kept> {
-        // A panic under the lock leaves sums that are off by one subscription at the most.
+        // A panic under the lock leaves sums that are wrong by one subscription at most.
         self.kept.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -173,7 +173,7 @@ impl Drop for Charge {
     }
 }
 
-/// Of an IPv6 address the network: one who has any has all of its addresses.
+/// For an IPv6 address its network: a host has all addresses of its network.
 fn hash_address(hasher: &mut SipHasher13, address: IpAddr) {
     match address {
         IpAddr::V4(address) => hasher.write(&address.octets()),

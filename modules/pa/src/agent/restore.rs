@@ -45,7 +45,7 @@ impl<W: Watcher> Agent<W> {
         let Some(fingerprint) = identity(&restored.way).map(|identity| self.fingerprint(&identity)) else {
             return false;
         };
-        // Where it came from is not known any more.
+        // Its source is no longer known.
         let payer = Payer { source: None, octets: restored.octets };
         let charge = match self.quotas.charge(payer, restored.way.uri(), restored.target.uid) {
             Ok(charge) => Some(charge),
@@ -92,7 +92,7 @@ impl<W: Watcher> Agent<W> {
         if let Some(presentity) = shard.presentity(at) {
             let restored = presentity.publications.restore(publication, self.settings.max_presentity_octets);
             presentity.changed();
-            // One whose time is over is seen to go.
+            // A publication that has expired is removed in the usual way.
             presentity.update_teller(now);
             restored.inspect_err(|_| shard.remove_if_idle(at))?;
         }

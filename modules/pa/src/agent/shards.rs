@@ -74,7 +74,7 @@ impl<W: Watcher> Agent<W> {
         self.tell_again(now, effects);
     }
 
-    /// When [`Self::tick`] has something to do, if nothing happens before.
+    /// When [`Self::tick`] is next due, if nothing happens before.
     pub fn next_deadline(&self) -> Option<Instant> {
         self.untold.next().into_iter().chain((0..SHARDS).filter_map(|number| self.lock(number).next_deadline())).min()
     }

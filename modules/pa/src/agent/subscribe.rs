@@ -119,7 +119,8 @@ impl<W: Watcher> Agent<W> {
             Some(known) if known.dialog == fingerprint.dialog => return Err(Rejection::DialogSharing),
             _ => return Err(Rejection::NoSubscription),
         }
-        // RFC 3261 §12.2.1.1: the URIs of a dialog stay the same. Another user must not meddle, whoever vouches for that user's From.
+        // RFC 3261 §12.2.1.1: the URIs of a dialog stay the same. Another user, even an authenticated one, must not
+        // change the subscription.
         let is_theirs = |subscription: &Subscription<W>| subscription.way.is_dialog_of(request.watcher, request.to);
         if !shard.subscription_at(id).is_some_and(is_theirs) {
             return Err(Rejection::ForeignDialog);
@@ -198,7 +199,8 @@ impl<W: Watcher> Agent<W> {
             !matches!(subscription.state(), State::Active | State::Pending | State::Terminated(Reason::Timeout));
         let arrived = answer.as_ref().is_some_and(|answer| (200..300).contains(&answer.status));
         let _ = subscription.notified(answer, &self.rules.policy, now);
-        // A refresh that is being committed was written without the proof: it counts until the address answers once more after a restart.
+        // A refresh that is being committed was written without the proof. After a restart the address must answer once
+        // more.
         if subscription.take_proof(now) && !subscription.is_being_refreshed {
             effects.records.push(Record::Proved(id));
         }

@@ -51,7 +51,7 @@ impl Part {
         Self { text: text.into(), tuples_end: end, notes_end: end, open, priority: if open { q } else { 0 } }
     }
 
-    /// Octets of what it adds to a document.
+    /// Octets that it adds to a document.
     pub fn octets(&self) -> usize {
         self.text.len()
     }
@@ -125,7 +125,8 @@ pub fn merged(entity: &str, parts: &[&Part]) -> Pidf {
     whole
 }
 
-/// For what this agent wrote itself: with its prefixes and declarations a document may be longer than one that is published.
+/// The limit for documents that this agent wrote. Its prefixes and declarations can make them longer than a published
+/// one may be.
 const OWN: Limits = Limits {
     bytes: usize::MAX,
     depth: usize::MAX,

@@ -1,7 +1,7 @@
-//! `handle_notify`: a NOTIFY that nobody has asked for, as voicemail servers send it, taken as a publication.
+//! `handle_notify` takes a NOTIFY without a subscription as a publication. Voicemail servers send such NOTIFYs.
 //!
-//! RFC 6665 §4.1.3 would have it answered 481. Senders that the parameter `notifiers` names are taken at their word: each has one
-//! publication for a user and a package, which its next NOTIFY replaces.
+//! By RFC 6665 §4.1.3 the answer would be 481. Senders in the parameter `notifiers` are accepted. Each has one
+//! publication per user and package, which its next NOTIFY replaces.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -20,7 +20,7 @@ use crate::presentity::Domain;
 use crate::rejection::Rejection;
 use crate::state::{PresenceAgent, State};
 
-/// The script function. It answers the request, unless its sender is not named.
+/// The script function. It answers the request if its sender is in `notifiers`.
 pub(crate) async fn handle_notify(module: Arc<PresenceAgent>, context: Context, arguments: Arguments) -> Outcome {
     let state = &module.0;
     let domain = request::domain(arguments.required(0))?;
@@ -66,7 +66,8 @@ fn answer(context: &Context) {
     }
 }
 
-/// Everything up to waiting for the commit. Nothing if there is nothing to store: the sender takes back what it had not told.
+/// Does everything before waiting for the commit. `None` if there is nothing to store, because the sender removes a
+/// publication that it does not have.
 fn begin<'a>(
     state: &State,
     context: &Context,
@@ -85,7 +86,7 @@ fn begin<'a>(
     let content = content(request, package, id)?;
     let interval = &state.agent.settings.publication;
     let expires = match content {
-        // What is told without being asked for can't be refused for its brevity: the sender would not ask again.
+        // An unsolicited NOTIFY is not refused for a short interval, because its sender would not retry.
         Some(_) => lifetime(request).map(|asked| asked.max(interval.minimum)),
         None => Some(Duration::ZERO),
     };
@@ -97,8 +98,8 @@ fn begin<'a>(
     }
 }
 
-/// For how long the sender says that it holds. What ends with this NOTIFY (RFC 3842 §3.8 before a shutdown; others always say so) is
-/// the subscription that there never was.
+/// How long the state lasts by the sender's word. If the NOTIFY says `terminated` (RFC 3842 §3.8 before a shutdown;
+/// others always do), only the subscription ends, which never existed.
 fn lifetime(request: &Message) -> Option<Duration> {
     let state = request.header::<SubscriptionState<'_>>().and_then(Result::ok);
     let left = state.and_then(|state| state.expires());

@@ -29,7 +29,7 @@ use crate::state::{PresenceAgent, State};
 use crate::subscription::{Accepted, Condition, Identity, Subscribe, Subscription, Wishes};
 use crate::token::Token;
 
-/// The name under which the module `auth` leaves whom it has authenticated.
+/// The attribute in which the module `auth` stores the authenticated user.
 const AUTHENTICATED: &str = "auth_user";
 
 /// The name under which scripts find the outcome.
@@ -174,13 +174,13 @@ fn refresh(
     Ok(Pending { accepted, way, write })
 }
 
-/// What a SUBSCRIBE asks for, cut down to what the script allows it.
+/// The interval of a SUBSCRIBE, cut to the limit of the script.
 fn shortened(asked: Option<Duration>, longest: Option<Duration>, interval: &Interval) -> Option<Duration> {
     let Some(longest) = longest.map(|longest| longest.max(interval.minimum)) else { return asked };
     Some(asked.unwrap_or(interval.default).min(longest))
 }
 
-/// The address that a watcher is counted by whom nobody has authenticated.
+/// The address that a watcher is counted by if it is not authenticated.
 fn source(context: &Context) -> Option<IpAddr> {
     let is_known = context.avp().contains_key(AUTHENTICATED);
     (!is_known).then(|| context.source().remote.ip())

@@ -26,7 +26,7 @@ impl About {
     pub(crate) fn of(context: &Context) -> Result<Self, Rejection> {
         let aor = address_of_record(&context.request())?;
         let uid = context.avp().get("uid").and_then(|uid| uid.as_str()).map(str::to_owned);
-        // It may be of a message, such as the user in From.
+        // It may come from a message, such as the user in From.
         let uid = uid.map_or_else(|| aor.as_str().to_owned(), |uid| escape_octets(&uid).into_owned());
         Ok(Self { uid, aor })
     }
@@ -46,12 +46,13 @@ fn from(request: &Message) -> Option<Aor> {
     NameAddr::parse(request.value(HeaderName::From)?).ok().and_then(|from| Aor::parse(from.uri))
 }
 
-/// The address of record in From; nothing if it has none.
+/// The address of record in From; `None` if there is none.
 pub(super) fn sender(request: &Message) -> String {
     from(request).map(|from| from.as_str().to_owned()).unwrap_or_default()
 }
 
-/// Whether the sender is named there for this package: by its address, or as a user of ours, who has to prove that to the script.
+/// Whether `publishers` has the sender for this package: by its IP address, or as a user of ours, which must be
+/// authenticated by the script.
 pub(super) fn is_named(publishers: &Publishers, context: &Context, package: &str) -> bool {
     let user = from(&context.request()).filter(|user| context.is_myself(user.as_str()));
     publishers.have(package, &Sender { user: user.as_ref(), address: context.source().remote.ip() })
@@ -104,7 +105,7 @@ pub(crate) fn reject(state: &State, context: &Context, rejection: &Rejection) ->
     context.send_reply(&reply)
 }
 
-/// RFC 3261 §8.2.2.2: one request that comes along several ways is served once, and the other ways get 482.
+/// RFC 3261 §8.2.2.2: a request that comes by several paths is served once. The other copies get 482.
 pub(super) fn refuse_merged(context: &Context) -> Result<(), Refusal> {
     if let Err(error) = context.check_merged() {
         context.reply_error()?;

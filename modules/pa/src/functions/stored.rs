@@ -1,5 +1,6 @@
-//! How long the texts may be that are kept of a SUBSCRIBE, in memory and in the database. A longer one is refused with 413, as the
-//! registrar does. Octets that are not UTF-8 are escaped in URIs (RFC 3261 §19.1.4). Where nothing can stand for them the request is refused.
+//! The longest texts of a SUBSCRIBE that are kept, in memory and in the database. A longer text is refused with 413, as
+//! in the registrar. In URIs, octets that are not UTF-8 are escaped (RFC 3261 §19.1.4). In texts that have no escapes
+//! they are refused.
 
 use signalbox_sip::dialog::Dialog;
 use signalbox_sip::header::{Contact, HeaderName};
@@ -22,14 +23,15 @@ pub(crate) const MAX_ROUTE_SET: usize = 2048;
 pub(crate) const MAX_EVENT_ID: usize = 64;
 /// Octets of the Content-Type of a published document.
 pub(crate) const MAX_CONTENT_TYPE: usize = 256;
-/// Octets of a subscription in the database: all of these and the names of the headers. What is larger is not taken back at the start.
+/// Most octets of a subscription in the database: all of these and the names of the headers. A larger one is not
+/// restored at the start.
 pub(crate) const MAX_DIALOG: usize =
     4 * MAX_URI + MAX_DISPLAY_NAME + MAX_CALL_ID + 2 * MAX_TAG + MAX_ROUTE_SET + MAX_EVENT_ID + 1024;
 
-/// Checks a SUBSCRIBE that makes a subscription, and gives how many octets of it are kept.
+/// Checks a SUBSCRIBE that makes a subscription, and returns how many octets of it are kept.
 pub(crate) fn check_new(request: &Message, dialog: &Dialog, texts: (&str, &str)) -> Result<u32, Rejection> {
     let (aor, event_id) = texts;
-    // A refresh may bring a longer Contact than this one.
+    // The Contact of a refresh may be longer than this one.
     let contact_to_come = MAX_URI.saturating_sub(dialog.remote_target.len());
     let from = request.value(HeaderName::From).and_then(|from| NameAddr::parse(from).ok());
     let display = from.and_then(|from| from.display).unwrap_or_default();
@@ -56,7 +58,7 @@ pub(crate) fn check_refresh(request: &Message) -> Result<(), Rejection> {
     sum([("Contact", contact, MAX_URI)]).map(drop)
 }
 
-/// Checks what is kept of a PUBLISH beside the document.
+/// Checks the texts of a PUBLISH that are kept besides the document.
 pub(crate) fn check_publication(aor: &str, content_type: &str) -> Result<(), Rejection> {
     sum([("Request-URI", aor.len(), MAX_URI), ("Content-Type", content_type.len(), MAX_CONTENT_TYPE)]).map(drop)
 }

@@ -1,4 +1,4 @@
-//! The path of NOTIFYs, if it is another than simply to the Contact of a watcher who is there.
+//! The path of NOTIFYs, if it is not simply the proved Contact of the watcher.
 
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
@@ -10,13 +10,13 @@ use signalbox::transport::{Flow, Protocol};
 use signalbox_sip::header::HeaderName;
 use signalbox_sip::message::Message;
 
-/// How NOTIFYs get to a watcher. Where there is none of these, the Contact (or the first proxy of the route set) is the host that the
-/// SUBSCRIBE came from.
+/// How NOTIFYs reach a watcher. Without such a path, the Contact (or the first proxy of the route set) is the host that
+/// the SUBSCRIBE came from.
 #[derive(Debug, Clone)]
 pub(super) enum Path {
-    /// Back over the connection of a watcher without proxies between, or through its NAT (RFC 5626 §5.3, RFC 3581).
+    /// Back over the connection of a watcher without proxies in between, or through its NAT (RFC 5626 §5.3, RFC 3581).
     Flow(Flow),
-    /// To an address that somebody has named, and that may not know of it.
+    /// To an address that the SUBSCRIBE names and that is not proved.
     Unproved(Arc<Allowance>),
 }
 
@@ -36,7 +36,7 @@ impl Path {
     /// The path after another SUBSCRIBE of the dialog with the same Contact.
     pub(super) fn again(known: Option<&Self>, request: &Message, template: &Message, source: &Flow) -> Option<Self> {
         match known {
-            // The host was the source once, or has answered.
+            // The host was the source of an earlier SUBSCRIBE, or has answered.
             None => flow_back(request, source).map(Self::Flow),
             Some(Self::Unproved(allowance)) => match flow_back(request, source) {
                 Some(flow) => Some(Self::Flow(flow)),
@@ -50,7 +50,7 @@ impl Path {
         }
     }
 
-    /// Whether NOTIFYs go to somebody who wants them.
+    /// Whether the address of the NOTIFYs is proved.
     pub(super) fn is_proved(&self) -> bool {
         match self {
             Self::Flow(_) => true,
@@ -58,14 +58,14 @@ impl Path {
         }
     }
 
-    /// How to go on when the flow is gone: the Contact may still be reached. If the flow did not come from there, only a connection may be
-    /// tried.
+    /// The allowance for the Contact after the flow is gone. If the flow did not come from the Contact's host, only a
+    /// connection may be tried.
     pub(super) fn without_flow(flow: &Flow, template: &Message) -> Option<Arc<Allowance>> {
         let source = flow.remote.ip();
         (!leads_to(template, source)).then(|| Arc::new(Allowance::new(source, 1)))
     }
 
-    /// As text, where it outlives the process: the hole in a NAT does, a connection does not.
+    /// The path as text, if it outlives the process: a NAT mapping does, a connection does not.
     pub(super) fn text(&self, template: &Message) -> Option<String> {
         let allowance = match self {
             Self::Flow(flow) if !flow.protocol.is_reliable() => {
@@ -92,7 +92,7 @@ impl Path {
     }
 }
 
-/// The same path: an allowance is the same only if it is shared.
+/// Two paths are equal if they are the same flow or share their allowance.
 impl PartialEq for Path {
     fn eq(&self, other: &Self) -> bool {
         match (self, other) {
@@ -121,12 +121,13 @@ fn flow_back(request: &Message, source: &Flow) -> Option<Flow> {
     (direct && (source.protocol.is_reliable() || behind_nat())).then_some(*source)
 }
 
-/// Whether a NOTIFY goes to this host by itself. The address counts, not the port: who receives at one port of a host has asked for it.
+/// Whether the target of a NOTIFY is this host. Only the address is compared, not the port.
 fn leads_to(template: &Message, host: IpAddr) -> bool {
     next_hop(template, Strict::No).is_ok_and(|hop| hop.host == NextHost::Address(host))
 }
 
-/// How many octets the request came with: without what was noted in its Via here (RFC 3261 §18.2.1, RFC 3581 §4).
+/// The octets of the request as it was sent, without the Via parameters that were added here (RFC 3261 §18.2.1, RFC
+/// 3581 §4).
 fn octets_sent(request: &Message) -> usize {
     let noted = request.top_via().map_or(0, |via| {
         let value = |name| via.params.value(name).map_or(0, str::len);

@@ -66,7 +66,7 @@ fn report(state: &Arc<State>, id: Token, outcome: &LocalOutcome) {
                 .and_then(|event| Rates::parse(event.params).ok()),
         }),
         LocalOutcome::Timeout => None,
-        // Nothing is known of the watcher: the subscription goes on after the next start.
+        // The state of the watcher is unknown: the subscription continues after the next start.
         LocalOutcome::NotSent(Error::Stopping) => return,
         LocalOutcome::NotSent(error) => {
             tracing::info!(%error, subscription = %id, "a NOTIFY could not be sent");

@@ -108,7 +108,7 @@ impl Way {
         self.path.as_ref()?.text(&self.template)
     }
 
-    /// Octets that it takes to keep it.
+    /// Octets needed to keep it.
     pub fn octets(&self) -> usize {
         self.template.octets()
     }
@@ -162,7 +162,7 @@ impl Watcher for Way {
     }
 }
 
-/// Whether both are the same address of record, however it is written.
+/// Whether both are the same address of record in any spelling.
 fn names_the_same(one: &str, other: &str) -> bool {
     one == other || Aor::parse(one).is_some_and(|one| Aor::parse(other) == Some(one))
 }

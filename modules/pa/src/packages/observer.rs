@@ -1,9 +1,10 @@
 //! The hook of packages that tell of the subscriptions of another package (RFC 6665 §7.1: templates), such as `presence.winfo`
 //! (RFC 3857).
 //!
-//! Such a package names the other one in [`Terms::observes`](super::Terms::observes), and the [`Teller`](super::Teller) of each of its own
-//! presentities is an [`Observer`]. The agent shows the observer every subscription of the same presentity under the observed package when it begins and whenever its state
-//! changes, and tells the package's own watchers when the observer says so.
+//! Such a package names the observed one in [`Terms::observes`](super::Terms::observes). The [`Teller`](super::Teller)
+//! of each of its presentities is an [`Observer`]. The agent shows the observer every subscription to the same
+//! presentity under the observed package, when it begins and whenever its state changes. If the observer reports a
+//! change, the agent tells the package's own watchers.
 //!
 //! A presentity of the observing package comes about when somebody subscribes to it (the observer is then shown all
 //! subscriptions that there are), or when a subscription ends for which nobody has decided: the observer may have to remember it.
@@ -50,7 +51,7 @@ pub struct Change<'a> {
     pub state: State,
     /// What the presentity's user has decided, also for a subscription that has ended.
     pub status: Status,
-    /// What it is counted with, as long as it is remembered.
+    /// The charge of the subscription, held as long as it is remembered.
     pub charge: Option<Arc<Charge>>,
     pub cause: Cause,
     /// When it began.

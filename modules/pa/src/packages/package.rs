@@ -23,7 +23,8 @@ pub trait EventPackage: Send + Sync {
     /// the same. None where there is nothing to say.
     fn compose(&self, presentity: &Presentity, form: &Form) -> Option<Body>;
 
-    /// For a package that tells each watcher what has changed: what makes the documents of one presentity, instead of [`Self::compose`].
+    /// The teller that makes the documents of one presentity, in place of [`Self::compose`], for a package that tells
+    /// each watcher what has changed.
     fn teller(&self) -> Option<Box<dyn Teller>> {
         None
     }

@@ -40,7 +40,7 @@ impl Packages {
                 let authorization = settings.opaque_authorization();
                 packages.push(match &**name {
                     dialog::NAME => {
-                        // As much as of those that go on.
+                        // Ended dialogs may take as much as all publications.
                         let of_all = Space::new(settings.max_published_octets);
                         let limits = dialog::EndedLimits { of_user: settings.max_presentity_octets, of_all };
                         Box::new(DialogPackage::new(authorization, limits))
@@ -90,7 +90,7 @@ impl Packages {
         self.observers.get(usize::from(id.0)).copied().flatten()
     }
 
-    /// The package whose subscriptions this one tells of.
+    /// The package whose subscriptions this package reports.
     pub fn observed_by(&self, id: PackageId) -> Option<PackageId> {
         self.find(self.package(id).terms().observes.as_ref()?).ok()
     }

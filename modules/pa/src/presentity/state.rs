@@ -29,9 +29,9 @@ pub struct Presentity {
     /// The earliest deadline that the shard has queued for it.
     pub scheduled: Option<Instant>,
     contacts: Vec<ContactState>,
-    /// For a package that tells each watcher what has changed: what makes its documents.
+    /// The teller, for a package that tells each watcher what has changed.
     pub teller: Option<Box<dyn Teller>>,
-    /// The teller has not looked at the publications since they changed.
+    /// The publications have changed since the teller last read them.
     is_teller_behind: bool,
     /// The composed document in each form that was asked for since the last change.
     bodies: Vec<(Form, Option<Body>)>,
@@ -150,7 +150,7 @@ impl Presentity {
         same
     }
 
-    /// Has the teller look at the publications if they may be others than before. True when it found that watchers are to be told.
+    /// Makes the teller read the publications if they may have changed. True if watchers must be told.
     pub fn update_teller(&mut self, now: Instant) -> bool {
         let Some(teller) = self.teller.as_mut().filter(|_| self.is_teller_behind) else {
             return false;
@@ -159,13 +159,13 @@ impl Presentity {
         teller.published(&self.publications, now)
     }
 
-    /// The document for one watcher, if each is told what has changed: see [`Told`].
+    /// The document for one watcher, if each watcher is told its own changes: see [`Told`].
     pub fn told(&mut self, version: u32, seen: &mut Option<u64>, now: Instant) -> Option<Body> {
         self.update_teller(now);
         Some(self.teller.as_ref()?.body(Told { aor: &self.aor, version, seen }, now))
     }
 
-    /// What watches over the subscriptions of another package.
+    /// The observer of another package's subscriptions.
     pub fn observer(&mut self) -> Option<&mut dyn Observer> {
         self.teller.as_mut()?.observer()
     }

@@ -30,16 +30,16 @@ pub struct Content {
     pub body: Bytes,
     /// Empty for a package whose documents aren't looked into.
     pub part: Part,
-    /// The dialogs that it tells of; only for the package `dialog`.
+    /// The dialogs in it; only for the package `dialog`.
     pub dialogs: Box<[Dialog]>,
-    /// What it takes of the [`Space`](super::Space) of all; none before the agent has found some for it.
+    /// Its share of the [`Space`](super::Space) of all publications; `None` until the agent has taken it.
     pub room: Option<Room>,
 }
 
 impl Content {
-    /// Octets that it takes: as it came, and as it goes into documents.
+    /// Octets that it takes: as received, and as written into documents.
     pub fn octets(&self) -> usize {
-        // What is read of dialogs is about as long as what was published.
+        // The parsed dialogs take about as much as the published document.
         let dialogs = if self.dialogs.is_empty() { 0 } else { self.body.len() };
         self.content_type.len() + self.body.len() + self.part.octets() + dialogs
     }

@@ -14,5 +14,5 @@ pub use content::{Asked, Content, Publication, Publish, Published};
 pub use publications::{MAX_PUBLICATIONS, Publications};
 pub use space::{Room, Space};
 
-/// Octets of a published body, as it comes and as the UTF-8 that it is read as. A longer one is answered 413.
+/// Most octets of a published body, both as received and as UTF-8. A longer one is answered 413.
 pub const MAX_BODY: usize = 64 * 1024;

@@ -74,7 +74,7 @@ impl Publications {
         Ok(published)
     }
 
-    /// Whether a content for the publication of this id leaves all of them within `limit` octets.
+    /// Whether all publications stay within `limit` octets if this one gets this content.
     fn check_room(&self, content: &Content, id: u64, limit: usize) -> Result<(), Rejection> {
         let others = self.0.iter().filter(|publication| publication.id != id);
         let octets: usize = others.map(|publication| publication.content.octets()).sum();
@@ -99,7 +99,7 @@ impl Publications {
         }
     }
 
-    /// Puts back what was read from the database, if it is within today's limits.
+    /// Restores a publication from the database, if it is within today's limits.
     pub fn restore(&mut self, publication: Publication, limit: usize) -> Result<(), Rejection> {
         if self.0.len() >= MAX_PUBLICATIONS {
             return Err(Rejection::TooMany("publications"));
@@ -273,7 +273,7 @@ mod tests {
         let first = bench.publish(None, None, Some(&long(LIMIT / 4))).unwrap();
         assert_eq!(bench.publish(None, None, Some(&long(LIMIT / 4))), Err(Rejection::TooLargeTogether));
         bench.publish(None, None, Some("sip:b")).unwrap();
-        // What is there can be replaced by as much, refreshed and removed.
+        // Existing content can be replaced by the same amount, refreshed and removed.
         let modified = bench.publish(Some(&tag(&first)), None, Some(&long(LIMIT / 4 + 1))).unwrap();
         assert_eq!(bench.publish(Some(&tag(&modified)), None, Some(&long(LIMIT))), Err(Rejection::TooLargeTogether));
         let refreshed = bench.publish(Some(&tag(&modified)), None, None).unwrap();

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use crate::rejection::Rejection;
 
-/// What all publications together may take, and take now. Clones are one space.
+/// The limit for all publications together, and their present size. Clones share one space.
 #[derive(Debug, Clone)]
 pub struct Space {
     limit: usize,
@@ -25,7 +25,7 @@ impl Space {
         Self { limit, taken: Arc::default() }
     }
 
-    /// Room for a content of so many octets; [`Rejection::Full`] if all publications would have more than the limit.
+    /// Takes room for a content; [`Rejection::Full`] if all publications together would exceed the limit.
     pub fn take(&self, octets: usize) -> Result<Room, Rejection> {
         let after = |taken: usize| taken.checked_add(octets).filter(|after| *after <= self.limit);
         let taken = self.taken.fetch_update(Ordering::Relaxed, Ordering::Relaxed, after);
@@ -44,7 +44,7 @@ impl Room {
     }
 }
 
-/// Two contents are the same wherever they are kept.
+/// The room does not affect whether two contents are equal.
 impl PartialEq for Room {
     fn eq(&self, _other: &Self) -> bool {
         true

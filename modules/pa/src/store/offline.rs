@@ -18,12 +18,13 @@ use crate::packages::Remembered;
 use crate::presentity::Domain;
 use crate::token::Token;
 
-/// Watchers that are remembered for one user and package, and for all together: a stranger makes them with one SUBSCRIBE each.
+/// Most watchers that are remembered for one user and package, and for all together. A stranger adds one with each
+/// SUBSCRIBE.
 const MAX_FOR_USER: usize = 1000;
 const MAX_IN_ALL: usize = 100_000;
 /// Rows deleted by one statement at the start.
 const REMOVED_AT_ONCE: usize = 1000;
-/// Octets of the texts that are kept of one.
+/// Most octets of the texts that are kept of one watcher.
 const MAX_TEXTS: usize = MAX_URI + MAX_DISPLAY_NAME;
 
 /// The table of remembered watchers.
@@ -34,7 +35,7 @@ pub struct OfflineWatchers {
     counted: Mutex<Counted>,
 }
 
-/// How many rows there are, and whose.
+/// The number of rows, in total and per user.
 #[derive(Debug, Default)]
 struct Counted {
     watched: HashMap<Token, Token>,
@@ -42,7 +43,7 @@ struct Counted {
 }
 
 impl Counted {
-    /// Takes a row in; false if there are too many.
+    /// Adds a row; false if there are too many.
     fn add(&mut self, id: Token, watched: Token) -> bool {
         if self.watched.contains_key(&id) {
             return true;
@@ -113,8 +114,8 @@ impl OfflineWatchers {
         Ok(watchers)
     }
 
-    /// Remembers a watcher; one that is remembered already is remembered for longer. Nothing if there are too many, or if its texts are longer
-    /// than those of a subscription.
+    /// Remembers a watcher, or extends the time of one that is already remembered. Does nothing if there are too many,
+    /// or if its texts are longer than those of a subscription may be.
     pub fn put(&self, watched: Watched<'_>, visitor: Visitor<'_>) -> Option<Write> {
         let whose = hash(&[watched.uid, watched.domain.as_str(), watched.package]);
         if !fits(visitor.uri, visitor.display_name) || !self.counted().add(id(watched, visitor.uri), whose) {
@@ -160,7 +161,7 @@ impl OfflineWatchers {
         let ago = u64::try_from(self.unix(now).saturating_sub(row.integer("created")?)).unwrap_or(0);
         Ok(Remembered {
             id: Token(row.integer("id")?.cast_unsigned()),
-            // As they are written now, whatever the program that wrote the row did.
+            // In today's spelling, whatever the program that wrote the row used.
             uri: escape_octets(row.text("watcher")?).into(),
             display_name: readable(row.text("display_name")?).into(),
             since: now.checked_sub(Duration::from_millis(ago)).unwrap_or(now),
@@ -174,7 +175,7 @@ impl OfflineWatchers {
     }
 
     fn counted(&self) -> MutexGuard<'_, Counted> {
-        // A panic under the lock leaves a count that is off by one at the most.
+        // A panic under the lock leaves a count that is wrong by one at most.
         self.counted.lock().unwrap_or_else(PoisonError::into_inner)
     }
 

@@ -35,7 +35,7 @@ impl Store {
             Ok(())
         };
         self.database.load(&PUBLICATION, load).await?;
-        // Nobody can refresh what was left out, so it goes when its time is over.
+        // A subscription that was left out cannot be refreshed, so it expires.
         over.into_iter().for_each(|id| drop(self.remove_publication(id)));
         let mut marks = HashMap::new();
         let read = |row: Row| {

@@ -124,7 +124,7 @@ pub(super) fn left_out(uid: &str) -> bool {
     false
 }
 
-/// What the program that wrote it took, and this one would not.
+/// Logs a publication that the program which wrote it accepted and this one refuses.
 pub(super) fn left_out_because(uid: &str, rejection: &Rejection) -> bool {
     tracing::warn!(uid, %rejection, "a publication in the database was left out");
     false

@@ -17,12 +17,12 @@ pub trait Watcher {
     /// The display name beside it; empty without.
     fn display_name(&self) -> Cow<'_, str>;
 
-    /// Whether the address that its NOTIFYs go to is known to want them. To one that is not only a NOTIFY without a body is sent.
+    /// Whether the address of its NOTIFYs is proved. An unproved address gets only NOTIFYs without a body.
     fn is_proved(&self) -> bool {
         true
     }
 
-    /// Whether the dialog is one of a watcher and a presentity of these URIs.
+    /// Whether the dialog is between a watcher and a presentity with these URIs.
     fn is_dialog_of(&self, from: &str, to: &str) -> bool;
 }
 

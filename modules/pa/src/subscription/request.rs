@@ -35,7 +35,7 @@ pub struct Subscribe<'a> {
     /// The URI in To.
     pub to: &'a str,
     pub wishes: Wishes,
-    /// Who it is counted for, if it makes a subscription.
+    /// The holders that the subscription is counted for, if the request makes one.
     pub payer: Payer,
 }
 

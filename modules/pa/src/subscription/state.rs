@@ -47,7 +47,7 @@ pub struct Subscription<W> {
     /// When it began.
     pub since: Instant,
     pub fingerprint: Fingerprint,
-    /// What it is counted with.
+    /// The charge of the subscription.
     pub charge: Option<Arc<Charge>>,
     /// The CSeq of the last SUBSCRIBE.
     pub remote_cseq: u32,
@@ -72,16 +72,16 @@ pub struct Subscription<W> {
     observed: Option<State>,
     /// Up to where the watcher knows a state that is told in parts.
     seen: Option<u64>,
-    /// NOTIFYs that carried no document, since the start of this process.
+    /// The number of NOTIFYs without a document since the start of this process.
     without_document: u32,
-    /// The last NOTIFY went to an address that had not shown that it wants any.
+    /// The last NOTIFY went to an unproved address.
     unproved: bool,
-    /// The state is wanted once, and the subscription lives only until it can be told.
+    /// A fetch: the state is wanted once, and the subscription lasts only until it has been sent.
     is_fetch: bool,
 }
 
-/// How long a fetch (RFC 6665 §4.4.3) may wait for its watcher to answer the NOTIFY that comes before the state, if the address is not
-/// known to want it: the time in which a request is answered or not (64·T1, RFC 3261 §17.1.2.2).
+/// How long a fetch (RFC 6665 §4.4.3) from an unproved address waits for the answer to the NOTIFY that precedes the
+/// state: 64·T1, after which a request times out (RFC 3261 §17.1.2.2).
 const PROOF_TIME: Duration = Duration::from_secs(32);
 
 /// What a subscription starts with.
@@ -93,7 +93,7 @@ pub struct Start<W> {
     pub way: Arc<W>,
     pub since: Instant,
     pub fingerprint: Fingerprint,
-    /// Nothing for a watcher within the process.
+    /// `None` for a watcher within the process.
     pub charge: Option<Arc<Charge>>,
     pub remote_cseq: u32,
     /// Active or pending.
@@ -297,7 +297,7 @@ impl<W: Watcher> Subscription<W> {
         delivery
     }
 
-    /// Whether the answer to the last NOTIFY was what showed that its address wants it. Then what the watcher may see is due.
+    /// Whether the answer to the last NOTIFY proved the address. Then a NOTIFY with the state is due.
     pub fn take_proof(&mut self, now: Instant) -> bool {
         if !self.unproved || self.is_over() || !self.way.is_proved() {
             return false;
@@ -305,7 +305,7 @@ impl<W: Watcher> Subscription<W> {
         self.unproved = false;
         if self.visible || self.is_fetch {
             let left = self.expires_at().saturating_duration_since(now);
-            // False if it is terminated: then the NOTIFY that says so is due as it is.
+            // False if the subscription is terminated: the NOTIFY that says so is due anyway.
             let _ = self.notifier.on_subscribe(if self.is_fetch { Duration::ZERO } else { left }, now);
         }
         !self.is_fetch
@@ -405,8 +405,8 @@ impl<W: Watcher> Subscription<W> {
         Step::Send(Notify { id: self.id, cseq, notification, body, tag, rates, way: self.way.clone() })
     }
 
-    /// The number of a document that goes with this CSeq. RFC 4235 §4.1, RFC 3858 §3: "Versions start at 0, and increment by one for each
-    /// new document sent to a subscriber." After a restart they go on above all that were used.
+    /// The number of the document with this CSeq. RFC 4235 §4.1, RFC 3858 §3: "Versions start at 0, and increment by
+    /// one for each new document sent to a subscriber." After a restart they go on above all that were used.
     fn version(&self, cseq: u32) -> u32 {
         cseq.saturating_sub(1).saturating_sub(self.without_document)
     }

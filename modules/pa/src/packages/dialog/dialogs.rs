@@ -1,8 +1,8 @@
 //! The dialogs of one user, and what each watcher has been told of them.
 //!
-//! Every change gets the next number. A watcher's mark is the number up to which it knows: a partial document holds what came after it.
-//! A dialog that no publication speaks of any more, because its publisher removed it, went away or said nothing more of it, is told as
-//! terminated, unless more have ended than are kept.
+//! Every change gets the next number. A watcher's mark is the number of the last change that it has been told; a
+//! partial document holds the later ones. A dialog that no publication contains any more, because its publisher removed
+//! it or the publication expired, is told as terminated, unless more dialogs have ended than are kept.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::time::{Duration, Instant};
@@ -15,12 +15,13 @@ use crate::documents::{Body, ContentType};
 use crate::packages::teller::{Teller, Told};
 use crate::publication::{Publications, Room, Space};
 
-/// How long the end of a dialog can be told in a partial document. A watcher that hears of it later is told everything.
+/// How long the end of a dialog can be told in a partial document. A watcher that is told later gets the full state.
 const TOLD_FOR: Duration = Duration::from_secs(300);
-/// Dialogs of one user that are over and can still be told in a partial document. One more, and the oldest is forgotten.
+/// Most ended dialogs of one user that can still be told in a partial document. Beyond that the oldest is forgotten.
 pub const MAX_ENDED: usize = 256;
 
-/// How much is kept of dialogs that are over, in octets of the documents that tell of them. Over it, watchers are told everything instead.
+/// The limit of ended dialogs that are kept, in octets of their documents. Beyond it watchers get the full state
+/// instead.
 #[derive(Debug, Clone)]
 pub struct EndedLimits {
     /// For one user.
@@ -33,22 +34,22 @@ pub struct EndedLimits {
 #[derive(Debug)]
 pub struct Dialogs {
     limits: EndedLimits,
-    /// By the number of their last change.
+    /// Dialogs by the number of their last change.
     rows: BTreeMap<u64, Row>,
-    /// That number, by the id under which a dialog is told.
+    /// That number, by the id under which the dialog is told.
     changed: HashMap<Box<str>, u64>,
-    /// When those that are over are forgotten.
+    /// When ended dialogs are forgotten.
     deadlines: BTreeSet<(Instant, u64)>,
-    /// Octets of those that are over.
+    /// Octets of the ended dialogs.
     ended: usize,
     last: u64,
-    /// Up to here the end of some dialog has been forgotten.
+    /// The number of the last change whose ended dialog was forgotten.
     forgotten: u64,
 }
 
 #[derive(Debug)]
 struct Row {
-    /// Under which it is told. Its publisher's, unless another dialog has that.
+    /// The id under which it is told: its publisher's, unless another dialog has that.
     id: Box<str>,
     says: Says,
 }
@@ -56,7 +57,7 @@ struct Row {
 #[derive(Debug)]
 enum Says {
     Published(Claim),
-    /// No publication speaks of it any more.
+    /// No publication contains it any more.
     Ended(Box<Dialog>, Room),
 }
 
@@ -72,7 +73,7 @@ impl Row {
         matches!(self.says, Says::Published(_))
     }
 
-    /// Octets that are kept of it if it is over.
+    /// Octets kept of it if it has ended.
     fn ended(&self) -> usize {
         match &self.says {
             Says::Published(_) => 0,
@@ -82,7 +83,7 @@ impl Row {
 
     fn write(&self, out: &mut String, now: Instant) {
         let duration = match &self.says {
-            // It was that old when it was published.
+            // Its age at the time of its publication.
             Says::Published(claim) if claim.dialog().state != DialogState::Terminated => {
                 claim.dialog().duration.map(|age| age + now.saturating_duration_since(claim.modified))
             }
@@ -120,7 +121,8 @@ impl Dialogs {
         Some(row)
     }
 
-    /// The id under which each of these is told: the one that it has already, else its own, else one that names its publisher too.
+    /// The id under which each of these is told: the id it already has, else its own, else one that also contains its
+    /// publisher.
     fn named(&self, merged: Vec<Claim>) -> Vec<(Box<str>, Claim)> {
         let mut known: HashMap<&str, Vec<&Row>> = HashMap::new();
         for row in self.rows.values().filter(|row| row.is_published()) {
@@ -148,7 +150,7 @@ impl Dialogs {
         merged.into_iter().zip(names).map(name).collect()
     }
 
-    /// Takes in what is published of a dialog. True when that is news.
+    /// Takes in a published dialog. True if it changes what watchers see.
     fn take_in(&mut self, id: Box<str>, claim: Claim) -> bool {
         let known = self.changed.get(&id).and_then(|number| self.rows.get_mut(number));
         if let Some(row) = known
@@ -162,7 +164,7 @@ impl Dialogs {
         true
     }
 
-    /// Nobody speaks of the dialog of this number any more. True when that is news.
+    /// No publication contains the dialog of this number any more. True if that changes what watchers see.
     fn end(&mut self, number: u64, now: Instant) -> bool {
         let Some(row) = self.take(number) else {
             return false;
@@ -190,7 +192,7 @@ impl Dialogs {
         !was_over
     }
 
-    /// Forgets the dialog of this number, which is over, unless it has changed since.
+    /// Forgets the ended dialog of this number, unless it has changed since.
     fn forget(&mut self, number: u64) {
         if self.rows.get(&number).is_some_and(|row| !row.is_published())
             && let Some(row) = self.take(number)
@@ -201,7 +203,7 @@ impl Dialogs {
     }
 }
 
-/// Whether watchers would see no difference but that time has passed.
+/// Whether the two differ only in their age.
 fn is_told_the_same(one: &Dialog, other: &Dialog) -> bool {
     one == other || one == &Dialog { duration: one.duration, ..other.clone() }
 }
@@ -212,7 +214,7 @@ impl Teller for Dialogs {
         // §3.3: in answer to a SUBSCRIBE, and without any change to tell of, a document holds "the complete view of dialog state".
         let known = known.filter(|seen| *seen >= self.forgotten && *seen < self.last);
         let (state, from) = known.map_or((State::Full, 0), |seen| (State::Partial, seen + 1));
-        // The first document has nothing to take back.
+        // The first document has no ended dialogs to tell.
         let with_ended = told.version > 0;
         let mut text = String::with_capacity(512);
         dialog_info::write_head(&mut text, told.version, state, told.aor);
@@ -254,7 +256,7 @@ impl Teller for Dialogs {
         false
     }
 
-    /// When nobody watches, nobody has to be told of an end.
+    /// Without watchers, ended dialogs need not be kept.
     fn is_idle(&self) -> bool {
         true
     }

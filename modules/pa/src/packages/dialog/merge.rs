@@ -1,8 +1,8 @@
-//! One dialog of what several publishers say about it.
+//! Merges what several publishers say about one dialog.
 //!
-//! RFC 4235 §4.1.1: an id is "unique amongst all current dialogs at a UA". So the same id from two publishers, such as a phone and its
-//! PBX, is the same dialog, and what was published last counts; unless their Call-IDs differ: then two phones have chosen the same id for
-//! different dialogs.
+//! RFC 4235 §4.1.1: an id is "unique amongst all current dialogs at a UA". So the same id from two publishers, such as
+//! a phone and its PBX, is the same dialog, and the last publication counts. If their Call-IDs differ, two phones have
+//! chosen the same id for different dialogs.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -12,11 +12,11 @@ use signalbox_documents::dialog_info::Dialog;
 
 use crate::publication::{Content, Publications};
 
-/// What one publisher says about one dialog.
+/// The state of one dialog by one publisher.
 #[derive(Debug, Clone)]
 pub struct Claim {
     content: Arc<Content>,
-    /// Its place in the document.
+    /// Its index in the document.
     at: usize,
     /// When the document came.
     pub modified: Instant,
@@ -31,7 +31,7 @@ impl Claim {
     }
 }
 
-/// The dialogs of a user, each as it was published last, in an order that does not depend on which publication changed last.
+/// The dialogs of a user, each as it was published last. The order does not depend on which publication changed last.
 pub fn merged(publications: &Publications) -> Vec<Claim> {
     let mut by_publisher: Vec<_> = publications.iter().collect();
     by_publisher.sort_by_key(|publication| publication.id);
@@ -59,12 +59,12 @@ pub fn merged(publications: &Publications) -> Vec<Claim> {
     merged
 }
 
-/// Within a document the later one counts.
+/// Within a document the later entry counts.
 fn supersedes(claim: &Claim, known: &Claim) -> bool {
     claim.publication == known.publication || claim.modified >= known.modified
 }
 
-/// Whether two with the same id are one dialog.
+/// Whether two entries with the same id are one dialog.
 pub fn are_one(one: &Dialog, other: &Dialog) -> bool {
     match (&one.call_id, &other.call_id) {
         (Some(one), Some(other)) => one == other,

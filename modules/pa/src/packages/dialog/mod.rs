@@ -1,12 +1,12 @@
-//! `dialog` (RFC 4235): the calls of a user, as phones and a PBX publish them, told to those who watch the line.
+//! `dialog` (RFC 4235): the calls of a user. Phones and a PBX publish them; watchers of the line are told.
 //!
 //! | file | what |
 //! |---|---|
 //! | [`dialogs`] | the dialogs of one user, and what each watcher has been told of them |
 //! | [`merge`] | one dialog of what several publishers say about it |
 //!
-//! RFC 4235 says nothing of PUBLISH. A published document is all that its publisher says, whatever its `state` (RFC 3903 §4.4: a
-//! publication is replaced as a whole), so a dialog that is no longer in it is over.
+//! RFC 4235 does not mention PUBLISH. A published document is the full state of its publisher, whatever its `state`
+//! (RFC 3903 §4.4: a publication is replaced as a whole). So a dialog that is no longer in it has ended.
 
 pub mod dialogs;
 pub mod merge;
@@ -69,9 +69,9 @@ impl EventPackage for DialogPackage {
         })
     }
 
-    /// The whole state at once, for those who look without a subscription.
+    /// The full state, for readers without a subscription.
     fn compose(&self, presentity: &Presentity, _form: &Form) -> Option<Body> {
-        // As old as they were when something was published last.
+        // Their age at the time of the last publication.
         let now = presentity.publications.newest()?.modified;
         let mut dialogs = Dialogs::new(self.limits.clone());
         dialogs.published(&presentity.publications, now);
@@ -83,8 +83,8 @@ impl EventPackage for DialogPackage {
     }
 }
 
-/// RFC 4235 §3.3: "Session descriptions are not included unless explicitly requested and explicitly authorized", and nobody can authorize
-/// that here.
+/// RFC 4235 §3.3: "Session descriptions are not included unless explicitly requested and explicitly authorized". There
+/// is no way to authorize that here.
 fn without_session_descriptions(dialog: &mut Dialog) {
     let drop = |participant: &mut Participant| participant.session_description = None;
     dialog.local.iter_mut().chain(&mut dialog.remote).for_each(drop);

@@ -28,7 +28,7 @@ pub struct Row {
     pub expires: Option<Instant>,
     /// It was remembered in the database, and is to be forgotten there once somebody has been told.
     pub remembered: Option<Token>,
-    /// What its subscription was counted with.
+    /// The charge of its subscription.
     pub charge: Option<Arc<Charge>>,
     /// When it is given up or forgotten.
     pub deadline: Option<Instant>,
@@ -79,7 +79,7 @@ impl Row {
         }
     }
 
-    /// Octets that its texts may take in a document, each character that has to be escaped counted as the longest reference.
+    /// Most octets that its texts take in a document; each escaped character counts as the longest reference.
     pub fn shown_octets(&self) -> usize {
         let escaped = |text: &str| text.len() + text.bytes().filter(|byte| !byte.is_ascii_alphanumeric()).count() * 5;
         escaped(&self.uri) + escaped(&self.display_name) + FRAME

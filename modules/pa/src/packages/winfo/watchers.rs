@@ -19,10 +19,11 @@ use crate::token::Token;
 /// Watchers for whom nobody has decided and who have gone, for one presentity. One more, and the one that has waited for longest
 /// is given up (RFC 3857 §4.7.1 asks for such a limit).
 pub const MAX_WAITING: usize = 1000;
-/// Watchers in one document: of more the newest are shown. And octets of them: one NOTIFY must be far below what may wait for a peer.
+/// Most watchers in one document, and most octets of them; beyond that only the newest are shown. One NOTIFY must be
+/// far smaller than what may wait for a peer.
 pub const MAX_SHOWN: usize = 500;
 pub const MAX_SHOWN_OCTETS: usize = 128 * 1024;
-/// Subscriptions that have ended and are told of; of more the first are forgotten before their time.
+/// Most ended subscriptions that are still told; beyond that the oldest are forgotten early.
 pub const MAX_ENDED: usize = 1000;
 /// How long the end of a subscription can be told in a partial document. Who hears of it later is told everything.
 const TOLD_FOR: Duration = Duration::from_secs(300);
@@ -39,7 +40,7 @@ pub struct Watchers {
     changed: HashMap<Token, u64>,
     /// The numbers of those who wait, so that nobody has to look for them among all.
     waiting: BTreeSet<u64>,
-    /// The numbers of those whose subscriptions have ended.
+    /// The numbers of watchers whose subscriptions have ended.
     ended: BTreeSet<u64>,
     /// When those who wait are given up, and those who are terminated are forgotten.
     deadlines: BTreeSet<(Instant, Token)>,
@@ -98,7 +99,7 @@ impl Watchers {
         self.rows.insert(self.last, row);
     }
 
-    /// Forgets that a subscription has ended. Who has not been told of it is told everything.
+    /// Forgets that a subscription has ended. A watcher that has not been told of it gets the full state.
     fn forget(&mut self, id: Token) {
         self.forgotten = self.forgotten.max(self.changed.get(&id).copied().unwrap_or(0));
         self.take(id);
@@ -112,8 +113,8 @@ impl Watchers {
         }
     }
 
-    /// The rows for a document: those from this number on, and those that have ended only if the document says what changed. Nothing if
-    /// they are more than one document may show.
+    /// The rows for a document: those from this number on. Ended ones are included only if the document tells changes.
+    /// `None` if they are more than one document may show.
     fn shown(&self, from: u64, state: State) -> (Vec<&Row>, bool) {
         let rows = self.rows.range(from..).rev().map(|(_, row)| row);
         let rows = rows.filter(|row| state == State::Partial || row.status != Status::Terminated);
@@ -226,7 +227,7 @@ impl Teller for Watchers {
         let changes = known.map(|seen| self.shown(seen + 1, State::Partial)).filter(|(_, all)| *all);
         let (state, mut rows) = match changes {
             Some((rows, _)) => (State::Partial, rows),
-            // Too much has changed for one document: all that it may show stands for the rest.
+            // Too much has changed for one document: it shows the full state, up to its limit.
             None => (State::Full, self.shown(0, State::Full).0),
         };
         rows.reverse();

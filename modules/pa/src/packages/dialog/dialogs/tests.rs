@@ -9,7 +9,7 @@ use crate::token::Token;
 
 const SECOND: Duration = Duration::from_secs(1);
 
-/// One user's dialogs, some publishers, and one watcher with what it knows.
+/// One user's dialogs, some publishers, and one watcher with the state it has been told.
 struct Story {
     dialogs: Dialogs,
     publications: Vec<Publication>,
@@ -38,7 +38,8 @@ impl Story {
         Self { dialogs, publications: Vec::new(), now: Instant::now(), seen: None, version: 0, table }
     }
 
-    /// A publisher says this, and nothing else; without dialogs it removes its publication. True when that is news.
+    /// A publisher publishes exactly these dialogs; without dialogs it removes its publication. True if watchers must
+    /// be told.
     fn publish(&mut self, publisher: u64, dialogs: &[String]) -> bool {
         self.now += SECOND;
         self.publications.retain(|publication| publication.id != publisher);
@@ -65,14 +66,14 @@ impl Story {
         self.dialogs.published(&publications, self.now)
     }
 
-    /// The process is gone and another one has read what was published; versions go on above those that were used.
+    /// Restarts: a new process has read the publications; versions go on above those that were used.
     fn crash(&mut self) {
         (self.dialogs, self.seen) = (Dialogs::new(self.dialogs.limits.clone()), None);
         self.version += 200;
         self.look();
     }
 
-    /// Of each dialog that is not over, what was published last: its Call-ID and state.
+    /// The last publication of each dialog that has not ended: its Call-ID and state.
     fn truth(&self) -> Vec<(String, DialogState)> {
         let mut truth: BTreeMap<String, (Instant, DialogState)> = BTreeMap::new();
         for publication in &self.publications {
@@ -88,7 +89,7 @@ impl Story {
         going_on.map(|(call_id, (_, state))| (call_id, state)).collect()
     }
 
-    /// The same as the watcher knows it.
+    /// The same as the watcher has been told it.
     fn known(&self) -> Vec<(String, DialogState)> {
         let dialogs = self.table.dialogs().iter();
         let mut known: Vec<_> = dialogs.map(|dialog| (dialog.call_id.clone().unwrap(), dialog.state)).collect();
@@ -253,7 +254,7 @@ fn what_is_kept_of_large_dialogs_that_are_over_is_bounded_in_octets() {
     story.seen = None;
     let whole = story.told();
     assert_eq!((whole.state, whole.dialogs.len()), (State::Full, 5), "one that goes on and four that are over");
-    // A watcher that has missed the end of more than those is told everything.
+    // A watcher that has missed the end of more than these is told everything.
     story.publish(1, &(100..104).map(large).collect::<Vec<_>>());
     story.publish(1, &[]);
     assert_eq!(story.told().state, State::Full);
@@ -298,7 +299,7 @@ fn whatever_is_lost_and_whenever_the_server_crashes_a_watcher_that_is_told_knows
             random ^= random << 17;
             (random >> 33) % sides
         };
-        // With room for all that is over, for little of it, and for none.
+        // With room for all ended dialogs, for few, and for none.
         let mut story = Story::with(limits([usize::MAX, 250, 0][dice(3) as usize]));
         for _ in 0..80 {
             match dice(10) {
@@ -306,7 +307,7 @@ fn whatever_is_lost_and_whenever_the_server_crashes_a_watcher_that_is_told_knows
                     let publisher = 1 + dice(3);
                     let mut dialogs = Vec::new();
                     for id in 1..=2 {
-                        // Each publisher may speak of the call that is its own, or of the one that all have.
+                        // Each publisher may publish its own call, or the one that all share.
                         let call = [0, publisher][dice(2) as usize];
                         let state = ["early", "confirmed", "terminated"][dice(3) as usize];
                         if dice(3) > 0 {
