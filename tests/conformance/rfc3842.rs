@@ -143,7 +143,7 @@ fn section_3_8_what_an_unasked_notify_told_outlives_a_crash() {
     ]);
 }
 
-/// It holds for as long as its sender says.
+/// It lasts as long as its sender says.
 #[test]
 fn section_3_8_what_an_unasked_notify_told_ends_with_its_time() {
     play(&[

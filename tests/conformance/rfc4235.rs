@@ -262,15 +262,11 @@ pbx receives
     };
     let kind = "application/dialog-info+xml";
     play(&[
-        &refused(
-            kind,
-            &document("<dialog id=\"a\"/>"),
-            "400 Bad Document: <dialog> has no state, or one that means nothing",
-        ),
+        &refused(kind, &document("<dialog id=\"a\"/>"), "400 Bad Document: <dialog> has no valid state"),
         &refused(
             kind,
             &document("<dialog><state>early</state></dialog>"),
-            "400 Bad Document: <dialog> has no id, or one that means nothing",
+            "400 Bad Document: <dialog> has no valid id",
         ),
         &refused("text/plain", "hello", "415 Unsupported Media Type\n  Accept: application/dialog-info+xml"),
     ]);

@@ -21,7 +21,7 @@ mod notify;
 const STRANGER: &str = "192.0.2.66:5060";
 const VICTIM: &str = "203.0.113.9";
 
-/// A script that lets everybody subscribe and publish.
+/// A script that allows everybody to subscribe and publish.
 const OPEN: &str = "
 function route(msg)
   if msg.method == 'PUBLISH' then return handle_publish('registrar') end
@@ -102,7 +102,7 @@ impl Server {
         sent(self.site().deliver(&response, request.flow))
     }
 
-    /// Bob publishes a document with a note of so many octets.
+    /// Bob publishes a document with a note of `note` octets.
     fn publish(&mut self, branch: &str, note: usize) -> Vec<Sent> {
         let body = format!(
             "<presence xmlns=\"urn:ietf:params:xml:ns:pidf\" entity=\"pres:bob@example.com\"><tuple id=\"t\"><status>\
@@ -152,7 +152,7 @@ fn datagram_octets(sent: &[Sent], host: &str) -> usize {
     sent.iter().filter(|sent| sent.is_to(host) && sent.flow.protocol == Protocol::Udp).map(|sent| sent.octets).sum()
 }
 
-/// A request to be written down.
+/// A builder of request texts.
 #[derive(Clone)]
 struct Request {
     method: &'static str,
@@ -195,7 +195,7 @@ impl Request {
         self
     }
 
-    /// With so many octets that say nothing, as clients send them in User-Agent, Allow and Supported.
+    /// With this many octets of padding, as clients send in User-Agent, Allow and Supported.
     fn padded(self, octets: usize) -> Self {
         let line = format!("User-Agent: {}", "u".repeat(octets));
         self.line(&line)

@@ -41,12 +41,12 @@ impl Proxy {
         Self::with_script(&format!("function route(msg)\n{route}\nend\n"))
     }
 
-    /// The same with so many workers; the seed chooses which of them has what comes from where.
+    /// The same with several workers. The seed assigns source addresses to workers.
     pub(crate) fn with_workers(route: &str, workers: u16, seed: u64) -> Self {
         Self::with_script_and_workers(&format!("function route(msg)\n{route}\nend\n"), workers, seed)
     }
 
-    /// A proxy with a whole script and so many workers.
+    /// A proxy with a complete script and several workers.
     pub(crate) fn with_script_and_workers(script: &str, workers: u16, seed: u64) -> Self {
         Self::start(script, |setup| (setup.workers, setup.seed) = (workers, seed))
     }

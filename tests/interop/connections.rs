@@ -144,8 +144,8 @@ fn full_listener(place: &Place) -> (TcpListener, Vec<Socket>) {
     (socket.into(), waiting)
 }
 
-/// Each answer is as long as its request. A peer that sends and doesn't read is given up after the time in which it has to take something;
-/// everybody else is served on.
+/// Each answer is as long as its request. A peer that sends and does not read is closed after `write_timeout`;
+/// all others are still served.
 #[test]
 fn a_peer_that_reads_nothing_is_given_up() {
     let place = Place::on_loopback();
@@ -164,7 +164,7 @@ fn a_peer_that_reads_nothing_is_given_up() {
     assert!(is_answered(&mut connect(&place), 1));
 }
 
-/// What is sent to a reader that is slow: 12 MESSAGEs of 500 kB, of which only some have room.
+/// Messages to a slow reader: 12 MESSAGEs of 500 kB, of which only some have room.
 #[test]
 fn a_slow_reader_gets_what_had_room_and_stays_connected() {
     let place = Place::on_loopback();
@@ -187,7 +187,7 @@ fn a_slow_reader_gets_what_had_room_and_stays_connected() {
         let message = message.replace("Content-Length: 0\r\n\r\n", &format!("Content-Length: 500000\r\n\r\n{body}"));
         sender.write_all(message.as_bytes()).expect("sent");
     }
-    // Those that have no room fail at once, each by itself.
+    // Messages without room fail at once, each by itself.
     let refused = read_responses(&mut sender, 8);
     assert!(refused.iter().all(|response| response.status() == 500), "{refused:?}");
     let got = read_messages(&mut slow, 2);
@@ -219,8 +219,8 @@ fn read_until(stream: &mut TcpStream, count: usize, is_wanted: impl Fn(&Message)
     found
 }
 
-/// A phone's Contact is its own end of a connection that it made, and any worker may have accepted that. ACK and BYE go without a transaction
-/// or with one; NOTIFY, OPTIONS and INVITE the same way.
+/// A phone's Contact is its own end of a connection that it made, and any worker may have accepted that. ACK and BYE go
+/// without a transaction or with one; NOTIFY, OPTIONS and INVITE too.
 #[test]
 fn requests_to_a_phone_on_tcp_go_over_its_connection_whichever_worker_accepted_it() {
     let place = Place::on_loopback();
@@ -283,7 +283,7 @@ fn a_connection_that_cannot_be_made_fails_the_requests_of_all_workers() {
     }
 }
 
-/// §18.1.1: a request that is too large for a datagram goes by one only if no connection can be made.
+/// §18.1.1: a request that is too large for a datagram is sent as one only if no connection can be made.
 #[test]
 fn a_request_without_room_on_a_connection_does_not_go_by_a_datagram() {
     const REQUESTS: u32 = 150;
@@ -359,7 +359,7 @@ fn a_bad_message_is_answered_and_its_connection_stays() {
         stream.write_all(text.as_bytes()).expect("sent");
         assert_eq!(read_responses(&mut stream, 1)[0].status(), status);
     }
-    // Where the next message begins is not known after this one.
+    // After this message the beginning of the next one is unknown.
     stream.write_all(bad(5, "Content-Length: 0", "Content-Length: 0\r\nl: 7").as_bytes()).expect("sent");
     closed_after(stream);
 }
@@ -392,7 +392,7 @@ fn octets_of_unfinished_messages_are_limited_for_one_peer_at_all_workers() {
     let half = format!("{head}{}", "z".repeat(300_000));
     let mut streams: Vec<TcpStream> = (0..8).map(|_| connect(&place)).collect();
     for stream in &mut streams {
-        // Fails where the server has closed it already.
+        // Fails if the server has closed the connection already.
         let _ = stream.write_all(half.as_bytes());
     }
     wait_for("only three have room", || (connections(&place) <= 3).then_some(()));

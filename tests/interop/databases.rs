@@ -259,8 +259,8 @@ fn gone_and_back(runtime: &Runtime, server: &mut DatabaseServer<'_>) {
     runtime.block_on(storage.close());
 }
 
-/// Another program keeps a row so long that a write to it and to a second row is given up. The second row is then written anew, before
-/// the other program lets go.
+/// Another program locks a row until a write to it and to a second row is given up. The second row is then written
+/// again, before the other program releases its lock.
 fn given_up_and_replaced(runtime: &Runtime, server: &mut DatabaseServer<'_>) {
     let storage = storage(runtime);
     let database = runtime.block_on(storage.open(&server.url())).expect("opening");
@@ -268,12 +268,12 @@ fn given_up_and_replaced(runtime: &Runtime, server: &mut DatabaseServer<'_>) {
     let journal = database.journal();
     runtime.block_on(journal.write(["wanted", "kept"].map(|name| noted(name, "first")))).unwrap();
     let Some(holder) = server.hold("SELECT part FROM things WHERE name = 'kept' FOR UPDATE") else { return };
-    // Of one statement the last change is made first, so that the database waits before it comes to the other row.
+    // The last change of a statement is made first, so the database waits before it reaches the other row.
     let stuck = runtime.block_on(journal.write(["wanted", "kept"].map(|name| noted(name, "given up"))));
     assert!(matches!(stuck, Err(StorageError::Unavailable { .. })), "{stuck:?}");
     written(runtime, &database, "promised");
     drop(holder);
-    // Waits for the row as well: what else waited has had it before.
+    // This waits for the row too, so all earlier waits have ended.
     runtime.block_on(journal.write([noted("kept", "last")])).unwrap();
     assert_eq!(note_of(runtime, &database), "promised");
     runtime.block_on(storage.close());
@@ -288,7 +288,7 @@ fn frozen_and_replaced(runtime: &Runtime, server: &mut DatabaseServer<'_>) {
     let frozen = server.freeze_connections();
     let stuck = runtime.block_on(journal.write([noted("wanted", "given up")]));
     assert!(matches!(stuck, Err(StorageError::Unavailable { .. })), "{stuck:?}");
-    // Longer than making a connection takes.
+    // Longer than it takes to make a connection.
     let deadline = Instant::now() + Duration::from_secs(4);
     while Instant::now() < deadline {
         let early = runtime.block_on(journal.write([noted("wanted", "too early")]));
@@ -301,7 +301,7 @@ fn frozen_and_replaced(runtime: &Runtime, server: &mut DatabaseServer<'_>) {
     runtime.block_on(storage.close());
 }
 
-/// A server is killed while the database waits with a write for another program, and starts again.
+/// A server is killed and restarted while one of its writes waits for another program in the database.
 fn killed_and_replaced(runtime: &Runtime, server: &mut DatabaseServer<'_>) {
     let start = |runtime: &Runtime| {
         let options = Options { exclusive: true, ..Options::default() };
@@ -330,7 +330,7 @@ fn noted(name: &str, note: &str) -> Change {
     Change::put(&THINGS, thing)
 }
 
-/// Writes the row `wanted` as soon as the database is found again.
+/// Writes the row `wanted` as soon as the database is reachable again.
 fn written(runtime: &Runtime, database: &Database, note: &str) {
     wait_for("the database takes writes again", || {
         runtime.block_on(database.journal().write([noted("wanted", note)])).ok()

@@ -20,7 +20,7 @@ const SCRIPT: &str = "function route(msg)
   sl_send_reply(200, \"OK\")
 end
 ";
-/// Asks each to prove who it is.
+/// A script that challenges every request.
 const WITH_DIGEST: &str = "function route(msg)
   if msg.method ~= \"REGISTER\" then return sl_send_reply(200, \"OK\") end
   if not www_authorize(msg.to.host) then return www_challenge(msg.to.host) end
@@ -28,7 +28,7 @@ const WITH_DIGEST: &str = "function route(msg)
 end
 ";
 const CROWD: usize = 1000;
-/// How long a database may take to answer before it is given up, and some more for a busy machine.
+/// How long a database may take to answer before it is given up, plus a margin for a busy machine.
 const LONGEST_WAIT: Duration = Duration::from_secs(8 + 4);
 
 #[test]
@@ -65,7 +65,7 @@ fn without_mariadb_what_must_be_stored_is_refused_and_what_is_in_memory_goes_on(
     });
 }
 
-/// A frozen database takes connections and answers nothing: only the time tells.
+/// A frozen database accepts connections and answers nothing. Only a timeout shows that.
 #[test]
 fn while_postgresql_is_frozen_what_must_be_stored_is_refused_and_what_is_in_memory_goes_on() {
     on(Kind::Postgres, |_, server| frozen(server));
@@ -241,7 +241,7 @@ fn goes_on(place: &Place, _server: &Server<'_>, mut database: impl FnMut(bool)) 
     party.until("the watcher has heard of what came since", |party| party.count("on the train") == 1);
 }
 
-/// What the server answers to those who prove who they are while the database is frozen: alice is known from before, bob is not.
+/// The answers to users that authenticate while the database is frozen: alice is in the cache, bob is not.
 fn looks_up(server: &DatabaseServer<'_>) {
     let (place, url) = (server.place(), server.url());
     let script = place.write("route.lua", WITH_DIGEST);

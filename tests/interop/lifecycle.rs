@@ -233,7 +233,7 @@ fn a_second_signal_stops_a_server_that_is_draining_at_once() {
     assert!(server.process.output().contains("stopped before everything had ended"), "{}", server.process.output());
 }
 
-/// Does not come back from a MESSAGE: so many instructions are allowed that no test lives to see them used up.
+/// Never returns from a MESSAGE: the instruction limit is too high to be reached in a test.
 const STUCK: &str = "
 function route(msg)
   if msg.method == 'OPTIONS' then return sl_send_reply(200, 'Serving') end
@@ -266,7 +266,7 @@ fn a_worker_that_is_stuck_in_a_script_does_not_keep_the_server_from_stopping() {
     let waited = asked.elapsed();
     assert_eq!(status.code(), Some(1), "{}", server.process.output());
     assert!(server.process.output().contains("a worker did not end: it is stuck"), "{}", server.process.output());
-    // The drain time and a second, and some more for a busy machine.
+    // The drain time and one second, plus a margin for a busy machine.
     assert!((Duration::from_secs(1)..Duration::from_secs(4)).contains(&waited), "stopped after {waited:?}");
 }
 

@@ -1,9 +1,9 @@
-//! RFC 4475 over the wire: all 49 torture messages against the real server, over UDP and over TCP, with each of the scripts that are
-//! shipped: `scripts/presence.lua`, and `scripts/proxy.lua`, with which everybody may register. `conformance/rfc4475.rs` has what a proxy
-//! that relays everything makes of them.
+//! RFC 4475 over the wire: all 49 torture messages against the real server, over UDP and over TCP, with each shipped
+//! script: `scripts/presence.lua`, and `scripts/proxy.lua`, with which everybody may register. `conformance/rfc4475.rs`
+//! tests a proxy that relays everything.
 //!
-//! A message over UDP comes from an address of its own, so that nothing that is repeated is taken for the answer to another one. Over TCP
-//! a good OPTIONS follows on the same connection.
+//! Each message over UDP comes from its own address, so that a retransmitted answer is not taken for the answer to
+//! another message. Over TCP a good OPTIONS follows on the same connection.
 
 use std::io::{ErrorKind, Read, Write};
 use std::net::{Ipv4Addr, TcpStream, UdpSocket};
@@ -16,12 +16,12 @@ use signalbox_tests::torture::{After, DOMAINS, OUTCOMES, Outcome};
 use crate::support::place::Place;
 use crate::support::server::{self, Server, repository};
 
-/// How long an answer may take. Nobody says when none comes, so this is waited for each message that has none.
+/// How long an answer may take. The test waits this long for each message that gets no answer.
 const ANSWER_TIME: Duration = Duration::from_millis(1000);
 /// The Call-ID of the good OPTIONS.
 const PROBE: &str = "probe-of-the-connection";
 
-/// What became of a message: the final status, or 0 without, and over TCP what became of the connection.
+/// The result of a message: the final status, or 0 without one, and over TCP the state of the connection.
 type Observed = (u16, After);
 
 fn start<'a>(place: &'a Place, script: &str) -> Server<'a> {
@@ -48,7 +48,7 @@ fn bytes(file: &str) -> Vec<u8> {
     std::fs::read(folder.join(file).with_extension("dat")).expect("the message can be read")
 }
 
-/// Sends a datagram from where its Via has answers sent to: that port of an address that no other message has.
+/// Sends a datagram from the port in its Via, on an address that no other message uses.
 fn over_udp(place: &Place, number: usize, message: &[u8]) -> Observed {
     let parsed = Message::parse(message).or_else(|error| error.reply().ok_or(error)).ok();
     let port = parsed.as_ref().and_then(|message| message.top_via().ok()?.sent_by.port).unwrap_or(5060);
@@ -70,7 +70,8 @@ fn over_udp(place: &Place, number: usize, message: &[u8]) -> Observed {
     (0, After::Alive)
 }
 
-/// Sends it over a connection of its own, and then a good OPTIONS. Gives the first final answer that is not to that.
+/// Sends the message and then a good OPTIONS over a new connection. Returns the first final answer that is not to the
+/// OPTIONS.
 fn over_tcp(place: &Place, message: &[u8]) -> Observed {
     let mut stream = TcpStream::connect(place.server()).expect("a connection");
     stream.set_read_timeout(Some(Duration::from_millis(20))).expect("a time-out");
@@ -94,7 +95,7 @@ fn over_tcp(place: &Place, message: &[u8]) -> Observed {
     outcome
 }
 
-/// The status of an answer. Its other lines are not parsed: what was wrong with a request is in the answer to it, too.
+/// The status of an answer. Its other lines are not parsed, because they copy the faults of the request.
 fn status_of(answer: &[u8]) -> Option<u16> {
     let digits = answer.strip_prefix(b"SIP/2.0 ")?.get(..3)?;
     std::str::from_utf8(digits).ok()?.parse().ok()
@@ -123,7 +124,7 @@ fn check(script: &str, expected: impl Fn(&Outcome) -> [Observed; 2]) {
     let server = start(&place, script);
     let mut differing = Vec::new();
     let mut messages: Vec<_> = OUTCOMES.iter().map(|outcome| (outcome, bytes(outcome.file))).collect();
-    // Last what makes bindings: some lead to hosts that would be asked for in the DNS.
+    // Messages that make bindings come last: some lead to hosts that would be looked up in the DNS.
     messages.sort_by_key(|(_, message)| message.starts_with(b"REGISTER "));
     for (number, (outcome, message)) in messages.into_iter().enumerate() {
         let observed = [over_udp(&place, number, &message), over_tcp(&place, &message)];

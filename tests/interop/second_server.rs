@@ -1,4 +1,4 @@
-//! Two servers on one database would overwrite what the other has promised: a second one is refused or reported.
+//! Two servers on one database would overwrite each other's state. A second one is refused or reported.
 
 use crate::databases::on;
 use crate::support::database::{DatabaseServer, Kind};
@@ -43,7 +43,7 @@ fn is_reported(database: &DatabaseServer<'_>) {
     assert!(second.process.output().contains(REPORT), "{}", second.process.output());
     second.process.signal(Signal::Terminate);
     second.process.ended();
-    // The database may need a moment to see that the first has gone.
+    // The database may need a moment to notice that the first server has ended.
     first.kill();
     let third = Server::start_again(place);
     assert!(!third.process.output().contains(REPORT), "{}", third.process.output());

@@ -188,13 +188,13 @@ fn all_workers_serve_one_busy_connection() {
     assert!(counter(&place, "requests_handed_over") > 0);
 }
 
-/// RFC 3261 §18.4: ICMP says that the port is closed, to whichever worker.
+/// RFC 3261 §18.4: ICMP reports to any worker that the port is closed.
 #[test]
 fn a_closed_port_fails_a_branch_at_once_and_the_next_is_tried() {
     let place = Place::on_loopback();
     let peers: Vec<_> = (0..12).map(|_| Peer::new(&place)).collect();
     let bob = Peer::new(&place);
-    // Which worker hears of each is the kernel's choice.
+    // The kernel chooses the worker that gets each report.
     let closed: Vec<_> = (0..12).map(|_| Peer::new(&place).socket.local_addr().expect("its address")).collect();
     let script = closed.iter().map(|address| format!("append_branch('sip:bob@{address}') ")).collect::<String>();
     let bob_at = bob.socket.local_addr().expect("its address");
@@ -207,7 +207,7 @@ fn a_closed_port_fails_a_branch_at_once_and_the_next_is_tried() {
         bob.answer("MESSAGE", call, 200);
         assert_eq!(peer.receive().0, call);
     }
-    // One repetition would take half a second.
+    // A retransmission would take half a second.
     assert!(began.elapsed() < Duration::from_secs(5), "{:?}", began.elapsed());
 }
 

@@ -6,8 +6,8 @@
 //! | [`site`] | one server without sockets: its workers, modules and database, and a clock that is moved by hand |
 //! | [`network`] | what scenarios are played over: the virtual network, or real sockets to a server elsewhere |
 //! | [`scenario`] | scenario files: reading them and playing them |
-//! | [`hostile`] | strangers who send whatever they like, and what must hold all the same |
-//! | [`torture`] | what becomes of the torture messages of RFC 4475 and RFC 5118 with the shipped scripts |
+//! | [`hostile`] | strangers that send anything, and the rules that must hold nevertheless |
+//! | [`torture`] | the expected results of the torture messages of RFC 4475 and RFC 5118 with the shipped scripts |
 
 pub mod hostile;
 pub mod network;

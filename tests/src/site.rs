@@ -40,9 +40,9 @@ pub struct Setup {
     pub addresses: Vec<SocketAddr>,
     /// The wall clock at the start; later than that of an earlier life of the same database.
     pub unix: SystemTime,
-    /// All on the test's thread, one turn after another.
+    /// All workers run on the test's thread, one after another.
     pub workers: u16,
-    /// Chooses which worker has the datagrams and connections of which address, see [`worker_of`].
+    /// Assigns addresses, with their datagrams and connections, to workers; see [`worker_of`].
     pub seed: u64,
     /// Decides whether writes to the database succeed.
     pub fault: Option<Arc<Fault>>,
@@ -184,13 +184,14 @@ impl Site {
         self.run(|| worker.receive_datagram(message, flow))
     }
 
-    /// The network tells the server that a datagram to `remote`, which began with `quoted`, did not arrive. Returns what it sends because of it.
+    /// The network tells the server that a datagram to `remote`, which began with `quoted`, did not arrive. Returns the
+    /// messages that the server then sends.
     pub fn undelivered(&mut self, quoted: &[u8], remote: SocketAddr, kind: ErrorKind) -> Vec<Sent> {
         let (worker, _) = self.arriving(flow_from(remote, Protocol::Udp));
         self.run(|| worker.receive_undelivered(quoted, remote, kind))
     }
 
-    /// The same as [`Site::deliver`], but the server has too much to do, and refuses what it can.
+    /// As [`Site::deliver`], but the server is overloaded and refuses all requests that it may refuse.
     pub fn deliver_to_busy(&mut self, message: &[u8], flow: Flow) -> Vec<Sent> {
         let (worker, flow) = self.arriving(flow);
         self.run(|| {
@@ -200,7 +201,7 @@ impl Site {
         })
     }
 
-    /// The same for messages that come in one after the other, while no worker comes to its mail.
+    /// As [`Site::deliver`], for several messages that arrive before any worker reads its mailbox.
     pub fn deliver_at_once(&mut self, messages: &[(&[u8], Flow)]) -> Vec<Sent> {
         let arriving: Vec<_> = messages.iter().map(|(message, flow)| (message, self.arriving(*flow))).collect();
         self.run(|| {
@@ -211,7 +212,7 @@ impl Site {
         })
     }
 
-    /// From now on, the worker that has what comes from `remote` has not come to rest: after a while it hands new requests over.
+    /// From now on the worker of `remote` counts as busy: after a while it hands new requests over.
     pub fn keep_busy(&self, remote: SocketAddr) {
         let worker = worker_of(server_address(), remote, self.workers.len(), self.seed);
         self.mailboxes.set_awake_since(u16::try_from(worker).expect("there are not so many workers"), Some(self.now()));
@@ -279,7 +280,7 @@ impl Site {
         }
     }
 
-    /// The worker that has what comes in on `flow`; over TCP without a connection, the sender makes one.
+    /// The worker that receives messages on `flow`. Over TCP the sender makes a connection if there is none.
     fn arriving(&self, mut flow: Flow) -> (Worker, Flow) {
         let mut worker = worker_of(flow.local, flow.remote, self.workers.len(), self.seed);
         if flow.protocol.is_reliable() {
@@ -341,8 +342,8 @@ pub fn configured(entry: Box<dyn ModuleEntry>, parameters: &[(&str, Value)]) -> 
     Ok(module)
 }
 
-/// The worker that the kernel gives what comes from `remote`: a hash chooses, as with `SO_REUSEPORT`, so that all that comes from one
-/// address and port goes to one worker.
+/// The worker to which the kernel gives datagrams from `remote`. A hash chooses, as with `SO_REUSEPORT`, so that one
+/// address and port always has the same worker.
 pub fn worker_of(local: SocketAddr, remote: SocketAddr, workers: usize, seed: u64) -> usize {
     // `DefaultHasher::new()` has a fixed key: one seed replays a run.
     let mut hasher = DefaultHasher::new();
@@ -354,7 +355,7 @@ fn from_environment<T: std::str::FromStr>(name: &str) -> Option<T> {
     std::env::var(name).ok().map(|value| value.parse().unwrap_or_else(|_| panic!("{name}={value} is no number")))
 }
 
-/// What comes from there to the server; over TCP, by the connection that it has made or makes now.
+/// The flow from this address to the server; over TCP, by its connection, which is made if there is none.
 pub fn flow_from(remote: SocketAddr, protocol: Protocol) -> Flow {
     Flow { protocol, local: server_address(), remote, connection: None }
 }

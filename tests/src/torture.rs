@@ -1,33 +1,34 @@
-//! What becomes of the torture messages with the scripts that are shipped: `scripts/presence.lua`, and `scripts/proxy.lua`, with which
-//! everybody may register. `tests/interop/rfc4475.rs` sends them to the real server, `tests/conformance/shipped_script/torture.rs` over the
-//! virtual network to one worker and to three. The files are in `tests/conformance/torture`.
+//! The expected results of the torture messages with the shipped scripts: `scripts/presence.lua`, and
+//! `scripts/proxy.lua`, with which everybody may register. `tests/interop/rfc4475.rs` sends the messages to the real
+//! server, `tests/conformance/shipped_script/torture.rs` over the virtual network to one worker and to three. The files
+//! are in `tests/conformance/torture`.
 //!
-//! A valid message meets a server at which nobody has registered: 407 or 401 asks who says to be one of ours for the password, which
-//! only `presence.lua` does; 404 says that the user has no phone; 403 that the request leads elsewhere. Each of them shows that the
-//! message was read. 400, 416, 420, 483 and 505 are what the RFC names.
+//! A valid message meets a server at which nobody has registered. 407 and 401 challenge a local From, which only
+//! `presence.lua` does. 404 means that the user has no phone, 403 that the request is for another domain. Each of these
+//! shows that the message was parsed. 400, 416, 420, 483 and 505 are the answers that the RFC names.
 
-/// Our domains: of the hosts that the messages name some have to be ours, or they would be asked for in the DNS.
+/// Our domains. Some hosts in the messages must be ours, or they would be looked up in the DNS.
 pub const DOMAINS: [&str; 4] = ["example.com", "services.example.com", "chair-dnrc.example.com", "signalbox.test"];
 
-/// What a server does with a message of RFC 4475.
+/// The expected result of a message of RFC 4475.
 pub struct Outcome {
     pub file: &'static str,
     /// The final status with `scripts/presence.lua`, over UDP and over TCP; 0 if it is dropped.
     pub presence: (u16, u16),
     /// The same with `scripts/proxy.lua`.
     pub proxy: (u16, u16),
-    /// What becomes of the connection.
+    /// The state of the connection afterwards.
     pub after: After,
 }
 
-/// What becomes of a connection on which a good OPTIONS follows the message.
+/// The state of a connection after the message and a good OPTIONS.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum After {
     /// The OPTIONS is answered.
     Alive,
-    /// The server closes it: where the next message begins cannot be known.
+    /// The server closes the connection, because the beginning of the next message is uncertain.
     Closed,
-    /// It isn't: the server takes it for the rest of the message, and may wait for more.
+    /// The OPTIONS is not answered: the server reads it as the rest of the message, and may wait for more.
     Waiting,
 }
 
@@ -91,7 +92,7 @@ pub const OUTCOMES: &[Outcome] = &[
     row("inv2543",    (404, 400), (404, 400), Closed), // §3.4.1: in a stream there must be a Content-Length (RFC 3261 §18.3)
 ];
 
-/// What a server answers to a datagram with a message of RFC 5118.
+/// The expected answer to a datagram with a message of RFC 5118.
 pub struct Answered {
     pub file: &'static str,
     /// The final status with `scripts/presence.lua`.
@@ -100,7 +101,7 @@ pub struct Answered {
     pub proxy: u16,
 }
 
-/// RFC 5118, with the messages as its text has them.
+/// The messages of RFC 5118 as in its text.
 #[rustfmt::skip]
 pub const IPV6: &[Answered] = &[
     Answered { file: "ipv6-good",                     presence: 403, proxy: 403 }, // §4.1: a REGISTER for an address that is none of ours

@@ -19,17 +19,17 @@ pub enum Error {
     Unresolvable { host: String },
     #[error("the scheme of {uri:?} is not routed here")]
     UnsupportedScheme { uri: String },
-    #[error("the request is for a sips URI, and TLS is not spoken here")]
+    #[error("the request is for a sips URI, and TLS is not supported")]
     SipsNotAllowed,
-    #[error("{uri:?} can only be reached by TLS, which is not spoken here")]
+    #[error("{uri:?} can only be reached by TLS, which is not supported")]
     SipsRequired { uri: String },
-    #[error("the transport {transport:?} is not spoken here")]
+    #[error("the transport {transport:?} is not supported")]
     UnsupportedTransport { transport: String },
     #[error("Max-Forwards has reached 0")]
     TooManyHops,
     #[error("Max-Breadth has reached 0")]
     BreadthExceeded,
-    #[error("{remote} has not answered yet, and may get no more for this request")]
+    #[error("{remote} has not answered yet, and gets nothing more for this request")]
     Unanswered { remote: SocketAddr },
     #[error("the request has been here before and would go the same way")]
     LoopDetected,
@@ -51,7 +51,7 @@ pub enum Error {
     BadStatus { status: u16 },
     #[error("too many transactions or look-ups are under way")]
     Overloaded,
-    #[error("{remote} has not shown that it wants {octets} octets, and takes no connection")]
+    #[error("{remote} has not answered yet: {octets} octets may not be sent there, and it accepts no connection")]
     Unproved { remote: SocketAddr, octets: usize },
     #[error("the server stops")]
     Stopping,

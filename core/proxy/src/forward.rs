@@ -282,8 +282,9 @@ pub(crate) fn via_text(protocol: Protocol, sent_by: &str, branch: &BranchToken) 
 }
 
 /// The Record-Route values for a request that came in at `incoming` and leaves from `outgoing` (both `host:port` with
-/// protocol), topmost first: one where they are the same, two where they differ, so that each side finds the address and
-/// transport that it can reach (§16.6 step 4, RFC 5658). `parameters` are the token and what the script adds.
+/// protocol), topmost first: one where they are the same, two where they differ, so that each side finds the address
+/// and transport that it can reach (§16.6 step 4, RFC 5658). `parameters` are the token and the parameters of the
+/// script.
 pub(crate) fn record_route_values(
     incoming: (&str, Protocol),
     outgoing: (&str, Protocol),

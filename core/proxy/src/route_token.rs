@@ -20,7 +20,7 @@ use crate::transport::{ConnectionId, Flow, Protocol};
 /// The name of the URI parameter.
 pub(crate) const PARAMETER: &str = "dialog";
 
-/// What signs tokens.
+/// The key that signs tokens.
 pub type RouteKey = (u64, u64);
 
 /// The keys of a server; see `route_key` in the settings.

@@ -3,7 +3,7 @@
 //! | file | what |
 //! |---|---|
 //! | [`authenticator`] | credentials of a request, judged |
-//! | [`resource`] | whether credentials are for what the request is for |
+//! | [`resource`] | whether credentials name the resource of the request |
 //! | [`guesses`] | wrong passwords, and the wait after too many |
 //! | [`failure`] | why they were not accepted |
 //! | [`policy`] | algorithms, quality of protection and nonces, as the parameters say |

@@ -11,7 +11,7 @@
 //! | [`functions`] | the functions of the script |
 //! | [`query`] | subscriptions of other modules: the Query Status API |
 //! | [`commands`] | `signalbox ctl pa …` |
-//! | [`publishers`] | who may speak of others than itself |
+//! | [`publishers`] | the senders that may publish for others |
 //! | [`settings`], [`rejection`], [`token`] | parameters; why a request is refused and how that is answered; entity and dialog tags |
 //! | [`settling`] | what waits for its commit |
 //! | [`state`], [`start`] | the agent with its journal, doing what the agent says; the start |

@@ -39,7 +39,7 @@ pub enum Rejection {
     NoSubscription,
     #[error("the dialog has a subscription to something else")]
     DialogSharing,
-    #[error("the dialog is one of another watcher or presentity")]
+    #[error("the dialog belongs to another watcher or presentity")]
     ForeignDialog,
     #[error("CSeq is not higher than the last one")]
     CSeq,

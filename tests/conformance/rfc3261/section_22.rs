@@ -42,7 +42,7 @@ impl Desk {
         Self::with(&script, &[], (workers, seed))
     }
 
-    /// Takes a realm from each request, and lets MESSAGEs through as well.
+    /// Takes the realm from each request, and also accepts MESSAGEs.
     fn of_all_realms(parameters: &[(&str, Value)]) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let script = folder.path().join("route.lua");
@@ -100,7 +100,7 @@ impl Desk {
         request(method, uri, &[&[via.as_str(), &cseq], lines].concat())
     }
 
-    /// The answer to what comes from there.
+    /// The answer to a request from this source.
     fn deliver(&mut self, message: &str, source: SocketAddr) -> Message {
         let sent = self.site.deliver(message.as_bytes(), flow_from(source, Protocol::Udp));
         assert_eq!(sent.len(), 1, "one answer");
@@ -221,7 +221,8 @@ fn who_guesses_has_to_wait_and_the_user_gets_in_from_elsewhere() {
     assert_eq!(desk.try_password(ALICE, "alice", "wonderland").status(), 200);
 }
 
-/// The source of a wrong password is where its nonce was sent: a forged source address locks nobody out.
+/// The source of a wrong password is the address that its nonce was sent to, so a forged source address locks nobody
+/// out.
 #[test]
 fn a_forged_source_address_counts_against_nobody_else() {
     let mut desk = Desk::new();

@@ -24,7 +24,7 @@ use tempfile::TempDir;
 
 use crate::wire::{Out, only, read, request};
 
-/// Alice has a connection, Bob stands behind a NAT, both with private addresses; Dan can be reached as he is.
+/// Alice has a connection and Bob is behind a NAT, both with private addresses. Dan has a public address.
 pub(crate) const ALICE: &str = "203.0.113.1:4711";
 pub(crate) const BOB: &str = "203.0.113.2:4712";
 pub(crate) const DAN: &str = "192.0.2.4:5060";
@@ -44,7 +44,7 @@ impl Server {
         Self::with_script(&shipped())
     }
 
-    /// The same with so many workers, and everybody may see presence; the seed chooses which worker has what comes from where.
+    /// The same with `workers` workers, and everybody may see presence. The seed assigns source addresses to workers.
     pub(crate) fn with_workers(workers: u16, seed: u64) -> Self {
         Self::start(&shipped(), "none", |setup| (setup.workers, setup.seed) = (workers, seed))
     }
@@ -93,7 +93,8 @@ impl Server {
         }
     }
 
-    /// A request of this user with the password that the server has asked for, not sent yet. If the server has not asked, what it has sent.
+    /// A request of this user with the password that the server has asked for, not sent yet. If the server has not
+    /// asked, the messages that it sent.
     pub(crate) fn ask_as(
         &mut self,
         user: &str,

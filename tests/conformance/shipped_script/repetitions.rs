@@ -110,7 +110,7 @@ fn a_request_with_credentials_is_carried_out_once_wherever_it_comes_from_again()
             tags.dedup();
             assert_eq!(tags.len(), 1, "one publication: {tags:?}");
             assert_eq!(matches!(kind, Kind::Publish), tags[0].is_some());
-            // One NOTIFY of the subscription, and one of what was published; one message to Bob.
+            // One NOTIFY for the subscription, one for the publication, and one message to Bob.
             requests += notifies_later(&mut server);
             assert_eq!(requests, 1, "{kind:?}, {workers} workers, seed {seed}");
         }

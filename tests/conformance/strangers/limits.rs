@@ -50,7 +50,7 @@ fn a_subscribe_whose_texts_are_too_long_to_be_kept_is_refused() {
         assert_eq!((all.len(), status(&all)), (1, 413), "{request}");
     }
     assert_eq!(server.counter("pa_over_limit"), requests.len() as u64);
-    // A refresh brings nothing longer either.
+    // A refresh may not bring longer texts either.
     let all = server.send(&Request::subscribe("sip:m@192.0.2.66").text());
     answered(&mut server, &all);
     let refresh = Request::subscribe(&format!("sip:m@192.0.2.66;x={long}")).within(&all[0], 2);

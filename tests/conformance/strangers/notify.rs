@@ -2,7 +2,7 @@
 
 use super::*;
 
-/// A SUBSCRIBE as phones send it, whose NOTIFYs go to the victim.
+/// A SUBSCRIBE as phones send it, whose Contact is the victim's address.
 fn pointed(uri: &str) -> Request {
     Request::subscribe(uri).padded(150)
 }

@@ -1,5 +1,5 @@
-//! Hostile peers against a whole server with three workers: `signalbox_tests::hostile` says what they do and what must hold. Memory
-//! counts too: all that the process takes is counted here.
+//! Hostile peers against a whole server with three workers: `signalbox_tests::hostile` says what they do and what must
+//! hold. Here the memory of the process is counted too.
 #![no_main]
 
 use std::alloc::{GlobalAlloc, Layout, System};
@@ -8,7 +8,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use libfuzzer_sys::fuzz_target;
 use signalbox_tests::hostile;
 
-/// What a server with three workers takes by itself, and what it may take for each octet that it gets while it handles that.
+/// Memory of an idle server with three workers, and the memory it may take per received octet while it handles a
+/// message.
 const TAKEN_AT_LEAST: usize = 48 * 1024 * 1024;
 const TAKEN_FOR_EACH: usize = 100;
 

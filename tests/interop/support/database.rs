@@ -76,17 +76,17 @@ impl<'a> DatabaseServer<'a> {
         }
     }
 
-    /// Stops all its processes: connections stay open, new ones are taken by the kernel, and nothing answers.
+    /// Stops all its processes (SIGSTOP): connections stay open, the kernel accepts new ones, and nothing answers.
     pub(crate) fn freeze(&self) -> Frozen {
         let process = self.process.as_ref().expect("it runs");
         let mut frozen = Frozen(Vec::new());
-        // First the one that starts the others, so that none are added.
+        // The parent process first, so that it starts no more.
         frozen.add(process.id());
         children(process.id()).into_iter().for_each(|id| frozen.add(id));
         frozen
     }
 
-    /// Stops the processes of PostgreSQL that serve the connections there are now, and no others.
+    /// Stops the processes of PostgreSQL that serve the present connections, and no others.
     pub(crate) fn freeze_connections(&self) -> Frozen {
         let process = self.process.as_ref().expect("it runs");
         let mut frozen = Frozen(Vec::new());
@@ -95,13 +95,13 @@ impl<'a> DatabaseServer<'a> {
         frozen
     }
 
-    /// Has another program run a statement in a transaction that lasts until the holder is dropped; `None`, said aloud, where that
-    /// program is not installed.
+    /// Makes another program run a statement in a transaction that lasts until the holder is dropped. `None`, with a
+    /// printed note, if that program is not installed.
     pub(crate) fn hold(&self, statement: &str) -> Option<Holder> {
         Some(Holder::start(&mut self.client()?, &format!("BEGIN;\n{statement};\nSELECT 'held';\n"), "held"))
     }
 
-    /// Whether any statement of a server waits for what another session has.
+    /// Whether any statement waits for a lock of another session.
     pub(crate) fn waits(&self) -> bool {
         let question = match self.kind {
             Kind::Postgres => "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'",
@@ -112,7 +112,7 @@ impl<'a> DatabaseServer<'a> {
         String::from_utf8(output.expect("an answer").stdout).expect("a number").trim() == "1"
     }
 
-    /// The program that takes statements from its input.
+    /// The client program, which reads statements from its input.
     fn client(&self) -> Option<Command> {
         let (address, port) = (self.place.address.to_string(), self.kind.port().to_string());
         Some(match self.kind {
@@ -152,22 +152,23 @@ impl Drop for DatabaseServer<'_> {
     }
 }
 
-/// Stopped processes. They go on when this is dropped.
+/// Stopped processes. They continue when this is dropped.
 pub(crate) struct Frozen(Vec<u32>);
 
 impl Frozen {
-    /// Stops a process that this test has started, or that such a one has.
+    /// Stops a process that this test, or a process of this test, has started.
     fn add(&mut self, process: u32) {
         self.0.push(process);
         send(process, libc::SIGSTOP);
-        // The signal is only a request. One that was ending has ended, and stays a zombie while its parent is stopped.
+        // Stopping takes effect later than the signal. A process that was ending stays a zombie while its parent is
+        // stopped.
         wait_for("a process stops", || matches!(status(process)?, ('T' | 'Z', _)).then_some(()));
     }
 }
 
 impl Drop for Frozen {
     fn drop(&mut self) {
-        // No stopped process can have ended and left its id to another one.
+        // A stopped process cannot end, so its id is not reused.
         self.0.iter().for_each(|id| send(*id, libc::SIGCONT));
     }
 }
@@ -177,7 +178,7 @@ fn send(process: u32, signal: i32) {
     unsafe { libc::kill(process as libc::pid_t, signal) };
 }
 
-/// What /proc says after the name of a process: its state, then the id of the process that started it.
+/// The fields in /proc after the name of a process: its state, then the id of its parent.
 fn status(process: u32) -> Option<(char, u32)> {
     let text = fs::read_to_string(format!("/proc/{process}/stat")).ok()?;
     let (_, rest) = text.rsplit_once(')')?;
@@ -192,7 +193,7 @@ fn children(process: u32) -> Vec<u32> {
     ids.filter(|id| status(*id).is_some_and(|(_, parent)| parent == process)).collect()
 }
 
-/// PostgreSQL's processes say what they do: `postgres: user database address(port) idle`.
+/// PostgreSQL's processes show their work in their title: `postgres: user database address(port) idle`.
 fn is_of_connection(process: u32) -> bool {
     fs::read_to_string(format!("/proc/{process}/cmdline")).is_ok_and(|title| title.contains(" signalbox "))
 }

@@ -1,4 +1,4 @@
-//! A program that takes statements from its input and so keeps something of a database, until this is dropped.
+//! A database client that holds a lock until this is dropped.
 
 use std::io::{BufRead, BufReader, Write};
 use std::process::{Child, Command, Stdio};
@@ -6,7 +6,7 @@ use std::process::{Child, Command, Stdio};
 pub(crate) struct Holder(Child);
 
 impl Holder {
-    /// Has it run `statements`, and waits until it prints the line `done`.
+    /// Makes the client run `statements`, and waits until it prints the line `done`.
     #[track_caller]
     pub(crate) fn start(command: &mut Command, statements: &str, done: &str) -> Self {
         let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("a database client");
@@ -19,7 +19,7 @@ impl Holder {
 
 impl Drop for Holder {
     fn drop(&mut self) {
-        // It ends when its input does.
+        // The client ends when its input ends.
         drop(self.0.stdin.take());
         let _ = self.0.wait();
     }

@@ -128,7 +128,7 @@ impl<'a> Party<'a> {
         }
     }
 
-    /// Sends a REGISTER of a user that has an account, proves who it is when it is asked to, and returns the answer to that.
+    /// Sends a REGISTER of a user with an account, answers the challenge, and returns the final answer.
     pub(crate) fn prove(&mut self, user: &str) -> Message {
         let challenged = self.register_with(user, 600, "");
         let Some(value) = challenged.value(HeaderName::WwwAuthenticate).filter(|_| challenged.status() == 401) else {

@@ -23,9 +23,9 @@ use crate::site::{Setup, Site, configured, flow_from, server_address};
 
 /// Acts of one story.
 const ACTS: usize = 60;
-/// After this long no transaction is left.
+/// After this time no transaction is left.
 const QUIET: Duration = Duration::from_secs(300);
-/// What strangers remember of each kind.
+/// Most items of each kind that strangers remember.
 const REMEMBERED: usize = 8;
 
 const USERS: [(&str, &str, &str, Protocol); 3] = [
@@ -39,7 +39,7 @@ const USERS: [(&str, &str, &str, Protocol); 3] = [
 const STRANGERS: [(&str, Protocol); 3] =
     [("192.0.2.9:5060", Protocol::Udp), ("192.0.2.9:41000", Protocol::Tcp), ("192.0.2.10:5070", Protocol::Udp)];
 
-/// What came of a story.
+/// The result of a story.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Played {
     pub octets_in: usize,
@@ -48,11 +48,12 @@ pub struct Played {
     pub reached: usize,
 }
 
-/// Plays the story that these octets tell. `live` says how many octets of memory are in use, or always 0 where nobody counts them.
+/// Plays the story that these octets encode. `live` returns the octets of memory in use, or always 0 if they are not
+/// counted.
 ///
 /// # Panics
 ///
-/// When something happened that must not, with all that led there.
+/// If a rule of the oracle is broken, with the messages that led there.
 pub fn play(octets: &[u8], live: &dyn Fn() -> usize) -> Played {
     let mut stage = Stage::new();
     let before = live();
@@ -120,7 +121,7 @@ impl Stage {
     fn register(&mut self, (user, source, contact, protocol): (&str, &str, &str, Protocol)) {
         let flow = flow_from(address(source), protocol);
         let protocol = protocol.as_str();
-        // Where the phone believes itself to be.
+        // The address that the phone believes to have.
         let own = contact.split_once('@').map_or(contact, |(_, rest)| rest.split(';').next().unwrap_or(rest));
         let text = |branch: u32| {
             format!(
@@ -173,7 +174,7 @@ impl Stage {
         while let Some((flow, octets)) = sent.pop_front() {
             self.oracle.goes_out(&flow, &octets);
             if flow.remote == server_address() {
-                // What the server sends to itself comes in again.
+                // Messages that the server sends to itself come in again.
                 let local = Flow { remote: flow.local, connection: None, ..flow };
                 sent.extend(self.site.deliver(&octets, local));
                 continue;
@@ -231,7 +232,7 @@ impl Stage {
             let end = (at + wound.len()).min(message.len());
             message.splice(at..end, wound);
         }
-        // What a datagram holds.
+        // The most octets of a datagram.
         message.truncate(65_507);
         message
     }
@@ -253,7 +254,7 @@ impl Stage {
             return;
         }
         let (flow, octets) = self.notified.remove(story.below(self.notified.len()));
-        // Those who have never sent anything don't begin to.
+        // Victims never send anything.
         if !self.oracle.strangers.contains(&flow.remote) {
             return;
         }
@@ -263,7 +264,7 @@ impl Stage {
         self.see(sent);
     }
 
-    /// The network, or who pretends to be it, says that a request did not arrive.
+    /// A report, real or forged, that a request did not arrive.
     fn network_reports(&mut self, story: &mut Story<'_>) {
         let requests: Vec<_> = self.open.iter().chain(&self.notified).collect();
         if requests.is_empty() {
@@ -319,7 +320,7 @@ fn address(text: &str) -> SocketAddr {
     text.parse().expect("an address")
 }
 
-/// The shipped script with all modules, as `etc/signalbox.lua` has them; what is promised is not written to a disk.
+/// The shipped script with all modules, as in `etc/signalbox.lua`, but without a database on disk.
 fn server(database: &Path) -> Site {
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../scripts/presence.lua");
     let mut setup = Setup::new(&script, "example.com");
@@ -335,7 +336,7 @@ fn server(database: &Path) -> Site {
     Site::start(setup).expect("the server starts")
 }
 
-/// A database with the accounts of all users, made once: hashing passwords takes time.
+/// A database with the accounts of all users. It is made once, because hashing passwords takes time.
 static ACCOUNTS: LazyLock<TempDir> = LazyLock::new(|| {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let url = format!("sqlite:{}", folder.path().join("signalbox.db").display());

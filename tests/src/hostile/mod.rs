@@ -1,15 +1,15 @@
-//! Hostile peers against a whole server with three workers: any octets tell a story of what strangers send, and what must
-//! hold whatever they send is checked.
+//! Hostile peers against a whole server with three workers. Any octets encode a story of messages from strangers. The
+//! oracle checks what must hold whatever they send.
 //!
 //! | file | what |
 //! |---|---|
 //! | [`story`] | octets read as choices |
 //! | [`cast`] | the server, its users' phones, and the strangers |
-//! | [`words`] | what strangers put into their requests |
-//! | [`oracle`] | what must hold |
+//! | [`words`] | the parts of strangers' requests |
+//! | [`oracle`] | the rules that must hold |
 //!
-//! `tests/conformance/hostile_peers.rs` plays some stories in each test run; the fuzz target `server` of `tests/fuzz`
-//! looks for others.
+//! `tests/conformance/hostile_peers.rs` plays some stories in each test run. The fuzz target `server` of `tests/fuzz`
+//! searches for failing ones.
 
 mod cast;
 mod oracle;

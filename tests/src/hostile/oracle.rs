@@ -11,27 +11,27 @@ use signalbox_sip::uri::NameAddr;
 
 use crate::site::server_address;
 
-/// Messages that the server may send for each that it gets, all repetitions of all branches included.
+/// Messages that the server may send per received message, all retransmissions of all branches included.
 const MESSAGES_FOR_EACH: usize = 100;
-/// Octets that the server may keep for each that it gets, and for a story in any case.
+/// Octets that the server may keep per received octet, and for a story in any case.
 const KEPT_FOR_EACH: usize = 32;
 const KEPT_AT_LEAST: usize = 4 * 1024 * 1024;
 
-/// Names of ours, in lower case and without a final dot.
+/// Our domains, in lower case and without a final dot.
 const LOCAL: [&str; 2] = ["example.com", "192.0.2.100"];
 
 #[derive(Default)]
 pub(super) struct Oracle {
-    /// Where our users are.
+    /// The addresses of our users' phones.
     pub(super) phones: BTreeSet<SocketAddr>,
-    /// Where strangers have sent from.
+    /// The addresses that strangers have sent from.
     pub(super) strangers: BTreeSet<SocketAddr>,
-    /// Hosts that never sent anything, by what strangers may call them.
+    /// Hosts that never sent anything, with the names that strangers may use for them.
     pub(super) victims: BTreeMap<IpAddr, Victim>,
     pub(super) octets_in: usize,
     messages_in: usize,
     messages_out: usize,
-    /// What happened, to be told with a finding.
+    /// The messages so far, printed with a finding.
     diary: Vec<String>,
 }
 
@@ -51,7 +51,7 @@ impl Victim {
 }
 
 impl Oracle {
-    /// A stranger, or a phone, sends this.
+    /// A stranger or a phone sends these octets.
     pub(super) fn comes_in(&mut self, from: SocketAddr, octets: &[u8]) {
         self.octets_in += octets.len();
         self.messages_in += 1;
@@ -68,7 +68,7 @@ impl Oracle {
         }
     }
 
-    /// The server sends this.
+    /// The server sends these octets.
     pub(super) fn goes_out(&mut self, flow: &Flow, octets: &[u8]) {
         self.messages_out += 1;
         self.diary.push(format!("=== to {}:\n{}", flow.remote, shown(octets)));
@@ -80,17 +80,18 @@ impl Oracle {
                 self.request(flow.remote, &message)
             }
             Ok(_) => {}
-            // A response may carry on what others have damaged in it.
+            // A response may contain what other hosts have damaged in it.
             Err(_) if octets.starts_with(b"SIP/2.0 ") => {}
             Err(error) => self.found(&format!("a request that cannot be read leaves: {error}")),
         }
-        // Who takes a connection has shown to be there.
+        // A host that accepts a connection is proved.
         if !flow.protocol.is_reliable() {
             self.towards_victim(flow.remote, octets.len());
         }
     }
 
-    /// Only NOTIFYs of the server's own go to others than our users, and what reaches those has a From that was proved.
+    /// Only the server's own NOTIFYs go to hosts other than our users' phones. Requests that reach our users with a
+    /// local From must have proved it.
     fn request(&self, remote: SocketAddr, request: &Message) {
         let relayed = request.items(HeaderName::Via).count() > 1;
         if !relayed {
@@ -105,7 +106,7 @@ impl Oracle {
         let from = request.value(HeaderName::From).and_then(|from| NameAddr::parse(from).ok());
         let host = from.and_then(|from| Some(from.uri().ok()?.host?.host.to_string().to_ascii_lowercase()));
         let is_local = host.is_some_and(|host| LOCAL.contains(&host.trim_end_matches('.')));
-        // Nobody can be asked for credentials with an ACK or a CANCEL.
+        // ACK and CANCEL cannot be challenged.
         if is_local && !matches!(request.method(), Method::Ack | Method::Cancel) {
             self.found(&format!("a user at {remote} is reached by a local From that was not proved"));
         }
@@ -129,14 +130,14 @@ impl Oracle {
 
     /// # Panics
     ///
-    /// Always: with what was found and all that led there.
+    /// Always, with the finding and the messages that led there.
     pub(super) fn found(&self, what: &str) -> ! {
         let begin = self.diary.len().saturating_sub(16);
         panic!("{what}\n{}", self.diary[begin..].join("\n"))
     }
 }
 
-/// The beginning of a message, which is enough to see what it is about.
+/// The beginning of a message, enough to recognise it.
 fn shown(octets: &[u8]) -> String {
     String::from_utf8_lossy(&octets[..octets.len().min(600)]).into_owned()
 }

@@ -21,7 +21,7 @@ impl<'a> Story<'a> {
         }
     }
 
-    /// A number below `end`, which is 256 at the most.
+    /// A number below `end`, which is at most 256.
     pub(super) fn below(&mut self, end: usize) -> usize {
         usize::from(self.octet()) % end.max(1)
     }
@@ -35,7 +35,7 @@ impl<'a> Story<'a> {
         self.below(n) == n - 1
     }
 
-    /// As it comes, up to `length` octets.
+    /// The next octets, up to `length` of them.
     pub(super) fn raw(&mut self, length: usize) -> &'a [u8] {
         let (raw, rest) = self.0.split_at(length.min(self.0.len()));
         self.0 = rest;

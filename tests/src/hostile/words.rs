@@ -1,5 +1,5 @@
-//! What strangers put into their requests: each list holds what is usual first, then what has been, or might be, taken for
-//! something else.
+//! The parts of strangers' requests. Each list begins with usual values, followed by values that a server has misread
+//! or could misread.
 
 use std::fmt::Write as _;
 
@@ -34,7 +34,7 @@ const OURS: [&str; 9] = [
     "example.com;transport=tcp",
 ];
 
-/// Places that no user of ours is at.
+/// Addresses without a user of ours.
 const OTHERS: [&str; 7] = [
     "203.0.113.7",
     "victim.example",
@@ -86,7 +86,7 @@ fn made_up_route(story: &mut Story<'_>) -> String {
     format!("<sip:{}{host}{parameters}>", story.choose(&["", "", "x@"]))
 }
 
-/// The Route lines of a request: none, made up ones, those of a dialog.
+/// The Route lines of a request: none, invented ones, or those of a dialog.
 pub(super) fn routes(story: &mut Story<'_>, learnt: &[String]) -> String {
     let mut lines = String::new();
     for _ in 0..story.below(4) {
@@ -101,7 +101,7 @@ pub(super) fn routes(story: &mut Story<'_>, learnt: &[String]) -> String {
     lines
 }
 
-/// Lines that methods want, and some that they don't.
+/// Header lines that methods need, and some that they do not.
 pub(super) fn further_lines(story: &mut Story<'_>, method: &str, source: &str) -> String {
     let mut lines = String::new();
     let contact = match story.below(4) {
@@ -155,7 +155,7 @@ pub(super) fn body(story: &mut Story<'_>, method: &str) -> (&'static str, Vec<u8
     }
 }
 
-/// A document whose elements all carry what its root declares.
+/// A document whose elements all use the declarations of its root.
 fn bomb(story: &mut Story<'_>) -> Vec<u8> {
     let (name, elements) = ("n".repeat(1 + story.below(256) * 64), 1 + story.below(64));
     let tuple = |n: usize| {

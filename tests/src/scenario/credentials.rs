@@ -1,4 +1,4 @@
-//! What a client answers a challenge with.
+//! Credentials in answer to a challenge.
 
 use anyhow::{Context, Result};
 use signalbox_sip::digest::{Answer, Challenge, Ha1};

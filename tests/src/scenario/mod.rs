@@ -34,8 +34,8 @@
 //!   200 OK
 //! ```
 //!
-//! Each scenario is run with one worker and with three. `workers: 1` in the server block, with the reason above it, is for scripts that keep
-//! something in their own variables: each worker has a script of its own.
+//! Each scenario is run with one worker and with three. Scripts that keep state in variables need `workers: 1` in the
+//! server block, with the reason above it, because each worker has its own script.
 //!
 //! **Sending.** Via, Max-Forwards, From, To, Call-ID, CSeq and Content-Length are filled in; a line of the scenario replaces
 //! what would be filled in. An ACK or CANCEL has the identifiers of the party's last INVITE. `NAME repeats` sends the last message again, to the octet;

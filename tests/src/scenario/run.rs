@@ -12,13 +12,13 @@ use super::{Scenario, parse, play};
 use crate::network::Virtual;
 use crate::site::{Setup, Site, configured, server_address, worker_of};
 
-/// How many workers the server of a scenario has, each time that the scenario is run.
+/// The numbers of workers with which each scenario is run.
 pub const WORKERS: [u16; 2] = [1, 3];
 
-/// Seeds that are looked at for one that deals the parties out to as many workers as there are.
+/// The number of seeds that are tried to find one that assigns the parties to all workers.
 const SEEDS: u64 = 100;
 
-/// Reads a scenario that stands in a test, and runs it with each number of [`WORKERS`].
+/// Reads a scenario from the text of a test, and runs it with each number of [`WORKERS`].
 ///
 /// # Panics
 ///
@@ -31,7 +31,7 @@ pub fn run_text(text: &str) {
     }
 }
 
-/// With how many workers a scenario is to be run: with each of [`WORKERS`], unless its server block says `workers: 1`.
+/// The numbers of workers for a scenario: all of [`WORKERS`], unless its server block says `workers: 1`.
 pub fn numbers_of_workers(scenario: &Scenario) -> Vec<u16> {
     let said = scenario.server.iter().find(|(name, _)| name == "workers");
     WORKERS.into_iter().filter(|workers| said.is_none_or(|(_, value)| *value == workers.to_string())).collect()
@@ -60,7 +60,7 @@ pub fn run(scenario: &Scenario, workers: u16) -> Result<()> {
     })
 }
 
-/// The seed with which the parties meet the most workers.
+/// The seed that assigns the parties to the most workers.
 fn seed(scenario: &Scenario, workers: u16) -> u64 {
     let met = |seed: u64| {
         let each = scenario.parties.iter();
@@ -75,7 +75,7 @@ fn seed(scenario: &Scenario, workers: u16) -> u64 {
 struct ServerBlock<'a> {
     lines: &'a [(String, String)],
     folder: &'a Path,
-    /// How many, and the seed that deals out the work.
+    /// The number of workers, and the seed that assigns the work.
     workers: (u16, u64),
 }
 

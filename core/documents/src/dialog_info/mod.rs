@@ -4,7 +4,7 @@
 //! |---|---|
 //! | [`dialog`] | one dialog: its identifiers and its state |
 //! | [`participant`] | the local or the remote end of a dialog |
-//! | [`table`] | what a recipient knows, after the full and partial documents that it was sent (§4.3) |
+//! | [`table`] | the state of a recipient after full and partial documents (§4.3) |
 
 pub mod dialog;
 pub mod participant;
@@ -51,7 +51,7 @@ pub enum DialogInfoError {
     Xml(#[from] XmlError),
     #[error("the root element is not <dialog-info> of {NAMESPACE}")]
     Root,
-    #[error("<{element}> has no {part}, or one that means nothing")]
+    #[error("<{element}> has no valid {part}")]
     Missing { element: &'static str, part: &'static str },
     #[error("too many elements <{0}>")]
     TooMany(&'static str),
@@ -191,17 +191,14 @@ mod tests {
     #[test]
     fn what_must_be_there_is_named() {
         let without = |text: &str| parse(&EXAMPLE.replacen(text, "", 1)).unwrap_err().to_string();
-        assert_eq!(without(" version=\"2\""), "<dialog-info> has no version, or one that means nothing");
-        assert_eq!(without(" state=\"full\""), "<dialog-info> has no state, or one that means nothing");
-        assert_eq!(
-            without(" entity=\"sip:alice@example.com\""),
-            "<dialog-info> has no entity, or one that means nothing"
-        );
-        assert_eq!(without(" id=\"as7d900as8\""), "<dialog> has no id, or one that means nothing");
+        assert_eq!(without(" version=\"2\""), "<dialog-info> has no valid version");
+        assert_eq!(without(" state=\"full\""), "<dialog-info> has no valid state");
+        assert_eq!(without(" entity=\"sip:alice@example.com\""), "<dialog-info> has no valid entity");
+        assert_eq!(without(" id=\"as7d900as8\""), "<dialog> has no valid id");
         let ended = "<state event=\"rejected\" code=\"486\">terminated</state>";
-        assert_eq!(without(ended), "<dialog> has no state, or one that means nothing");
+        assert_eq!(without(ended), "<dialog> has no valid state");
         let unknown = EXAMPLE.replace(">terminated<", ">TERMINATED<");
-        assert_eq!(parse(&unknown).unwrap_err().to_string(), "<dialog> has no state, or one that means nothing");
+        assert_eq!(parse(&unknown).unwrap_err().to_string(), "<dialog> has no valid state");
         assert_eq!(parse(&EXAMPLE.replace("ns:dialog-info", "ns:other")), Err(DialogInfoError::Root));
     }
 

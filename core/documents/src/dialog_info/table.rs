@@ -1,4 +1,4 @@
-//! What a recipient of dialog information knows (RFC 4235 §4.3).
+//! The state of a recipient of dialog information (RFC 4235 §4.3).
 
 use super::{Dialog, DialogInfo, DialogState, State};
 

@@ -56,7 +56,7 @@ pub enum WatcherInfoError {
     Xml(#[from] XmlError),
     #[error("the root element is not <watcherinfo> of {NAMESPACE}")]
     Root,
-    #[error("<{element}> has no {attribute}, or one that means nothing")]
+    #[error("<{element}> has no valid {attribute}")]
     Attribute { element: &'static str, attribute: &'static str },
     #[error("too many elements <{0}>")]
     TooMany(&'static str),
@@ -191,18 +191,18 @@ mod tests {
     #[test]
     fn what_is_missing_is_named() {
         let without = |text: &str| parse(&EXAMPLE.replace(text, "")).unwrap_err().to_string();
-        assert_eq!(without(" version=\"0\""), "<watcherinfo> has no version, or one that means nothing");
-        assert_eq!(without(" state=\"full\""), "<watcherinfo> has no state, or one that means nothing");
-        assert_eq!(without(" package=\"presence\""), "<watcher-list> has no package, or one that means nothing");
-        assert_eq!(without(" id=\"8ajksjda7s\""), "<watcher> has no id, or one that means nothing");
+        assert_eq!(without(" version=\"0\""), "<watcherinfo> has no valid version");
+        assert_eq!(without(" state=\"full\""), "<watcherinfo> has no valid state");
+        assert_eq!(without(" package=\"presence\""), "<watcher-list> has no valid package");
+        assert_eq!(without(" id=\"8ajksjda7s\""), "<watcher> has no valid id");
         assert_eq!(
             parse(&EXAMPLE.replace("approved", "asked")).unwrap_err().to_string(),
-            "<watcher> has no event, or one that means nothing"
+            "<watcher> has no valid event"
         );
         assert_eq!(parse(&EXAMPLE.replace("ns:watcherinfo", "ns:other")), Err(WatcherInfoError::Root));
         assert_eq!(
             parse(&EXAMPLE.replace("version=\"0\"", "version=\"4294967296\"")).unwrap_err().to_string(),
-            "<watcherinfo> has no version, or one that means nothing"
+            "<watcherinfo> has no valid version"
         );
     }
 

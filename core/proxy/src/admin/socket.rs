@@ -83,7 +83,7 @@ impl AdminSocket {
                                 }
                             }
                             () = taken.seat.leave.notified() => {
-                                tracing::info!("an idle admin connection is closed: others want to be served");
+                                tracing::info!("an idle admin connection is closed to serve another one");
                             }
                         }
                     });

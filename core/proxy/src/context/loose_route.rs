@@ -7,7 +7,7 @@ use signalbox_sip::uri::{NameAddr, Uri};
 use super::Context;
 use crate::route_token::{RouteToken, Sides, Way};
 
-/// What [`Context::loose_route`] found.
+/// The result of [`Context::loose_route`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Routed {
     /// The request belongs to a dialog that passes here. It is to be relayed as it is.

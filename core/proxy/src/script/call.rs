@@ -127,7 +127,7 @@ impl Callee {
     /// Checks what the script passed against the row.
     fn check(&self, lua: &Lua, given: &MultiValue) -> Result<Arguments> {
         let rows = &self.signature.arguments;
-        // The last argument may be a call, whose reason comes along: `nil` if it has not refused.
+        // The last argument may be a call, which also passes its reason: `nil` if it has not failed.
         if given.len() > rows.len() && given.iter().skip(rows.len()).any(|value| !value.is_nil()) {
             let (name, most) = (self.signature.name, rows.len());
             return Err(Error::runtime(format!("{name} takes at most {most} argument(s), {} were given", given.len())));

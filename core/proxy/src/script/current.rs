@@ -12,7 +12,7 @@ use super::doorbell::Doorbell;
 use crate::context::Context;
 use crate::module::Routes;
 
-/// How long an instruction may take on average, of the time in which this thread really runs. Most take 10 ns.
+/// How long an instruction may take on average, in time that this thread runs. Most take 10 ns.
 const INSTRUCTION: Duration = Duration::from_nanos(25);
 
 /// The request of the code that is running now in one Lua state, and what it may still use.
@@ -21,7 +21,7 @@ pub(super) struct Current {
     context: RefCell<Option<(Context, Routes)>>,
     /// Instructions that the running request has left.
     budget: Cell<u64>,
-    /// How long this thread had run at the last look at the running request, and the budget that was left then.
+    /// How long this thread had run at the last check of the running request, and the budget left then.
     looked: Cell<Option<(Duration, u64)>>,
     /// Where the running request was when its budget was used up.
     stopped: RefCell<Option<String>>,
@@ -59,10 +59,12 @@ impl Current {
         left > 0
     }
 
-    /// Takes off the budget what has taken longer since the last look than [`INSTRUCTION`] for each that was spent. The first look at a
-    /// request only notes the time: most requests end before it. `false` once the budget is used up.
+    /// Subtracts the time since the last check that exceeds [`INSTRUCTION`] per spent instruction from the budget. The
+    /// first check of a request only notes the time, because most requests end before a second one. `false` if the
+    /// budget is used up.
     pub(super) fn is_in_time(&self) -> bool {
-        // Not a clock: while another process has the processor, nothing is held up by this one.
+        // The CPU time of this thread, not a clock: while another process has the processor, this request holds up
+        // nothing.
         let Ok(usage) = getrusage(UsageWho::RUSAGE_THREAD) else { return self.spend(0) };
         let run = (usage.user_time() + usage.system_time()).num_microseconds();
         let run = Duration::from_micros(u64::try_from(run).unwrap_or_default());

@@ -279,7 +279,7 @@ impl Run {
         self.budget = self.current.budget();
         let stopped = self.current.stopped();
         drop(entered);
-        // It may have ended by itself: a coroutine was stopped, or the error was caught.
+        // The script may have ended by itself: a coroutine was stopped, or the error was caught.
         if let Some(place) = stopped {
             self.state = State::Refused(None);
             let message = sandbox::stop_message(self.limits);

@@ -15,14 +15,14 @@ use super::watch::INTERVAL;
 
 /// Octets copied or compared that count as one instruction.
 const OCTETS: u64 = 8;
-/// What [`OCTETS`] of a format for `os.date` count as.
+/// The cost of [`OCTETS`] octets of a format for `os.date`.
 const DATES: u64 = 100;
-/// What costs so much may take long: the time is looked at.
+/// From this cost on a call may take long, and the time is checked.
 const LARGE: u64 = 10_000;
 /// Most results of `table.unpack` and `string.byte`. Later instructions copy all results and count as one each.
 const MAX_RESULTS: i64 = 8000;
 
-/// The request that runs, and what it may use.
+/// The running request and its limits.
 #[derive(Clone)]
 struct Meter {
     current: Rc<Current>,
@@ -123,7 +123,7 @@ impl Meter {
         Err(error)
     }
 
-    /// Runs `matching` with the steps that are left, and takes what it has used.
+    /// Runs `matching` with the remaining steps and subtracts the steps that it used.
     fn matching<T>(
         &self,
         lua: &Lua,

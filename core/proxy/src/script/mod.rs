@@ -9,10 +9,10 @@
 //! | [`call`] | exported functions as Lua functions |
 //! | `message`, `address`, `headers` | `msg`, its parts, and `avp` |
 //! | [`event`] | the table `event_route` |
-//! | `library` | functions of Lua's library, with what they do charged to the request |
+//! | `library` | functions of Lua's library, whose work is charged to the request |
 //! | `pattern` | Lua's patterns with a limit on the work |
 //! | [`lint`] | calls of functions that there are not |
-//! | `watch` | stopping what takes too many instructions, or too long for them |
+//! | `watch` | stops scripts that use too many instructions or too much time |
 //! | [`sandbox`] | what of Lua's library a script gets |
 //! | [`settings`] | the settings file |
 //! | [`stubs`] | what editors are told of all this |

@@ -173,7 +173,7 @@ impl<'a> Matcher<'a> {
         }
     }
 
-    /// `*` and `+`: as many as there are, then fewer.
+    /// `*` and `+`: as many as possible, then fewer.
     fn longest(&mut self, s: usize, p: usize, end: usize) -> Matched {
         let mut count = 0;
         while self.fits(s + count, p, end) {

@@ -16,7 +16,7 @@ pub struct ScriptSource {
 /// What one script may use before it is stopped.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {
-    /// Lua instructions per request, all its waits together. What takes longer than 25 ns for each counts as more of them.
+    /// Lua instructions per request, across all its waits. Instructions that take longer than 25 ns each count as more.
     pub instructions: u64,
     /// Bytes of one worker's Lua state.
     pub memory: usize,

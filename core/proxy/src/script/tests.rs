@@ -531,7 +531,7 @@ fn ordinary_uses_of_the_library_work_as_in_lua() {
     );
 }
 
-/// What a script may do takes no longer than the instructions that it may use, whatever each of them goes through.
+/// A script takes no longer than its instructions allow, however much data each of them reads.
 #[test]
 fn an_instruction_that_takes_long_counts_as_many() {
     let stage = Stage::new();
@@ -556,7 +556,7 @@ fn an_instruction_that_takes_long_counts_as_many() {
         let held = cpu_time() - before;
         println!("{held:?} {body}");
         assert!(error.contains("stopped after 10000000 instructions"), "{body}: {error}");
-        // A quarter of a second, and what runs before the second look. Tests may be built without optimisation.
+        // A quarter of a second, plus the time before the second check. Tests may be built without optimisation.
         assert!(held < Duration::from_secs(3), "{held:?}: {body}");
     }
 }

@@ -66,7 +66,7 @@ impl Watch {
     }
 
     fn adapt(self: &Rc<Self>, lua: &Lua) -> Result<()> {
-        // In few steps, so that it seldom changes.
+        // In few steps, so that it rarely changes.
         let times = (lua.used_memory() / LITTLE).next_power_of_two();
         self.look_every(lua, (INTERVAL / u32::try_from(times).unwrap_or(u32::MAX)).max(SHORTEST))
     }

@@ -31,7 +31,7 @@ pub trait Accounts: Send + Sync {
     /// cache.
     fn cached(&self, user: &str, realm: &str) -> Cached;
 
-    /// The account as the database has it now; `None` when there is none. A user may be named with the realm, as
+    /// The account as the database has it now; `None` if there is none. A user may be named with the realm, as
     /// `alice@example.com`, as some phones do.
     fn lookup<'a>(&'a self, user: &'a str, realm: &'a str)
     -> BoxFuture<'a, Result<Option<Arc<Account>>, StorageError>>;

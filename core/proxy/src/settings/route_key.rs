@@ -57,7 +57,7 @@ fn read(path: &Path) -> Result<RouteKey, RouteKeyError> {
     if mode & 0o077 != 0 {
         tracing::warn!(
             file = %path.display(),
-            "others than its owner may read this key, and make up dialogs by it: chmod 600"
+            "other users than the owner may read this key, and forge dialogs with it: chmod 600"
         );
     }
     let digits = text.trim();

@@ -1,4 +1,4 @@
-//! The file of a SQLite database: who may read it, whether it is still there, and whether another server uses it.
+//! The file of a SQLite database: its permissions, whether it was replaced, and whether another server uses it.
 
 use std::fs::{self, Metadata, OpenOptions};
 use std::io::{self, ErrorKind};
@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::StorageError;
 
-/// Files that SQLite keeps beside the database, by what is added to its name. It gives them the rights of the database.
+/// Suffixes of the files that SQLite keeps beside the database. SQLite gives them the permissions of the database.
 const BESIDE: [&str; 3] = ["-wal", "-shm", "-journal"];
 /// Only the owner may read and write, because the database holds digests that are as good as passwords.
 const MODE: u32 = 0o600;

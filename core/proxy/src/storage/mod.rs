@@ -9,11 +9,11 @@
 //! | [`database`] | [`Database`]: load, find, health |
 //! | [`journal`], [`batch`] | queueing a write, and the future that waits for its commit |
 //! | [`writer`] | the task that commits: collapses, writes one multi-row statement per table, recovers |
-//! | [`session`] | why no write that was given up is made after a later one |
+//! | [`session`] | sessions on the database: no write that was given up is executed after a later one |
 //! | [`migrate`] | tables by version, applied at start |
 //! | [`table`], [`value`] | descriptions of tables, rows and their values |
 //! | [`url`], [`sql`], [`driver`] | what differs between SQLite, PostgreSQL and MySQL/MariaDB |
-//! | `file` | the file of a SQLite database: its rights, whether it is still there, who uses it |
+//! | `file` | the file of a SQLite database: its permissions, whether it was replaced, which server uses it |
 //! | [`wake`] | one wake-up per thread and batch instead of one per write |
 //! | [`fault`] | a crash or an outage on request, for tests |
 

@@ -69,7 +69,7 @@ pub(super) struct WriterLock {
     pub(super) end: String,
 }
 
-/// The lock of a writer; none where there are no sessions.
+/// The lock of a writer; `None` for a database without sessions.
 pub(super) fn writer_lock(engine: Engine, key: u64) -> Option<WriterLock> {
     Some(match engine {
         Engine::Sqlite => return None,

@@ -349,7 +349,7 @@ impl Writer {
             Ok(true) => {}
             Ok(false) => tracing::error!(
                 %database,
-                "another server uses this database: each overwrites what the other has promised; stop one of them"
+                "another server uses this database, and each overwrites the other's state: stop one of them"
             ),
             Err(error) => tracing::warn!(%database, %error, "cannot tell whether another server uses the database"),
         }

@@ -10,7 +10,7 @@
 //! | [`proxying`] | between the two: response contexts of relayed requests |
 //! | [`conclusions`] | relayed requests that have failed, one after the other |
 //! | [`local`] | requests that the server itself makes |
-//! | [`allowance`] | how much may go to an address that has not said that it wants it |
+//! | [`allowance`] | how much may be sent to an unproved address |
 //! | [`proofs`] | which addresses may get more than one datagram for a request |
 
 mod allowance;

@@ -135,7 +135,7 @@ impl Worker {
             if cut > 0 {
                 self.counters().targets_cut.add(cut as u64);
                 let call_id = routing.request.borrow().call_id().to_owned();
-                tracing::info!(call_id, cut, "a request has spread too far: targets were left out");
+                tracing::info!(call_id, cut, "a request has too many copies already: targets were left out");
             }
             for target in targets {
                 // There is room: `go_on` has seen to that, and the first target set is smaller than what a fork can hold.

@@ -36,7 +36,7 @@ pub enum SendError {
     NoWay,
     #[error("sending to {remote} failed: {kind}")]
     Io { remote: SocketAddr, kind: ErrorKind },
-    #[error("{remote} cannot be reached, as the network says of a datagram: {kind}")]
+    #[error("the network reports that {remote} cannot be reached: {kind}")]
     Undeliverable { remote: SocketAddr, kind: ErrorKind },
 }
 
@@ -65,7 +65,7 @@ pub struct Sockets {
 }
 
 /// The network of a worker in a test: what was sent, in order, until the test takes it away; and what the test has said
-/// about names, addresses and connections. The workers of one server share what is outside.
+/// about names, addresses and connections. The workers of one server share it.
 #[derive(Clone, Debug, Default)]
 pub struct Outbox {
     outside: Rc<RefCell<Outside>>,

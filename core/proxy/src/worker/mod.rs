@@ -9,7 +9,7 @@
 //! | [`respond`] | responses out: where each goes |
 //! | [`route`] | running the script |
 //! | `directory` | which worker has which transaction |
-//! | `merging` | requests that come along several ways |
+//! | `merging` | copies of one request that come by several paths |
 //! | [`handover`] | new requests for workers that have less to do |
 //! | [`mailbox`] | what reaches a worker from other threads |
 //! | [`here`] | the worker whose thread this is |

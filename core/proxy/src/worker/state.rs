@@ -318,10 +318,7 @@ impl Worker {
         let spread = forward::allowed_spread(&routing.request.borrow(), |via| self.is_own_via(via), loop_hash);
         if matches!(spread, Err(Error::LoopDetected)) {
             self.counters().loops_detected.increment();
-            tracing::info!(
-                call_id = routing.request.borrow().call_id(),
-                "a request has come back: it runs in a circle"
-            );
+            tracing::info!(call_id = routing.request.borrow().call_id(), "a request has come back: it is in a loop");
         }
         Ok(Passage { loop_hash, spread: spread? })
     }

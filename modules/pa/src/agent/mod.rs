@@ -15,7 +15,7 @@
 //! | [`remember`] | watchers that the database remembers |
 //! | [`look`] | looking at the state |
 //! | `aliases` | whose an address of record is, where a script has set `avp.uid` |
-//! | [`quota`] | how many subscriptions and octets are kept for whom |
+//! | [`quota`] | limits on subscriptions and their octets |
 //! | `rules` | what is the same for all shards |
 //! | `target` | whom a request is about |
 //! | [`effects`] | what is to be done outside of the locks |

@@ -39,7 +39,7 @@ pub struct Agent<W> {
     pub(super) aliases: Aliases,
     pub(super) untold: Untold,
     pub(super) quotas: Arc<Quotas>,
-    /// What is published.
+    /// The space of all publications.
     pub space: Space,
 }
 

@@ -48,7 +48,7 @@ async fn take(state: &Arc<State>, context: &Context, domain: Domain) -> Result<(
     if let Some((target, accepted)) = begin(state, context, domain, &about)? {
         let mut settling = state.store_publication(&target, accepted);
         if let Err(error) = settling.committed().await {
-            tracing::warn!(%error, "what a NOTIFY told could not be stored");
+            tracing::warn!(%error, "the state in a NOTIFY could not be stored");
             settling.settle(false);
             return Err(Rejection::Storage);
         }

@@ -3,7 +3,7 @@
 //! | file | what |
 //! |---|---|
 //! | [`way`] | the way to a watcher: the unchanging headers of a dialog's NOTIFYs, and the flow they take |
-//! | `path` | whether that flow is another than to the Contact, and whether the Contact has shown that it wants NOTIFYs |
+//! | `path` | whether NOTIFYs take a flow other than to the Contact, and whether the Contact is proved |
 //! | [`destination`] | where they go: over SIP, or to another module |
 //! | [`send`] | sending them, and hearing their answers |
 

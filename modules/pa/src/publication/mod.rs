@@ -4,7 +4,7 @@
 //! |---|---|
 //! | [`publications`] | the publications of one presentity and their entity tags: initial, refresh, modify, remove |
 //! | [`content`] | one publication |
-//! | [`space`] | how much of them is kept, in octets |
+//! | [`space`] | the limit on their octets |
 
 pub mod content;
 pub mod publications;

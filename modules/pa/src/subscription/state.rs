@@ -335,8 +335,9 @@ impl<W: Watcher> Subscription<W> {
         if self.has_numbers() { self.sequence.mark() } else { self.sequence.next_mark(CSEQ_BLOCK) }
     }
 
-    /// What is to be done now. To be called until it says nothing. `body` gives the presentity's document in a form, for
-    /// a NOTIFY that is the subscription's document of that number, to a watcher who has seen what the mark says.
+    /// What is to be done now. To be called until it says nothing. `body` gives the presentity's document in a form,
+    /// for a NOTIFY with the subscription's document of that number, to a watcher that has been told the changes up to
+    /// the mark.
     pub fn step(
         &mut self,
         policy: &Policy,

@@ -299,7 +299,7 @@ impl Connections {
                 false
             }
             () = connection.keep_writing(&self.0.limits, give_up, progress) => {
-                tracing::info!(%flow, "connection broke while writing, or its peer takes nothing");
+                tracing::info!(%flow, "connection broke while writing, or its peer does not read");
                 true
             }
             () = connection.closed.notified() => {

@@ -5,9 +5,9 @@
 //! |---|---|
 //! | [`listen`] | listening sockets |
 //! | [`connections`] | all connections of a worker: accepting and making them, reading, ending |
-//! | [`connection`] | one of them: writing to it, and when it is to end |
-//! | [`backlog`] | what waits to be written to it |
-//! | [`shared`] | what the workers know of each other's connections |
+//! | [`connection`] | one connection: writing to it, and its timeouts |
+//! | [`backlog`] | the messages that wait to be written to a connection |
+//! | [`shared`] | the connections of all workers |
 //! | [`limits`] | how many there may be, and for how long |
 
 mod backlog;

@@ -5,7 +5,7 @@
 //! |---|---|
 //! | [`incoming`] | taking what has come out of a socket, many datagrams with one system call |
 //! | [`outgoing`] | datagrams that wait for the end of a batch, and sending them together |
-//! | [`undelivered`] | what the network says of datagrams that did not arrive |
+//! | [`undelivered`] | reports of the network about datagrams that did not arrive |
 
 pub(crate) mod incoming;
 mod outgoing;

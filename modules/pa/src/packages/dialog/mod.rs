@@ -2,8 +2,8 @@
 //!
 //! | file | what |
 //! |---|---|
-//! | [`dialogs`] | the dialogs of one user, and what each watcher has been told of them |
-//! | [`merge`] | one dialog of what several publishers say about it |
+//! | [`dialogs`] | the dialogs of one user, and the changes that each watcher has been told |
+//! | [`merge`] | merges what several publishers say about one dialog |
 //!
 //! RFC 4235 does not mention PUBLISH. A published document is the full state of its publisher, whatever its `state`
 //! (RFC 3903 §4.4: a publication is replaced as a whole). So a dialog that is no longer in it has ended.
