@@ -141,7 +141,7 @@ impl<'d> Element<'d> {
         if prefix.is_empty() {
             return self.descendants().any(|element| element.node().local == 0);
         }
-        raw.match_indices(':').any(|(at, _)| raw.get(..at).is_some_and(|before| before.ends_with(prefix)))
+        raw.contains(&[prefix, ":"].concat())
     }
 }
 
