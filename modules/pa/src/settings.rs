@@ -15,6 +15,9 @@ use crate::rejection::Rejection;
 /// One hour: no minimum may be longer (RFC 6665 §4.2.1.1).
 const HOUR: Duration = Duration::from_secs(3600);
 
+/// Packages that the parameter `events` can name.
+const MAX_EVENTS: usize = 64;
+
 /// How long something that a client asks for may live.
 #[derive(Debug, Clone)]
 pub struct Interval {
@@ -122,7 +125,7 @@ pub fn parameters() -> Vec<Parameter> {
         Parameter::boolean("accept_internal_subscriptions", false)
             .doc("Whether other modules may subscribe without SIP, such as a resource-list server or the XMPP gateway."),
         Parameter::string("events", "").doc(
-            "Further event packages, separated by blanks, such as \"message-summary dialog\". Of `dialog` several publishers' documents are merged (RFC 4235); what is published for others is delivered as it came.",
+            "Up to 64 further event packages, separated by blanks, such as \"message-summary dialog\". Of `dialog` several publishers' documents are merged (RFC 4235); what is published for others is delivered as it came.",
         ),
         Parameter::list("publishers").doc(
             "Who may PUBLISH for others than itself, up to 256 entries: an event package, and a user of ours, an address or `*` for everybody, such as `message-summary sip:voicemail@example.com` or `dialog 192.0.2.7`. Addresses of UDP can be forged.",
@@ -284,19 +287,22 @@ fn limits(settings: &signalbox::module::Settings) -> Limits {
     }
 }
 
-/// The names in `events`.
+/// The names in `events`, each once.
 fn events(list: &str) -> Result<Vec<Box<str>>, ModuleError> {
-    let names = list.split([' ', ',']).filter(|name| !name.is_empty());
-    let checked = names.map(|name| {
-        let is_package = name.split('.').all(lex::is_token);
-        let problem = || format!("\"{name}\" is no name of an event package");
-        if is_package {
-            Ok(name.into())
-        } else {
-            Err(ModuleError::Parameter { parameter: "events", problem: problem() })
+    let wrong = |problem: String| ModuleError::Parameter { parameter: "events", problem };
+    let mut names: Vec<Box<str>> = Vec::new();
+    for name in list.split([' ', ',']).filter(|name| !name.is_empty()) {
+        if !name.split('.').all(lex::is_token) {
+            return Err(wrong(format!("\"{name}\" is no name of an event package")));
         }
-    });
-    checked.collect()
+        if !names.iter().any(|known| **known == *name) {
+            names.push(name.into());
+        }
+    }
+    match names.len() {
+        ..=MAX_EVENTS => Ok(names),
+        many => Err(wrong(format!("names {many} event packages; {MAX_EVENTS} are possible"))),
+    }
 }
 
 #[cfg(test)]
@@ -348,6 +354,19 @@ mod tests {
         let interval = Interval { default: 9 * HOUR, minimum: 2 * HOUR, maximum: 3 * HOUR };
         assert_eq!(interval.choose(None), Ok(3 * HOUR));
         assert_eq!(interval.choose(Some(HOUR)), Ok(HOUR));
+    }
+
+    #[test]
+    fn more_event_packages_than_are_possible_are_an_error() {
+        let names = |count: usize| (0..count).map(|n| format!("package-{n}")).collect::<Vec<_>>().join(" ");
+        assert_eq!(events(&names(64)).unwrap().len(), 64);
+        assert_eq!(
+            events(&format!("{}, package-1", names(64))).unwrap().len(),
+            64,
+            "a name that comes again is no other"
+        );
+        let error = events(&names(65)).unwrap_err().to_string();
+        assert!(error.contains("events") && error.contains("names 65 event packages; 64 are possible"), "{error}");
     }
 
     const SECOND: Duration = Duration::from_secs(1);

@@ -15,8 +15,6 @@ pub struct PackageId(pub u8);
 
 /// The package `presence` (RFC 3856).
 pub const PRESENCE: PackageId = PackageId(0);
-/// Packages that the parameter `events` can admit.
-pub const MAX_PACKAGES: usize = 64;
 
 /// The packages that this agent serves. The registry does not change after the start.
 pub struct Packages {
@@ -36,7 +34,7 @@ impl Packages {
         }
         for name in &settings.events {
             let known = packages.iter().any(|package| *package.terms().name == **name);
-            if !known && packages.len() < MAX_PACKAGES {
+            if !known {
                 let authorization = settings.opaque_authorization();
                 packages.push(match &**name {
                     dialog::NAME => {
