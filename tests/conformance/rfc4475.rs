@@ -284,6 +284,7 @@ fn fetched(file: &str) -> Vec<String> {
     let mut fetch = message(file);
     fetch.remove(HeaderName::Contact);
     fetch.replace_first_item(HeaderName::Via, "SIP/2.0/UDP 192.0.2.78;branch=z9hG4bKfetch");
+    fetch.set(HeaderName::CallId, "fetch");
     let answer = answer(&mut server, &fetch.to_bytes());
     answer.items(HeaderName::Contact).map(|contact| contact.split(";expires").next().unwrap().to_owned()).collect()
 }

@@ -22,11 +22,17 @@ use crate::tables::Table;
 /// Option tags that a REGISTER may require.
 const SUPPORTED: [&str; 1] = ["path"];
 
-/// The script function. It answers the request in any case: 200 with all bindings, or what [`Rejection`] says.
+/// The script function. It answers the request in any case: 200 with all bindings, what [`Rejection`] says, or 482.
 pub(crate) async fn save(registrar: Arc<Registrar>, context: Context, arguments: Arguments) -> Outcome {
     let state = &registrar.0;
     if *context.request().method() != Method::Register {
         return Err(Refusal::misuse("save is for REGISTER requests"));
+    }
+    // "A registrar handles requests according to Section 8.2", and so of a request that came by several ways one (§8.2.2.2).
+    if let Err(error) = context.check_merged() {
+        state.counters.rejected.increment();
+        context.reply_error()?;
+        return Err(error.into());
     }
     let saved = async {
         let table = state.tables.make(arguments.required(0)).ok_or(Rejection::TooManyTables)?;

@@ -30,11 +30,12 @@ impl Desk {
     }
 
     fn send(&mut self, uri: &str, to: &str, (call_id, cseq): (&str, u32), lines: &[&str]) -> Message {
+        // Each has a From tag of its own, so that those of one CSeq are no merged requests (§8.2.2.2).
         self.requests += 1;
         let lines: String = lines.iter().map(|line| format!("{line}\r\n")).collect();
         let request = format!(
-            "REGISTER {uri} SIP/2.0\r\nVia: SIP/2.0/UDP 192.0.2.1:5060;branch=z9hG4bK{}\r\nMax-Forwards: 70\r\n\
-             From: <sip:alice@example.com>;tag=1\r\nTo: {to}\r\nCall-ID: {call_id}\r\nCSeq: {cseq} REGISTER\r\n\
+            "REGISTER {uri} SIP/2.0\r\nVia: SIP/2.0/UDP 192.0.2.1:5060;branch=z9hG4bK{0}\r\nMax-Forwards: 70\r\n\
+             From: <sip:alice@example.com>;tag={0}\r\nTo: {to}\r\nCall-ID: {call_id}\r\nCSeq: {cseq} REGISTER\r\n\
              {lines}Content-Length: 0\r\n\r\n",
             self.requests
         );
