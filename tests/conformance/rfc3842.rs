@@ -99,7 +99,7 @@ fn section_3_12_a_voicemail_server_that_is_named_publishes_for_others() {
 
 /// Others are refused: another user of ours, and the same server for another package.
 #[test]
-fn section_3_12_who_is_not_named_publishes_for_nobody_else() {
+fn section_3_12_a_sender_that_is_not_named_cannot_publish_for_others() {
     let publish = |who: &str, event: &str| {
         format!(
             "\n{who} sends\n  PUBLISH sip:carol@example.com\n  Event: {event}\n{SUMMARY}\n{WAITING}\n{who} receives 407 Proxy Authentication Required\n\n{who} answers the challenge\n\n{who} receives 403 This Is Not Your Address\n"

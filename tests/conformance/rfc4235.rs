@@ -307,7 +307,7 @@ fn section_4_3_a_table_is_replaced_by_full_documents_and_changed_by_partial_ones
 
 /// Only Bob and the senders in `publishers` may publish Bob's calls.
 #[test]
-fn a_stranger_publishes_of_nobody() {
+fn a_user_cannot_publish_the_dialogs_of_another_user() {
     let stranger = publishes("alice", "", &dialog("a", "early"), "x");
     let refused = stranger.split("alice receives").next().unwrap();
     play(&[refused, "alice receives 403 This Is Not Your Address\n"]);

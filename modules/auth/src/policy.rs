@@ -26,7 +26,7 @@ pub(crate) struct Policy {
     /// Hashes addresses. Servers that share a secret compute the same hashes.
     places: SipHasher13,
     key: [u8; 16],
-    /// Hashes requests, see [`Self::print`].
+    /// Hashes requests.
     print: SipHasher13,
 }
 

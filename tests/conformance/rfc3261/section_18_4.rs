@@ -22,7 +22,7 @@ fn refused(proxy: &mut Proxy, out: &Out) -> Vec<Out> {
 /// "Host, network, port or protocol unreachable errors, or parameter problem errors SHOULD cause the transport layer to inform the transport
 /// user of a failure in sending." §16.9: "the proxy MUST behave as if the forwarded request received a 503".
 #[test]
-fn a_request_that_nobody_takes_fails_at_once() {
+fn a_request_to_a_closed_port_fails_at_once() {
     for method in ["MESSAGE", "INVITE", "OPTIONS"] {
         for mut proxy in proxies(RELAY) {
             let sent = proxy.send(&request(method, BOB, &[]));

@@ -200,7 +200,7 @@ fn shape(answer: &Message) -> (u16, Vec<String>, Option<String>) {
 
 /// RFC 7616 §5.8 and §5.13: guessing is slowed down, but the user whose password is guessed is not.
 #[test]
-fn who_guesses_has_to_wait_and_the_user_gets_in_from_elsewhere() {
+fn a_sender_that_guesses_has_to_wait_and_the_user_gets_in_from_elsewhere() {
     let mut desk = Desk::new();
     let attacker = "203.0.113.66:5060";
     let answers: Vec<_> = (0..50).map(|_| desk.try_password(attacker, "alice", "guess").status()).collect();

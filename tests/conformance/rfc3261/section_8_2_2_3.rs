@@ -9,7 +9,7 @@ const REQUIRE: [&str; 2] = ["Require: foo, bar", "Require: baz"];
 /// "If a UAS does not understand an option-tag listed in a Require header field, it MUST respond by generating a response with status code 420
 /// (Bad Extension). The UAS MUST add an Unsupported header field, and list in it those options it does not understand".
 #[test]
-fn no_script_takes_what_it_does_not_understand() {
+fn a_2xx_by_a_script_becomes_420_if_an_extension_is_required() {
     for answer in ["sl_send_reply(200)", "sl_reply(202)", "t_reply(200)", "t_newtran() sl_send_reply(200)"] {
         for method in ["MESSAGE", "OPTIONS", "INVITE", "INFO"] {
             let mut proxy = Proxy::new(&format!("append_to_reply('Allow: OPTIONS') {answer}"));
@@ -22,7 +22,7 @@ fn no_script_takes_what_it_does_not_understand() {
 }
 
 #[test]
-fn a_refusal_stays_what_it_is() {
+fn a_refusal_by_the_script_keeps_its_status() {
     let mut proxy = Proxy::new("sl_send_reply(404)");
     assert_eq!(summaries(&proxy.send(&request("MESSAGE", "sip:bob@example.com", &REQUIRE))), ["404 192.0.2.1:5060"]);
 }
@@ -30,14 +30,14 @@ fn a_refusal_stays_what_it_is() {
 /// "Note that Require and Proxy-Require MUST NOT be used in a SIP CANCEL request, or in an ACK request sent for a non-2xx response. These header
 /// fields MUST be ignored if they are present in these requests."
 #[test]
-fn in_a_cancel_it_is_ignored() {
+fn require_in_a_cancel_is_ignored() {
     let mut proxy = Proxy::new("sl_send_reply(200)");
     let cancel = request("CANCEL", "sip:bob@example.com", &REQUIRE);
     assert_eq!(summaries(&proxy.send(&cancel)), ["200 192.0.2.1:5060"]);
 }
 
 #[test]
-fn a_script_that_understands_it_takes_it_out() {
+fn a_script_that_supports_the_extension_removes_require() {
     let mut proxy = Proxy::new("msg.headers:remove('Require') sl_send_reply(200)");
     assert_eq!(summaries(&proxy.send(&request("MESSAGE", "sip:bob@example.com", &REQUIRE))), ["200 192.0.2.1:5060"]);
 }

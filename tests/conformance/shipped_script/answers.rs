@@ -24,7 +24,7 @@ fn options_tells_what_the_server_can_do() {
 
 /// §8.2.2.3: "the UAS MUST respond with a status code 420 (Bad Extension) […] and MUST add an Unsupported header field".
 #[test]
-fn what_is_required_of_the_server_itself_is_refused() {
+fn an_extension_required_of_the_server_is_refused() {
     let mut server = Server::new();
     for method in ["OPTIONS", "SUBSCRIBE"] {
         let uri = if method == "OPTIONS" { "sip:example.com" } else { "sip:dan@example.com" };
@@ -37,7 +37,7 @@ fn what_is_required_of_the_server_itself_is_refused() {
 
 /// §16.3 steps 2 and 5 come before a target is looked for.
 #[test]
-fn extensions_and_schemes_are_looked_at_before_anybody_is_looked_for() {
+fn extensions_and_schemes_are_checked_before_a_target_is_looked_up() {
     let mut server = Server::new();
     for uri in ["sip:dan@example.com", "sip:nobody@example.com", "sip:x@elsewhere.example"] {
         let answer = ask(&mut server, ("MESSAGE", uri), &["Proxy-Require: teleport"]);
@@ -50,7 +50,7 @@ fn extensions_and_schemes_are_looked_at_before_anybody_is_looked_for() {
 
 /// RFC 5630 §5.3: "the proxy MUST reject it with a 480 […] SHOULD include a Warning header with warn-code 380".
 #[test]
-fn nobody_is_reached_as_a_sips_uri_wants_it_without_tls() {
+fn a_sips_uri_is_refused_without_tls() {
     let mut server = Server::new();
     for (method, uri) in [
         ("MESSAGE", "sips:dan@example.com"),

@@ -79,7 +79,7 @@ fn the_whole_state_follows_once_the_first_notify_is_answered() {
 }
 
 #[test]
-fn who_refuses_a_notify_is_sent_no_state() {
+fn a_watcher_that_refuses_a_notify_is_sent_no_state() {
     for status in [401, 403, 407, 500, 503] {
         let mut server = Server::new(&[("use_db", 0.into())]);
         let request = pointed("sip:x@203.0.113.9");

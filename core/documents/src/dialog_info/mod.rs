@@ -189,7 +189,7 @@ mod tests {
     }
 
     #[test]
-    fn what_must_be_there_is_named() {
+    fn an_error_names_the_part_that_is_missing_or_invalid() {
         let without = |text: &str| parse(&EXAMPLE.replacen(text, "", 1)).unwrap_err().to_string();
         assert_eq!(without(" version=\"2\""), "<dialog-info> has no valid version");
         assert_eq!(without(" state=\"full\""), "<dialog-info> has no valid state");
@@ -223,7 +223,7 @@ mod tests {
     }
 
     #[test]
-    fn what_could_grow_is_limited() {
+    fn too_many_elements_are_refused() {
         let many = |inside: &str, count: usize| {
             let text = format!("<dialog id='1'><state>early</state><local>{}</local></dialog>", inside.repeat(count));
             parse(&format!(

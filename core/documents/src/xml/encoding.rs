@@ -166,7 +166,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_text_of_its_encoding_is_refused() {
+    fn octets_that_are_invalid_in_their_encoding_are_refused() {
         assert_eq!(decoded(b"<a/>", Some("koi8-r")), Err(XmlError::Encoding("koi8-r".to_owned())));
         assert_eq!(decoded(b"<?xml encoding=\"koi8-r\"?>", None), Err(XmlError::Encoding("koi8-r".to_owned())));
         assert_eq!(decoded(&[0xff, 0xfe, b'<'], None), Err(XmlError::NotUtf16));

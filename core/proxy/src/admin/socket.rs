@@ -305,7 +305,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn idle_connections_keep_nobody_out() {
+    async fn idle_connections_do_not_keep_an_operator_out() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("admin.sock");
         let server = tokio::spawn(AdminSocket::bind(&path).unwrap().serve(echo()));

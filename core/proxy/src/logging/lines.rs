@@ -68,7 +68,7 @@ mod tests {
     }
 
     #[test]
-    fn all_else_stays_as_it_is() {
+    fn other_text_is_logged_unchanged() {
         for line in ["caf\u{e9} \u{10ff7f}", "\\u{10ff7f} \\u{10ff", "\\u{10ffe", "\\u{10ff+8}", ""] {
             assert_eq!(shown(line), line);
         }

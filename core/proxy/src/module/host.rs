@@ -247,7 +247,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_asked_for_before_the_workers_start_goes_to_them_as_they_do() {
+    fn requests_made_before_the_workers_start_are_sent_when_they_start() {
         let ((_runtime, host), told) = (host(), Arc::default());
         host.request(request(&told));
         host.request(request(&told));

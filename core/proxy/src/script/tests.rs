@@ -497,7 +497,7 @@ fn functions_of_the_library_are_stopped_like_loops() {
 }
 
 #[test]
-fn what_no_limit_could_stop_is_refused() {
+fn finalizers_and_too_many_results_are_refused() {
     let stage = Stage::new();
     let error = stage.fails("setmetatable({}, { __gc = function() while true do end end })");
     assert!(error.contains("__gc"), "{error}");

@@ -123,7 +123,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_key_is_refused() {
+    fn a_malformed_key_is_refused() {
         let folder = tempfile::tempdir().unwrap();
         let settings = RouteKeySettings { file: folder.path().join("key"), ..RouteKeySettings::default() };
         for text in ["", "0011", "+0000000000000000000000000000001", "g0000000000000000000000000000000"] {

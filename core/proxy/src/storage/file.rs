@@ -163,7 +163,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_wider_file_stays_as_it_is() {
+    async fn the_permissions_of_an_existing_file_are_kept() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("a.db");
         create(&path).unwrap();

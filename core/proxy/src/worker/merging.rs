@@ -98,7 +98,7 @@ mod tests {
     }
 
     #[test]
-    fn no_more_than_so_many_are_remembered() {
+    fn the_number_of_remembered_requests_is_limited() {
         let (served, now) = (Served::new(), Instant::now());
         for digest in 0..3 * MAX_REMEMBERED as u64 {
             assert!(served.is_first(digest, TransactionKey(1), now, LIFETIME));

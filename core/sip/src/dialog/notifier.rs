@@ -465,7 +465,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_to_be_tried_again_at_once_waits_all_the_same() {
+    fn retry_after_zero_waits_for_the_least_interval() {
         let now = Instant::now();
         for (interval, expected) in [(0, MIN_RETRY), (5, seconds(5))] {
             let policy = Policy { min_interval: seconds(interval), ..POLICY };

@@ -121,7 +121,7 @@ mod tests {
     }
 
     #[test]
-    fn people_see_what_is_no_text_as_u_fffd() {
+    fn octets_that_are_not_utf_8_are_readable_as_u_fffd() {
         assert_eq!(readable("caf\u{e9}"), "caf\u{e9}");
         assert_eq!(readable(&carry(b"caf\xe9")), "caf\u{fffd}");
         assert_eq!(readable(&carry("\u{10ffe9}".as_bytes())), "\u{fffd}");

@@ -164,7 +164,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn what_counts_as_canonical_is(
+        fn a_text_that_is_canonical_stays_as_it_is(
             text in "(sip|sips|SIP|pres):([a-zA-Z0-9._%:;~-]{0,5}@)?[a-zA-Z0-9.-]{1,7}(:50[67]0|;x=1|\\?a=b|@b)?"
         ) {
             if Aor::is_canonical(&text) {

@@ -119,7 +119,7 @@ mod tests {
     }
 
     #[test]
-    fn an_octet_that_is_not_utf_8_is_that_octet() {
+    fn octets_that_are_not_utf_8_are_escaped_and_unescaped() {
         let text = "caf\u{10ffe9}\u{10ff80}%E9";
         assert_eq!(*unescape_octets(text), *b"caf\xe9\x80\xe9");
         assert_eq!(escape_octets(text), "caf%E9%80%E9");

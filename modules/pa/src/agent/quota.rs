@@ -229,7 +229,7 @@ mod tests {
     }
 
     #[test]
-    fn all_strangers_together_have_so_much_and_nothing_is_left_over() {
+    fn all_strangers_together_have_a_limit_and_dropped_charges_leave_nothing() {
         let quotas = quotas(|limits| limits.strangers = 2500);
         let kept: Vec<_> = ["p", "q"].map(|of| quotas.charge(stranger(10), "sip:a@x", of).unwrap()).into();
         assert_eq!(quotas.charge(stranger(1000), "sip:a@x", "r").err(), Some(Rejection::Full));

@@ -187,7 +187,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_noted_in_the_via_does_not_count_as_sent() {
+    fn parameters_that_were_added_to_the_via_do_not_count_as_sent() {
         let sent = SUBSCRIBE.replace("branch", "rport;branch");
         let noted = sent.replace("rport;branch=z9hG4bK1", "rport=7777;branch=z9hG4bK1;received=1.2.3.4");
         assert!(octets_sent(&parse(&noted)) <= sent.len());

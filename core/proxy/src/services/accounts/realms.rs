@@ -92,7 +92,7 @@ mod tests {
     }
 
     #[test]
-    fn the_spelling_that_accounts_have_goes_on() {
+    fn a_realm_keeps_the_spelling_of_its_stored_accounts() {
         let realms = realms(&[("Example.COM", 3), ("EXAMPLE.COM", 2), ("example.org", 1), ("Example.org", 5)]);
         assert_eq!(realms.spelling("example.com."), "Example.COM");
         assert_eq!(realms.spelling("EXAMPLE.org"), "example.org", "if there is the canonical one, that counts");

@@ -74,7 +74,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_what_is_unreachable_fails() {
+    fn only_reports_of_unreachable_hosts_fail_a_request() {
         let report = |(origin, kind), number: i32| {
             unreachable(&libc::sock_extended_err {
                 ee_errno: number.cast_unsigned(),
@@ -96,7 +96,7 @@ mod tests {
     }
 
     #[test]
-    fn the_beginning_of_what_nobody_took_comes_back() {
+    fn a_closed_port_is_reported_with_the_beginning_of_the_datagram() {
         for host in ["127.0.0.1:0", "[::1]:0"] {
             let socket: UdpSocket = super::super::bind(host.parse().unwrap()).unwrap();
             let gone = UdpSocket::bind(host).unwrap().local_addr().unwrap();

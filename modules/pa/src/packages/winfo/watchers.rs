@@ -478,7 +478,7 @@ mod tests {
     }
 
     #[test]
-    fn watchers_that_are_remembered_together_are_told_apart_by_who_they_are() {
+    fn remembered_watchers_are_told_apart_by_their_address_of_record() {
         let mut story = Story::new();
         story.pending("bob");
         let remembered = |(id, uri): (u64, &str)| Remembered {
