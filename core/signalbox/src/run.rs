@@ -104,9 +104,13 @@ fn serve(
     logging: &Logging,
 ) -> Result<()> {
     let modules = background.block_on(ModuleSet::start(host, configured))?;
-    let started = start(core, host, &modules, configured);
-    let result =
-        started.and_then(|(server, running)| attend(background, server, &Arc::new(running), &modules, (core, logging)));
+    // Before the first answer: whoever has that may send a signal, which must not end the server as it is.
+    let started = background
+        .block_on(async { Signals::new() })
+        .and_then(|signals| Ok((signals, start(core, host, &modules, configured)?)));
+    let result = started.and_then(|(signals, (server, running))| {
+        attend(background, (server, signals), &Arc::new(running), &modules, (core, logging))
+    });
     background.block_on(async {
         modules.stop().await;
         host.storage().close().await;
@@ -144,14 +148,13 @@ fn start(
 /// Serves commands and signals until the server is told to stop, and drains it.
 fn attend(
     background: &Runtime,
-    server: Server,
+    (server, mut signals): (Server, Signals),
     running: &Arc<Running>,
     modules: &ModuleSet,
     (core, logging): (&CoreSettings, &Logging),
 ) -> Result<()> {
     let registry = registry(running, modules, logging);
-    let opened = background.block_on(async {
-        let mut signals = Signals::new()?;
+    let attended = background.block_on(async {
         let socket = AdminSocket::bind(&core.admin_socket).context("admin socket")?;
         let under_way = socket.under_way();
         let admin = tokio::spawn(socket.serve(registry));
@@ -167,10 +170,10 @@ fn attend(
         let _ = admin.await;
         // Who asked for the end hears of it.
         let _ = timeout(LAST_ANSWERS, under_way.answered()).await;
-        Ok::<_, anyhow::Error>(signals)
+        Ok::<_, anyhow::Error>(())
     });
     let draining = background.spawn_blocking(move || server.stop());
-    let mut signals = opened?;
+    attended?;
     background.block_on(async {
         tokio::select! {
             _ = draining => {
