@@ -279,3 +279,41 @@ fn memory_is_taken_at_the_start() {
     let resident: u64 = kilobytes.and_then(|text| text.trim().parse().ok()).expect("kB");
     assert!(resident > 64 * 1024, "{resident} kB");
 }
+
+/// What a message has that is not UTF-8 is U+FFFD in the log, whether a script writes it or the server does, in both formats.
+#[test]
+fn the_log_shows_octets_that_are_not_utf_8_as_u_fffd() {
+    if server::subject() != server::Subject::Signalbox {
+        return;
+    }
+    for format in ["human", "json"] {
+        let place = Place::on_loopback();
+        let route = "function route(msg)\n  log.info(\"subject\", msg.headers:get(\"Subject\"))\n  error(\"for \" .. msg.from)\nend\n";
+        place.write("route.lua", route);
+        let address = place.server();
+        let listen = format!("listen {{ \"udp:{address}\", \"tcp:{address}\" }}");
+        server::write_settings(
+            &place,
+            &format!("{listen}\nlog {{ format = \"{format}\" }}\nroute_script \"route.lua\"\n"),
+        );
+        let mut server = Server::start_again(&place);
+        let socket = UdpSocket::bind((place.address, 0)).expect("a free port");
+        for (number, cseq) in ["1", "bad"].into_iter().enumerate() {
+            let text = format!(
+                "OPTIONS sip:a@b SIP/2.0\r\nVia: SIP/2.0/UDP {};branch=z9hG4bK{number}\r\nMax-Forwards: 70\r\nFrom: <sip:f\u{e9}@b>;tag=f\r\n\
+                 To: <sip:a@b>\r\nCall-ID: c\u{e9}\r\nCSeq: {cseq} OPTIONS\r\nSubject: s\u{e9}\r\nContent-Length: 0\r\n\r\n",
+                socket.local_addr().expect("its address")
+            );
+            let octets: Vec<u8> = text.chars().map(|c| u8::try_from(c).expect("one octet")).collect();
+            socket.send_to(&octets, place.server()).expect("it is sent");
+        }
+        server.process.printed("subject s\u{fffd}");
+        server.process.printed("for <sip:f\u{fffd}@b>");
+        server.process.printed("it is not a number below 2^31 and a method");
+        let output = server.process.output();
+        // As a field, whose text is escaped where people read it.
+        let call_id = if format == "json" { "\"call_id\":\"c\u{fffd}\"" } else { "call_id=\"c\\u{fffd}\"" };
+        assert!(output.contains(call_id), "{output}");
+        assert!(!output.contains("10ff") && !output.contains('\u{10ffe9}'), "{output}");
+    }
+}
