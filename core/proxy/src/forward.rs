@@ -5,7 +5,6 @@ use std::borrow::Cow;
 use std::hash::Hasher;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
-use memchr::memmem;
 use signalbox_sip::fork::MAX_BREADTH;
 use signalbox_sip::header::{Header, HeaderName, Via};
 use signalbox_sip::lex;
@@ -198,7 +197,7 @@ pub(crate) fn allowed_spread(
     loop_hash: u32,
 ) -> Result<u8, Error> {
     // The cheap test comes first: most requests have no Via of ours.
-    let is_likely = |text: &str| memmem::find(text.as_bytes(), BranchToken::PREFIX.as_bytes()).is_some();
+    let is_likely = |via: &str| BranchToken::position(via.as_bytes()).is_some();
     if !message.values(HeaderName::Via).any(is_likely) {
         return Ok(MAX_SPREAD);
     }

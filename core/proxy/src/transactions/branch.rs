@@ -48,6 +48,11 @@ impl BranchToken {
     /// The prefix of RFC 3261 branches (§8.1.1.7), and the next octet of ours.
     pub(crate) const PREFIX: &str = "z9hG4bK.";
 
+    /// Where a branch of ours may begin in a Via. A substring search that prepares itself first costs more here.
+    pub(crate) fn position(text: &[u8]) -> Option<usize> {
+        memchr::memchr_iter(b'z', text).find(|at| text[*at..].starts_with(Self::PREFIX.as_bytes()))
+    }
+
     pub(crate) fn write(&self, out: &mut String) {
         out.push_str(Self::PREFIX);
         lex::push_hex(out, self.worker.into());
@@ -67,7 +72,7 @@ impl BranchToken {
     /// The branch of the topmost Via in the beginning of a request, even if the rest is missing.
     pub(crate) fn quoted(request: &[u8]) -> Option<Self> {
         let via = request.get(memmem::find(request, b"\r\nVia: ")?..)?;
-        let branch = via.get(memmem::find(via, Self::PREFIX.as_bytes())?..)?;
+        let branch = via.get(Self::position(via)?..)?;
         // A branch without an end may have been cut off.
         let end = branch.iter().position(|octet| matches!(octet, b';' | b',' | b' ' | b'\r'))?;
         Self::parse(std::str::from_utf8(branch.get(..end)?).ok()?)
