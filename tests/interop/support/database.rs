@@ -15,6 +15,8 @@ use super::wait::wait_for;
 
 const POSTGRES_PORT: u16 = 5432;
 const MARIADB_PORT: u16 = 3306;
+/// The folder for temporary files.
+const TEMPORARY: &str = "temporary";
 
 /// Which server.
 #[derive(Clone, Copy, PartialEq, Debug)]
@@ -37,14 +39,17 @@ impl<'a> DatabaseServer<'a> {
         let folder = place.folder();
         // The server runs as another user than root and must get to its folder.
         fs::set_permissions(folder, fs::Permissions::from_mode(0o755)).expect("permissions of the folder");
-        let data = place.path("data");
-        fs::create_dir(&data).expect("data folder");
-        fs::set_permissions(&data, fs::Permissions::from_mode(0o700)).expect("permissions of the data folder");
-        if let Some((uid, gid)) = kind.user() {
-            chown(&data, Some(uid), Some(gid)).expect("owner of the data folder");
+        for name in ["data", TEMPORARY] {
+            let folder = place.path(name);
+            fs::create_dir(&folder).expect("a folder");
+            fs::set_permissions(&folder, fs::Permissions::from_mode(0o700)).expect("permissions of the folder");
+            if let Some((uid, gid)) = kind.user() {
+                chown(&folder, Some(uid), Some(gid)).expect("owner of the folder");
+            }
         }
+        let data = place.path("data");
         let mut setup = kind.setup(&program, &data);
-        let output = kind.as_user(&mut setup).current_dir(folder).output().expect("making the data folder");
+        let output = kind.at(place, &mut setup).current_dir(folder).output().expect("making the data folder");
         assert!(output.status.success(), "{setup:?}: {}", String::from_utf8_lossy(&output.stderr));
         let mut server = Self { place, kind, process: None };
         server.start_again();
@@ -55,7 +60,7 @@ impl<'a> DatabaseServer<'a> {
     pub(crate) fn start_again(&mut self) {
         let program = self.kind.program().expect("it was started before");
         let mut command = self.kind.command(&program, self.place);
-        let command = self.kind.as_user(&mut command);
+        let command = self.kind.at(self.place, &mut command);
         let log = self.place.path("database.out");
         let ready = || fs::read_to_string(&log).unwrap_or_default().matches(self.kind.ready()).count();
         let before = ready();
@@ -272,8 +277,9 @@ impl Kind {
         command
     }
 
-    /// Neither server runs as root.
-    fn as_user(self, command: &mut Command) -> &mut Command {
+    /// Neither server runs as root. A MariaDB that starts removes what others have in a temporary folder that they share.
+    fn at<'a>(self, place: &Place, command: &'a mut Command) -> &'a mut Command {
+        command.env("TMPDIR", place.path(TEMPORARY));
         if let Some((uid, gid)) = self.user() {
             command.uid(uid).gid(gid);
         }
