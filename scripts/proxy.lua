@@ -65,9 +65,10 @@ end
 -- Refuses a request with Proxy-Require (RFC 3261 §16.3 step 5): no extension that it could name is supported. Returns true if it has
 -- answered. Require is checked by the function that answers with a 2xx.
 function refuses_extensions(msg)
-  local asked = table.concat(msg.headers:all("Proxy-Require"), ", ")
-  if asked == "" then return false end
-  append_to_reply("Unsupported: " .. asked)
+  local asked = msg.headers:all("Proxy-Require")
+  if #asked == 0 then return false end
+  -- Of an absurd number only the first: no answer is larger than its request.
+  append_to_reply("Unsupported: " .. table.concat(asked, ", ", 1, math.min(#asked, 10)))
   sl_send_reply(420, "Bad Extension")
   return true
 end

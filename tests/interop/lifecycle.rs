@@ -270,6 +270,36 @@ fn a_worker_that_is_stuck_in_a_script_does_not_keep_the_server_from_stopping() {
     assert!((Duration::from_secs(1)..Duration::from_secs(4)).contains(&waited), "stopped after {waited:?}");
 }
 
+/// Each call is C code to Lua and Rust code to us: what limits their nesting must be Lua, not the stack of the worker.
+#[test]
+fn endless_recursion_through_the_library_ends_its_request_and_nothing_else() {
+    let place = Place::on_loopback();
+    write_settings(&place, &[]);
+    let script = "function route(msg)
+      if msg.method == 'OPTIONS' then return sl_send_reply(200, 'Serving') end
+      local function again() return (string.gsub('a', 'a', again)) end
+      again()
+    end";
+    place.write("route.lua", script);
+    let server = Server::start_again(&place);
+    let sender = UdpSocket::bind((place.address, 0)).expect("a free port");
+    sender.set_read_timeout(Some(Duration::from_secs(20))).expect("a time-out");
+    for (method, status) in [("MESSAGE", "500"), ("OPTIONS", "200")] {
+        let request = format!(
+            "{method} sip:bob@{0} SIP/2.0\r\nVia: SIP/2.0/UDP {1};branch=z9hG4bK{method}\r\nFrom: <sip:alice@{0}>;tag=1\r\n\
+             To: <sip:bob@{0}>\r\nCall-ID: {method}\r\nCSeq: 1 {method}\r\nContent-Length: 0\r\n\r\n",
+            place.server(),
+            sender.local_addr().expect("its address")
+        );
+        sender.send_to(request.as_bytes(), place.server()).expect("sending");
+        let mut answer = [0; 2048];
+        let length = sender.recv(&mut answer).expect("an answer");
+        let answer = String::from_utf8_lossy(&answer[..length]);
+        assert_eq!(answer.split(' ').nth(1), Some(status), "{answer}");
+    }
+    drop(server);
+}
+
 #[test]
 fn memory_is_taken_at_the_start() {
     let place = Place::on_loopback();

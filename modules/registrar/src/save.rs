@@ -5,7 +5,7 @@ use std::fmt::Write;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
-use signalbox::context::{Context, Reply};
+use signalbox::context::{Context, Reply, unsupported_tags};
 use signalbox::module::{Arguments, Outcome, Refusal, Value};
 use signalbox_sip::header::{Date, HeaderName, qvalue};
 use signalbox_sip::lex;
@@ -70,13 +70,7 @@ fn begin(state: &State, table: &Table, context: &Context) -> Result<(Aor, Pendin
 
 /// §10.3 step 2, §8.2.2.3.
 fn check_require(request: &Message) -> Result<(), Rejection> {
-    let mut unsupported = String::new();
-    for tag in request.items(HeaderName::Require) {
-        if !SUPPORTED.iter().any(|supported| supported.eq_ignore_ascii_case(tag)) {
-            let separator = if unsupported.is_empty() { "" } else { ", " };
-            let _ = write!(unsupported, "{separator}{tag}");
-        }
-    }
+    let unsupported = unsupported_tags(request, HeaderName::Require, &SUPPORTED);
     if unsupported.is_empty() { Ok(()) } else { Err(Rejection::BadExtension(unsupported)) }
 }
 

@@ -83,3 +83,32 @@ fn responses_go_where_the_next_via_says() {
         assert_eq!(response.message.value_of("X-Any"), Some("thing"));
     }
 }
+
+/// Whoever could make up a response could have it sent anywhere, over new connections, too.
+#[test]
+fn only_a_response_to_what_was_forwarded_is_passed_on() {
+    for workers in [1, 3] {
+        let mut proxy = Proxy::with_workers(FORWARD, workers, 1);
+        let forwarded = only(proxy.send(&request("MESSAGE", BOB, &[])));
+        let own = forwarded.items(HeaderName::Via)[0].to_owned();
+        let answer = |own: &str, next: &str, call: &str| {
+            format!(
+                "SIP/2.0 200 OK\r\nVia: {own}\r\nVia: {next}\r\nFrom: <sip:alice@example.com>;tag=a\r\n\
+                 To: <sip:bob@example.com>;tag=b\r\nCall-ID: {call}\r\nCSeq: 1 MESSAGE\r\nContent-Length: 0\r\n\r\n"
+            )
+        };
+        let made_up = "SIP/2.0/UDP 192.0.2.100:5060;branch=z9hG4bK.0..1.2.3";
+        for (own, next, call) in [
+            (made_up, "SIP/2.0/TCP 203.0.113.7:22;branch=z9hG4bKx", "call"),
+            (made_up, "SIP/2.0/UDP 203.0.113.7;received=203.0.113.8;rport=9;branch=z9hG4bKx", "call"),
+            (&*own, "SIP/2.0/UDP 203.0.113.7;branch=z9hG4bKalice", "call"),
+            (&*own, "SIP/2.0/UDP 192.0.2.1:5060;branch=z9hG4bKother", "call"),
+            (&*own, "SIP/2.0/UDP 192.0.2.1:5060;branch=z9hG4bKalice", "other"),
+        ] {
+            let sent =
+                proxy.send_from("192.0.2.66:5060", signalbox::transport::Protocol::Udp, &answer(own, next, call));
+            assert!(sent.is_empty(), "{own} {next} {call}");
+        }
+        assert_eq!(only(proxy.answer(&forwarded, 200, &[])).summary(), "200 192.0.2.1:5060");
+    }
+}

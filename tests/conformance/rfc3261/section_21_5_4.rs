@@ -1,5 +1,8 @@
 //! §21.5.4: 503 for requests that the server has no time for.
 
+use std::time::Duration;
+
+use signalbox::worker::state::MAX_HELD;
 use signalbox_sip::header::HeaderName;
 
 use crate::wire::{Proxy, RELAY, only, request, summaries};
@@ -66,4 +69,28 @@ fn requests_that_belong_to_something_are_not_refused() {
     assert_eq!(summaries(&proxy.send(&invite)), ["INVITE 192.0.2.11:5060"]);
     let answers = summaries(&proxy.send_to_busy(&request("CANCEL", BOB, &[])));
     assert_eq!(answers, ["200 192.0.2.1:5060"]);
+}
+
+/// A peer that answers nothing makes the server hold each request for 32 seconds.
+#[test]
+fn requests_that_wait_for_an_answer_hold_so_many_octets_and_no_more() {
+    let mut proxy = Proxy::with_workers(RELAY, 1, 1);
+    let body = "x".repeat(500_000);
+    let send = |proxy: &mut Proxy, number: usize, body: &str| {
+        let lines = [format!("Call-ID: {number}"), format!("Via: SIP/2.0/TCP 192.0.2.1;branch=z9hG4bK{number}")];
+        let head = request("MESSAGE", &format!("{BOB};transport=tcp"), &[&lines[0], &lines[1]]);
+        let message =
+            head.replace("Content-Length: 0\r\n\r\n", &format!("Content-Length: {}\r\n\r\n{body}", body.len()));
+        only(proxy.send_connected("192.0.2.1:40000", &message))
+    };
+    let most = MAX_HELD / body.len();
+    for number in 0..most - 1 {
+        assert!(send(&mut proxy, number, &body).message.is_request(), "{number}");
+    }
+    let refused = [send(&mut proxy, most, &body), send(&mut proxy, most + 1, &body)].into_iter().last().unwrap();
+    assert_eq!(refused.message.status(), 503);
+    assert!(refused.message.has(HeaderName::RetryAfter));
+    assert!(send(&mut proxy, most + 2, "small").message.is_request());
+    proxy.pass(Duration::from_secs(40));
+    assert!(send(&mut proxy, most + 3, &body).message.is_request(), "they are let go");
 }

@@ -41,3 +41,20 @@ fn a_script_that_supports_the_extension_removes_require() {
     let mut proxy = Proxy::new("msg.headers:remove('Require') sl_send_reply(200)");
     assert_eq!(summaries(&proxy.send(&request("MESSAGE", "sip:bob@example.com", &REQUIRE))), ["200 192.0.2.1:5060"]);
 }
+
+#[test]
+fn the_answer_to_an_absurd_list_is_no_larger_than_the_request() {
+    let many = format!("Require: {}", vec!["a"; 20_000].join(","));
+    let distinct = format!("Proxy-Require: {}", (0..9000).map(|n| n.to_string()).collect::<Vec<_>>().join(","));
+    for (route, line) in [
+        ("sl_send_reply(200)", &many),
+        ("save('location')", &many),
+        ("if not t_relay() then sl_reply_error() end", &distinct),
+    ] {
+        let mut proxy = Proxy::new(route);
+        let contact = "Contact: <sip:bob@192.0.2.1>";
+        let answer = only(proxy.send(&request("REGISTER", "sip:192.0.2.100", &[line, contact])));
+        assert_eq!(answer.message.status(), 420);
+        assert!((1..1000).contains(&answer.text().len()), "{}", answer.text().len());
+    }
+}

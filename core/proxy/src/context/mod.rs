@@ -36,7 +36,7 @@ pub mod routing;
 pub mod target;
 
 pub use loose_route::Routed;
-pub use reply::Reply;
+pub use reply::{Reply, unsupported_tags};
 pub use target::{Target, TargetSet};
 
 /// A handle to the message being routed; see the [module](self).
@@ -57,6 +57,8 @@ pub(crate) struct Routing {
     /// The key of its server transaction, whether that exists or not (RFC 3261 §17.2.3).
     pub(crate) key: TransactionKey,
     pub(crate) source: Flow,
+    /// Octets of the request as it came, which the worker counts while it is held.
+    octets: usize,
     /// Where responses go (RFC 3261 §18.2.2, RFC 3581 §4).
     pub(crate) reply_to: Cell<Flow>,
     /// No copy of the request has arrived by another path before.
@@ -149,6 +151,7 @@ impl Routing {
 
 impl Drop for Routing {
     fn drop(&mut self) {
+        self.worker.let_go(self.octets);
         if self.claimed.get() {
             self.worker.release(self.key);
         }
@@ -164,8 +167,11 @@ impl Context {
         reply_to: Flow,
         key: TransactionKey,
     ) -> Self {
+        let octets = request.octets();
+        worker.hold(octets);
         let routing = Routing {
             worker: worker.clone(),
+            octets,
             request: RefCell::new(request),
             key,
             source,

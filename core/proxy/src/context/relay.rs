@@ -5,7 +5,7 @@ use std::time::Duration;
 use signalbox_sip::header::HeaderName;
 use signalbox_sip::method::Method;
 
-use super::{Context, Reply, Target};
+use super::{Context, Reply, Target, unsupported_tags};
 use crate::error::Error;
 use crate::forward;
 use crate::module::Routes;
@@ -87,7 +87,7 @@ impl Context {
             None => forward::next_hop(&request, strict)?,
         };
         // §16.11: the same branch for each repetition of the request, another one for every other.
-        let digest = self.digest();
+        let digest = worker.stateless_digest(&routing.request.borrow());
         // A connection belongs to one worker. A datagram may be retransmitted to any worker, and gets the same branch
         // there.
         let sender = match routing.source.protocol.is_reliable() {
@@ -102,14 +102,6 @@ impl Context {
         Ok(())
     }
 
-    /// What a request shares with its repetitions, its ACK and its CANCEL only: branch and sent-by of whom it came from or,
-    /// for clients that follow RFC 2543, what §16.11 lists.
-    fn digest(&self) -> u32 {
-        let key = self.worker().transaction_keys().of_cancel(&self.routing().request.borrow());
-        // Its Via has been read before. A key is as good in part.
-        key.map_or(0, |key| (key.0 & u128::from(u32::MAX)) as u32)
-    }
-
     /// §16.3: what every request that is sent on has to satisfy.
     fn check_request(&self) -> Result<(), Error> {
         let request = self.routing().request.borrow();
@@ -118,11 +110,10 @@ impl Context {
         if forward::is_sips(request.request_uri()) {
             return Err(Error::SipsNotAllowed);
         }
-        let unsupported: Vec<&str> = request.items(HeaderName::ProxyRequire).collect();
-        if unsupported.is_empty() || matches!(request.method(), Method::Ack | Method::Cancel) {
+        let tags = unsupported_tags(&request, HeaderName::ProxyRequire, &[]);
+        if tags.is_empty() || matches!(request.method(), Method::Ack | Method::Cancel) {
             return Ok(());
         }
-        let tags = unsupported.join(", ");
         drop(request);
         // §16.3 step 5: "The proxy MUST include an Unsupported header field in the response".
         self.append_to_reply(&format!("Unsupported: {tags}"))?;

@@ -94,6 +94,29 @@ impl<'a> Reply<'a> {
     }
 }
 
+/// The most octets of an Unsupported header, unless its first tag alone is longer.
+const MAX_UNSUPPORTED: usize = 512;
+
+/// The option tags that a Require or Proxy-Require names and that are not `supported`, each once, as the value of
+/// Unsupported (RFC 3261 §20.40). Empty if there are none. Of an absurd number of tags only the first are listed, so that
+/// the answer is no larger than the request.
+pub fn unsupported_tags(request: &Message, name: HeaderName, supported: &[&str]) -> String {
+    let mut tags: Vec<&str> = Vec::new();
+    let mut octets = 0;
+    for tag in request.items(name) {
+        let is_in = |known: &[&str]| known.iter().any(|known| known.eq_ignore_ascii_case(tag));
+        if is_in(supported) || is_in(&tags) {
+            continue;
+        }
+        octets += tag.len() + 2;
+        if octets > MAX_UNSUPPORTED && !tags.is_empty() {
+            break;
+        }
+        tags.push(tag);
+    }
+    tags.join(", ")
+}
+
 impl Context {
     /// Refuses a request that is served here if a copy has arrived by another path before: "the UAS core SHOULD
     /// generate a 482 (Loop Detected) response" (RFC 3261 §8.2.2.2). Call it before anything is done for the request.
@@ -192,7 +215,7 @@ impl Context {
             let request = self.routing().request.borrow();
             match request.method() {
                 Method::Ack | Method::Cancel => String::new(),
-                _ => request.items(HeaderName::Require).collect::<Vec<_>>().join(", "),
+                _ => unsupported_tags(&request, HeaderName::Require, &[]),
             }
         };
         if required.is_empty() {

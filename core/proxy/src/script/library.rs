@@ -30,7 +30,7 @@ struct Meter {
 }
 
 /// The cost of a call, computed before the call.
-type Cost = fn(&MultiValue) -> Result<u64>;
+type Cost = fn(&Lua, &MultiValue) -> Result<u64>;
 
 /// Puts the functions of this file in place of Lua's.
 pub(super) fn install(lua: &Lua, current: &Rc<Current>, limits: Limits) -> Result<()> {
@@ -51,7 +51,7 @@ pub(super) fn install(lua: &Lua, current: &Rc<Current>, limits: Limits) -> Resul
     }
     meter.charge_for(lua, &string, "rep", repetition)?;
     meter.charge_for(lua, &string, "byte", reading)?;
-    meter.charge_for(lua, &string, "char", |arguments| Ok(arguments.len() as u64))?;
+    meter.charge_for(lua, &string, "char", |_, arguments| Ok(arguments.len() as u64))?;
     for name in ["len", "codepoint", "offset", "char", "codes"] {
         meter.charge_for(lua, &utf8, name, octets)?;
     }
@@ -60,16 +60,19 @@ pub(super) fn install(lua: &Lua, current: &Rc<Current>, limits: Limits) -> Resul
     for name in ["insert", "remove"] {
         meter.charge_for(lua, &table, name, length)?;
     }
-    meter.charge_for(lua, &table, "move", |arguments| Ok(range(arguments, arguments.get(2), 1)))?;
-    meter.charge_for(lua, &table, "pack", |arguments| Ok(arguments.len() as u64))?;
+    meter
+        .charge_for(lua, &table, "move", |lua, arguments| range(lua, arguments, integer(lua, arguments.get(2))?, 1))?;
+    meter.charge_for(lua, &table, "pack", |_, arguments| Ok(arguments.len() as u64))?;
     meter.charge_for(lua, &table, "unpack", unpacking)?;
     // A new coroutine starts its own instruction count, so the instructions that the limit cannot see are charged at
     // once.
     for name in ["create", "wrap"] {
-        meter.charge_for(lua, &coroutine, name, |_| Ok(u64::from(INTERVAL)))?;
+        meter.charge_for(lua, &coroutine, name, |_, _| Ok(u64::from(INTERVAL)))?;
     }
     // A few octets of a format become a date.
-    meter.charge_for(lua, &globals.get("os")?, "date", |arguments| Ok(octets(arguments)?.saturating_mul(DATES)))?;
+    meter.charge_for(lua, &globals.get("os")?, "date", |lua, arguments| {
+        Ok(octets(lua, arguments)?.saturating_mul(DATES))
+    })?;
     for name in ["tostring", "tonumber"] {
         meter.charge_for(lua, &globals, name, octets)?;
     }
@@ -102,7 +105,7 @@ impl Meter {
     fn charge_for(&self, lua: &Lua, library: &Table, name: &str, cost: Cost) -> Result<()> {
         let (meter, original): (_, Function) = (self.clone(), library.raw_get(name)?);
         let charged = lua.create_function(move |lua, arguments: MultiValue| {
-            meter.spend(lua, cost(&arguments)?)?;
+            meter.spend(lua, cost(lua, &arguments)?)?;
             original.call::<MultiValue>(arguments)
         })?;
         library.raw_set(name, charged)
@@ -363,54 +366,55 @@ fn start(init: Option<i64>, length: usize) -> Option<usize> {
 }
 
 /// The cost of functions that read all of their text arguments.
-fn octets(arguments: &MultiValue) -> Result<u64> {
+fn octets(_: &Lua, arguments: &MultiValue) -> Result<u64> {
     let length = |value: &Value| if let Value::String(text) = value { text.as_bytes().len() as u64 } else { 0 };
     Ok(arguments.iter().map(length).sum::<u64>() / OCTETS)
 }
 
-fn integer(value: Option<&Value>) -> Option<i64> {
-    value.and_then(Value::as_integer)
+/// The argument as Lua's functions read it: strings and floats that stand for an integer are taken for it (Lua 5.4 §3.4.3).
+fn integer(lua: &Lua, value: Option<&Value>) -> Result<Option<i64>> {
+    match value {
+        Some(value @ (Value::Integer(_) | Value::Number(_) | Value::String(_))) => lua.coerce_integer(value.clone()),
+        _ => Ok(None),
+    }
 }
 
-fn repetition(arguments: &MultiValue) -> Result<u64> {
+fn repetition(lua: &Lua, arguments: &MultiValue) -> Result<u64> {
     let text = |index: usize| match arguments.get(index) {
         Some(Value::String(text)) => text.as_bytes().len() as u64,
         _ => 8,
     };
     let separator = if arguments.len() > 2 { text(2) } else { 0 };
-    let times = u64::try_from(integer(arguments.get(1)).unwrap_or(0)).unwrap_or(0);
+    let times = u64::try_from(integer(lua, arguments.get(1))?.unwrap_or(0)).unwrap_or(0);
     Ok((text(0) + separator).max(1).saturating_mul(times) / OCTETS)
 }
 
 /// The length of the table that is the first argument.
-fn length(arguments: &MultiValue) -> Result<u64> {
+fn length(_: &Lua, arguments: &MultiValue) -> Result<u64> {
     match arguments.front() {
         Some(Value::Table(table)) => Ok(u64::try_from(table.len()?).unwrap_or(0)),
         _ => Ok(0),
     }
 }
 
-/// The size of the range given by the argument `first` and the argument after it.
-fn range(arguments: &MultiValue, last: Option<&Value>, first: usize) -> u64 {
-    let (from, to) = (integer(arguments.get(first)).unwrap_or(1), integer(last));
-    match to {
-        Some(to) => u64::try_from(to.saturating_sub(from).saturating_add(1)).unwrap_or(0),
-        None => 1,
-    }
+/// The size of the range from the argument `first` to `last`.
+fn range(lua: &Lua, arguments: &MultiValue, last: Option<i64>, first: usize) -> Result<u64> {
+    let from = integer(lua, arguments.get(first))?.unwrap_or(1);
+    Ok(last.map_or(1, |to| u64::try_from(to.saturating_sub(from).saturating_add(1)).unwrap_or(0)))
 }
 
-fn concatenation(arguments: &MultiValue) -> Result<u64> {
+fn concatenation(lua: &Lua, arguments: &MultiValue) -> Result<u64> {
     let Some(Value::Table(table)) = arguments.front() else { return Ok(0) };
-    let (from, to) = (integer(arguments.get(2)).unwrap_or(1), integer(arguments.get(3)));
+    let (from, to) = (integer(lua, arguments.get(2))?.unwrap_or(1), integer(lua, arguments.get(3))?);
     let to = to.map_or_else(|| table.len(), Ok)?;
     let count = u64::try_from(to.saturating_sub(from).saturating_add(1)).unwrap_or(0);
     // The texts are copied once. Making them has already been charged as instructions.
-    Ok(count.saturating_add(octets(arguments)?.saturating_mul(count)))
+    Ok(count.saturating_add(octets(lua, arguments)?.saturating_mul(count)))
 }
 
 /// Each value is compared some times, and a text as far as it is like others.
-fn sorting(arguments: &MultiValue) -> Result<u64> {
-    let count = length(arguments)?;
+fn sorting(lua: &Lua, arguments: &MultiValue) -> Result<u64> {
+    let count = length(lua, arguments)?;
     let mut cost = count.saturating_mul(4);
     if let Some(Value::Table(table)) = arguments.front() {
         for index in 1..=u64::try_from(table.raw_len()).unwrap_or(0) {
@@ -422,21 +426,21 @@ fn sorting(arguments: &MultiValue) -> Result<u64> {
     Ok(cost.saturating_mul(u64::from(count.max(2).ilog2() + 1)))
 }
 
-fn unpacking(arguments: &MultiValue) -> Result<u64> {
-    let to = match integer(arguments.get(2)) {
+fn unpacking(lua: &Lua, arguments: &MultiValue) -> Result<u64> {
+    let to = match integer(lua, arguments.get(2))? {
         Some(to) => to,
-        None => i64::try_from(length(arguments)?).unwrap_or(i64::MAX),
+        None => i64::try_from(length(lua, arguments)?).unwrap_or(i64::MAX),
     };
-    few(range(arguments, Some(&Value::Integer(to)), 1))
+    few(range(lua, arguments, Some(to), 1)?)
 }
 
 /// `string.byte`: positions may count from the end.
-fn reading(arguments: &MultiValue) -> Result<u64> {
-    let length = octets(arguments)?.saturating_mul(OCTETS).saturating_add(OCTETS);
-    match integer(arguments.get(2)) {
+fn reading(lua: &Lua, arguments: &MultiValue) -> Result<u64> {
+    let length = octets(lua, arguments)?.saturating_mul(OCTETS).saturating_add(OCTETS);
+    match integer(lua, arguments.get(2))? {
         None => Ok(1),
         Some(..0) => few(length),
-        last => few(range(arguments, last.map(Value::Integer).as_ref(), 1).min(length)),
+        last => few(range(lua, arguments, last, 1)?.min(length)),
     }
 }
 

@@ -486,6 +486,13 @@ fn functions_of_the_library_are_stopped_like_loops() {
         "local t = setmetatable({}, { __index = function(t, k) while true do end end }) return t.x",
         "local t = setmetatable({}, { __tostring = function() while true do end end }) tostring(t)",
         "while true do utf8.len(('x'):rep(100000)) end",
+        // Lua takes strings and floats for integers (§3.4.3 of its manual).
+        "while true do string.rep('', '1000000000') end",
+        "while true do string.rep('x', '30000000') end",
+        "while true do string.rep('x', 3e7) end",
+        "while true do string.rep('', ' 0x10000000 ') end",
+        "while true do pcall(table.move, {}, '1', '1000000000', 2) end",
+        "while true do pcall(table.concat, setmetatable({}, { __index = function() return '' end }), '', '1', '1e9') end",
     ] {
         let script = format!("function route(msg) {long} {body} end");
         let engine = stage.load_with(&script, Limits { instructions: 1_000_000, ..Limits::default() }).unwrap();

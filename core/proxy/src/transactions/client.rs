@@ -172,9 +172,16 @@ impl Worker {
         if branch.worker != self.index() {
             return self.hand_over(branch.worker, response, source);
         }
-        let Sender::Client(id) = branch.sender else {
-            response.remove_first_item(HeaderName::Via);
-            return self.forward_statelessly(response);
+        let id = match branch.sender {
+            Sender::Client(id) => id,
+            Sender::Stateless(digest) => {
+                response.remove_first_item(HeaderName::Via);
+                // Anybody could have any response sent anywhere otherwise.
+                if self.stateless_digest(&response) != digest {
+                    return self.counters().stray_responses.increment();
+                }
+                return self.forward_statelessly(response);
+            }
         };
         let status = response.status();
         let cancelled = *response.method() == Method::Cancel;

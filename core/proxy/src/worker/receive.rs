@@ -90,7 +90,8 @@ impl Worker {
     /// A request that no transaction knows: the script decides.
     pub(crate) fn route_request(&self, request: Message, source: Flow, reply_to: Flow, key: TransactionKey) {
         let is_ack = *request.method() == Method::Ack;
-        if self.refuses_new_requests() && !is_ack && request.to_tag().is_none() {
+        let is_new = !is_ack && request.to_tag().is_none();
+        if (is_new && self.refuses_new_requests()) || (!is_ack && self.is_too_large_to_hold(request.octets())) {
             self.refuse_overload(&request, &reply_to);
             return self.release(key);
         }

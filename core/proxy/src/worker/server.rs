@@ -24,6 +24,10 @@ use crate::transport::tcp::{self, Connections, SharedConnections};
 use crate::transport::udp::{self, UdpSockets};
 use crate::transport::{Listener, Network, Protocol};
 
+/// Octets of stack for a worker. Lua allows 200 nested calls of functions that are not written in Lua. Each of ours takes
+/// up to 40 kB if it is compiled without optimisation. The memory is only used if a script does this.
+const STACK: usize = 16 * 1024 * 1024;
+
 /// What a server is started with.
 #[derive(Clone)]
 pub struct Setup {
@@ -99,7 +103,7 @@ impl Server {
                 ready: ready.clone(),
             };
             let name = format!("worker-{index}");
-            let thread = std::thread::Builder::new().name(name).spawn(move || starting.run());
+            let thread = std::thread::Builder::new().name(name).stack_size(STACK).spawn(move || starting.run());
             server.threads.push(thread.map_err(StartError::Thread)?);
         }
         drop(ready);

@@ -27,6 +27,12 @@ use crate::transactions::table::{Due, Table};
 use crate::transport::packet::Packet;
 use crate::transport::{Listener, Network};
 
+/// Octets of the requests that one worker holds until they have their final response, which may take 32 seconds or, if a
+/// call rings, some minutes.
+pub const MAX_HELD: usize = 64 * 1024 * 1024;
+/// A request of no more octets is taken even so.
+const SMALL_REQUEST: usize = 4096;
+
 /// A handle to everything that lives on one worker's thread. Clones are the same worker.
 #[derive(Clone)]
 pub struct Worker(Rc<Inner>);
@@ -87,6 +93,8 @@ struct Inner {
     batch_ends: Cell<bool>,
     pub(super) waited_since: Cell<Option<Instant>>,
     pub(super) draining: Cell<bool>,
+    /// Octets of requests that are being routed or wait for a final response.
+    held: Cell<usize>,
     handover: Handover,
 }
 
@@ -122,6 +130,7 @@ impl Worker {
             batch_ends: Cell::new(false),
             waited_since: Cell::new(None),
             draining: Cell::new(false),
+            held: Cell::new(0),
             handover: Handover::default(),
             clock,
         }))
@@ -256,6 +265,22 @@ impl Worker {
         self.engine().is_some_and(|engine| engine.has(route))
     }
 
+    /// Counts the octets of a request that is held from now on.
+    pub(crate) fn hold(&self, octets: usize) {
+        self.0.held.set(self.0.held.get().saturating_add(octets));
+    }
+
+    /// A request of so many octets is not held any more.
+    pub(crate) fn let_go(&self, octets: usize) {
+        self.0.held.set(self.0.held.get().saturating_sub(octets));
+    }
+
+    /// Whether a request of so many octets is too large to be held besides the others. Small ones always have room: their
+    /// number has a limit.
+    pub(super) fn is_too_large_to_hold(&self, octets: usize) -> bool {
+        octets > SMALL_REQUEST && self.0.held.get().saturating_add(octets) > MAX_HELD
+    }
+
     /// Requests that came in and have no final response yet.
     pub fn pending(&self) -> usize {
         self.0.table.borrow().pending()
@@ -306,6 +331,19 @@ impl Worker {
         let parts = [request.call_id().as_bytes(), tag.as_bytes(), &number, request.method().as_str().as_bytes()];
         let digest = keyed_digest(self.0.secrets.tag, parts);
         !self.workers().served().is_first(digest, key, self.now(), self.timers().lifetime())
+    }
+
+    /// The digest in the branch of a request that is forwarded without a transaction (§16.11): the same for its
+    /// repetitions, its ACK and its CANCEL. Its response has the same as well, and so proves that it answers one.
+    pub(crate) fn stateless_digest(&self, message: &Message) -> u32 {
+        let number = message.cseq().to_le_bytes();
+        let (sent_by, branch) = message.top_via().map_or_else(
+            |_| (String::new(), String::new()),
+            |via| (via.sent_by.to_string(), via.branch().unwrap_or_default().to_owned()),
+        );
+        let tag = message.from_tag().unwrap_or_default();
+        let parts = [sent_by.as_bytes(), branch.as_bytes(), message.call_id().as_bytes(), tag.as_bytes(), &number];
+        (keyed_digest(self.0.secrets.branch, parts) >> 32) as u32
     }
 
     pub(crate) fn loop_hash(&self, request: &Message) -> u32 {

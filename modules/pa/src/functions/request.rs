@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use signalbox::context::{Context, Reply};
+use signalbox::context::{Context, Reply, unsupported_tags};
 use signalbox::module::Refusal;
 use signalbox_sip::header::{Event, Expires, HeaderName};
 use signalbox_sip::message::Message;
@@ -85,7 +85,7 @@ pub(crate) fn expires(request: &Message) -> Result<Option<Duration>, Rejection> 
 
 /// RFC 3261 §8.2.2.3: nothing that a client could require is needed for these requests.
 pub(crate) fn check_require(request: &Message) -> Result<(), Rejection> {
-    let unsupported = request.items(HeaderName::Require).collect::<Vec<_>>().join(", ");
+    let unsupported = unsupported_tags(request, HeaderName::Require, &[]);
     if unsupported.is_empty() { Ok(()) } else { Err(Rejection::BadExtension { unsupported }) }
 }
 
