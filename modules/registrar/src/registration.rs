@@ -7,7 +7,7 @@ use signalbox::transport::Flow;
 use signalbox_sip::header::{Contact, Expires, Header, HeaderName, To};
 use signalbox_sip::lex;
 use signalbox_sip::message::{Message, readable};
-use signalbox_sip::uri::{Aor, Host, NameAddr, Uri, escape_octets};
+use signalbox_sip::uri::{Aor, Host, NameAddr, Scheme, Uri, escape_octets};
 
 use crate::binding::MAX_USER_AGENT;
 use crate::rejection::Rejection;
@@ -95,7 +95,7 @@ impl<'a> Registration<'a> {
         Ok(Self {
             call_id: escape_octets(request.call_id()),
             cseq: request.cseq(),
-            path: escaped(path(request)),
+            path: escaped(path(request)?),
             user_agent: readable(&user_agent[..user_agent.floor_char_boundary(MAX_USER_AGENT)]),
             contacts: Contacts::read(request, source, lifetimes)?,
         })
@@ -223,16 +223,27 @@ fn escaped(text: Cow<'_, str>) -> Cow<'_, str> {
     }
 }
 
-fn path(request: &Message) -> Cow<'_, str> {
+/// All Path values in one list. Each must be an address that requests can be sent to (RFC 3327 §4), because those who call the
+/// user later cannot know what is wrong with it.
+fn path(request: &Message) -> Result<Cow<'_, str>, Rejection> {
     let mut values = request.values(HeaderName::Path);
-    let Some(first) = values.next() else { return Cow::Borrowed("") };
+    let Some(first) = values.next() else { return Ok(Cow::Borrowed("")) };
+    let leads_on = |item: &str| {
+        NameAddr::parse(item)
+            .ok()
+            .and_then(|address| address.uri().ok())
+            .is_some_and(|uri| uri.host.is_some() && matches!(uri.scheme, Scheme::Sip | Scheme::Sips))
+    };
+    if !request.items(HeaderName::Path).all(leads_on) {
+        return Err(Rejection::Malformed("Path"));
+    }
     let mut path = Cow::Borrowed(first);
     for value in values {
         let path = path.to_mut();
         path.push_str(", ");
         path.push_str(value);
     }
-    path
+    Ok(path)
 }
 
 #[cfg(test)]

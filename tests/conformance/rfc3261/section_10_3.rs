@@ -55,6 +55,19 @@ impl Desk {
     }
 }
 
+/// RFC 3327 §4: a Path names proxies. What is none would have those who call the user later hear what is wrong with it.
+#[test]
+fn a_path_that_leads_nowhere_is_refused() {
+    for path in ["x", "<tel:1>", "<sip:>", "<sip:p1;lr>, <x>", "<mailto:a@example.com>"] {
+        let answer =
+            Desk::new().register(("c", 1), &["Supported: path", &format!("Path: {path}"), "Contact: <sip:a@h>"]);
+        assert_eq!(answer.status(), 400, "{path}");
+    }
+    let answer = Desk::new()
+        .register(("c", 1), &["Supported: path", "Path: <sip:p1;lr>, <sip:p2:5070;lr>", "Contact: <sip:a@h>"]);
+    assert_eq!(answer.status(), 200);
+}
+
 /// Step 2: "the registrar MUST process the Require header field values as described for UASs in Section 8.2.2".
 #[test]
 fn an_unknown_requirement_is_refused_and_named() {
