@@ -51,6 +51,13 @@ impl Proxy {
         Self::start(script, |setup| (setup.workers, setup.seed) = (workers, seed))
     }
 
+    /// The same, but it listens at this address alone.
+    pub(crate) fn at(address: &str, route: &str) -> Self {
+        Self::start(&format!("function route(msg)\n{route}\nend\n"), |setup| {
+            setup.addresses = vec![address.parse().unwrap()];
+        })
+    }
+
     /// A proxy with a whole script.
     pub(crate) fn with_script(script: &str) -> Self {
         Self::start(script, |_| {})

@@ -215,3 +215,21 @@ fn between_transports_the_proxy_records_itself_twice() {
     let bye = only(Proxy::new(ROUTE).send_from("192.0.2.11:5060", Protocol::Udp, &bye));
     assert_eq!((bye.items(HeaderName::Route).len(), bye.protocol()), (0, Protocol::Tcp));
 }
+
+/// A host without a port, as `msg.from.host`, is compared without one. In a URI no port means 5060 (§19.1.2).
+#[test]
+fn a_host_is_ours_whatever_port_we_listen_on() {
+    let route = "append_to_reply('X: ' .. tostring(is_myself(msg.headers:get('X')))) sl_send_reply(200)";
+    for (text, is_ours) in [
+        ("192.0.2.100", "true"),
+        ("192.0.2.100:6000", "true"),
+        ("192.0.2.100:5060", "false"),
+        ("sip:alice@192.0.2.100:6000", "true"),
+        ("sip:alice@192.0.2.100", "false"),
+        ("192.0.2.101", "false"),
+    ] {
+        let mut proxy = Proxy::at("192.0.2.100:6000", route);
+        let answer = only(proxy.send(&request("OPTIONS", "sip:example.com", &[&format!("X: {text}")])));
+        assert!(answer.text().contains(&format!("\r\nX: {is_ours}\r\n")), "{text}: {}", answer.text());
+    }
+}

@@ -47,7 +47,9 @@ impl Context {
         let protocol = uri.transport().map_or(Some(Protocol::Udp), Protocol::parse);
         let (source, port) = (self.source(), host.port.unwrap_or_else(|| Protocol::Udp.default_port()));
         let came_so = protocol == Some(source.protocol) && port == source.local.port();
-        if came_so && Host::parse(maddr).is_ok_and(|host| self.is_own_host(&HostPort { host, port: Some(port) })) {
+        if came_so
+            && Host::parse(maddr).is_ok_and(|host| self.is_own_host(&HostPort { host, port: Some(port) }, Some(port)))
+        {
             let without = uri.without_maddr();
             request.set_request_uri(&without);
         }
@@ -60,15 +62,17 @@ impl Context {
         let uri = Uri::parse(text).ok().filter(|uri| uri.host.is_some());
         match uri.or_else(|| NameAddr::parse(text).ok().and_then(|address| address.uri().ok())) {
             Some(uri) if uri.host.is_some() => self.names_us(&uri),
-            _ => HostPort::parse(text).is_ok_and(|host| self.is_own_host(&host)),
+            // A host alone means no port: it is ours whatever port we listen on.
+            _ => HostPort::parse(text).is_ok_and(|host| self.is_own_host(&host, host.port)),
         }
     }
 
     pub(super) fn names_us(&self, uri: &Uri<'_>) -> bool {
-        uri.host.as_ref().is_some_and(|host| self.is_own_host(host))
+        uri.host.as_ref().is_some_and(|host| self.is_own_host(host, Some(host.port.unwrap_or(5060))))
     }
 
-    fn is_own_host(&self, host: &HostPort<'_>) -> bool {
+    /// `port` is the one that a listener must have, if any.
+    fn is_own_host(&self, host: &HostPort<'_>, port: Option<u16>) -> bool {
         let worker = self.worker();
         let options = worker.options();
         let matches = |own: &str| {
@@ -80,7 +84,7 @@ impl Context {
             || options.listeners.iter().any(|listener| {
                 let address = listener.address;
                 let same = host.host.address().is_some_and(|host| host == address.ip());
-                (same && host.port.unwrap_or(5060) == address.port())
+                (same && port.is_none_or(|port| port == address.port()))
                     || listener.advertise.as_deref().is_some_and(matches)
             })
     }
