@@ -105,14 +105,16 @@ pub fn unsupported_tags(request: &Message, name: HeaderName, supported: &[&str])
     let mut octets = 0;
     for tag in request.items(name) {
         let is_in = |known: &[&str]| known.iter().any(|known| known.eq_ignore_ascii_case(tag));
-        if is_in(supported) || is_in(&tags) {
+        if is_in(supported) {
             continue;
         }
         octets += tag.len() + 2;
         if octets > MAX_UNSUPPORTED && !tags.is_empty() {
             break;
         }
-        tags.push(tag);
+        if !is_in(&tags) {
+            tags.push(tag);
+        }
     }
     tags.join(", ")
 }

@@ -14,7 +14,7 @@ use super::table::{Client, ClientMachine, Due, InviteExtras, Owner};
 use super::{ClientId, LocalOutcome};
 use crate::error::Error;
 use crate::transport::network::{MAX_UDP_REQUEST, listener_for};
-use crate::transport::packet::Octets;
+use crate::transport::packet::Packet;
 use crate::transport::{Failure, Flow, Protocol, SendError};
 use crate::worker::Worker;
 
@@ -95,9 +95,7 @@ impl Worker {
                 client.allowance = allowance;
                 client.unproved = unproved;
                 if invite || !reliable || fallback.is_some() {
-                    let printed = self.printed();
-                    client.request = Some(printed.head.as_slice().into());
-                    client.body.clone_from(&printed.body);
+                    client.request = Some(self.printed().clone());
                 }
                 client.extras = invite.then(Box::<InviteExtras>::default);
             }
@@ -246,7 +244,7 @@ impl Worker {
             allowance.prove(client.flow.remote.ip());
         }
         if status >= 200 && client.extras.is_none() {
-            (client.request, client.body) = (None, None);
+            client.request = None;
         }
         match &client.owner {
             Owner::Branch(server, index) => Owner::Branch(*server, *index),
@@ -311,7 +309,7 @@ impl Worker {
             let mut table = self.table();
             let Some(client) = table.client(id) else { return false };
             client.flow = datagram;
-            client.request = Some(self.printed().head.as_slice().into());
+            client.request = Some(self.printed().clone());
             match &mut client.machine {
                 ClientMachine::Invite(machine) => {
                     *machine = InviteClient::new(false);
@@ -372,11 +370,11 @@ impl Worker {
                 let sent = {
                     let mut table = self.table();
                     let Some(client) = table.client(id) else { return };
-                    let request =
-                        Octets { head: client.request.as_deref().unwrap_or_default(), body: client.body.as_ref() };
-                    match &client.allowance {
-                        Some(allowance) if !allowance.take_again(request.len()) => Ok(()),
-                        _ => {
+                    let request = client.request.as_ref().map(Packet::as_octets);
+                    match (request, &client.allowance) {
+                        (None, _) => Ok(()),
+                        (Some(request), Some(allowance)) if !allowance.take_again(request.len()) => Ok(()),
+                        (Some(request), _) => {
                             self.counters().retransmissions.increment();
                             self.transmit(&client.flow, request, Some(id))
                         }

@@ -5,7 +5,6 @@ use std::hash::{BuildHasherDefault, Hasher};
 use std::rc::Rc;
 use std::sync::Arc;
 
-use bytes::Bytes;
 use hashbrown::HashMap;
 use signalbox_sip::message::Message;
 use signalbox_sip::transaction::{
@@ -18,7 +17,7 @@ use super::local::Caller;
 use super::proxying::Proxying;
 use crate::context::Routing;
 use crate::transport::Flow;
-use crate::transport::packet::Octets;
+use crate::transport::packet::Packet;
 
 /// Transactions of one worker, server and client sides each: some 4 GiB at the most.
 pub const MAX_TRANSACTIONS: usize = 4_000_000;
@@ -88,9 +87,7 @@ pub(crate) struct Client {
     pub(crate) machine: ClientMachine,
     pub(crate) flow: Flow,
     /// The request as sent, while it may have to be sent again, cancelled or acknowledged.
-    pub(crate) request: Option<Box<[u8]>>,
-    /// Its body, if that is shared.
-    pub(crate) body: Option<Bytes>,
+    pub(crate) request: Option<Packet>,
     pub(crate) owner: Owner,
     /// Sent over TCP for its size only: goes over UDP when no connection can be made (RFC 3261 §18.1.1).
     pub(crate) datagram_fallback: Option<Flow>,
@@ -128,12 +125,11 @@ pub(crate) enum Owner {
 impl Client {
     /// The request as it was sent, while it is kept.
     pub(crate) fn message(&self) -> Option<Message> {
-        let head = self.request.as_deref()?;
-        match &self.body {
-            None => Message::parse(head).ok(),
+        let request = self.request.as_ref()?;
+        match &request.body {
+            None => Message::parse(&request.head).ok(),
             Some(body) => {
-                let whole = Octets { head, body: Some(body) }.to_vec();
-                Message::parse(&whole).ok().map(|message| message.with_body(body.clone()))
+                Message::parse(&request.as_octets().to_vec()).ok().map(|message| message.with_body(body.clone()))
             }
         }
     }
@@ -201,7 +197,6 @@ impl Table {
             machine,
             flow,
             request: None,
-            body: None,
             owner,
             datagram_fallback: None,
             allowance: None,

@@ -39,8 +39,8 @@ impl<'a> From<&'a [u8]> for Octets<'a> {
     }
 }
 
-/// The same, owned.
-#[derive(Debug, Default)]
+/// The same, owned. A clone shares the body.
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Packet {
     pub(crate) head: Vec<u8>,
     pub(crate) body: Option<Bytes>,

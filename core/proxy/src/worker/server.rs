@@ -24,8 +24,8 @@ use crate::transport::tcp::{self, Connections, SharedConnections};
 use crate::transport::udp::{self, UdpSockets};
 use crate::transport::{Listener, Network, Protocol};
 
-/// Octets of stack for a worker. Lua allows 200 nested calls of functions that are not written in Lua. Each of ours takes
-/// up to 40 kB if it is compiled without optimisation. The memory is only used if a script does this.
+/// Octets of stack for a worker. Lua allows 200 nested calls of functions that are not written in Lua. If these are compiled
+/// without optimisation, the default of 2 MiB is too small for them. Memory is used only as deep as a script calls.
 const STACK: usize = 16 * 1024 * 1024;
 
 /// What a server is started with.

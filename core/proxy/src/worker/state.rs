@@ -27,10 +27,10 @@ use crate::transactions::table::{Due, Table};
 use crate::transport::packet::Packet;
 use crate::transport::{Listener, Network};
 
-/// Octets of the requests that one worker holds until they have their final response, which may take 32 seconds or, if a
-/// call rings, some minutes.
+/// Octets of the requests that one worker holds until each has its final response. A request that nobody answers is held for
+/// 32 seconds (timer F), a ringing INVITE until timer C fires.
 pub const MAX_HELD: usize = 64 * 1024 * 1024;
-/// A request of no more octets is taken even so.
+/// A request of at most this many octets is accepted even then.
 const SMALL_REQUEST: usize = 4096;
 
 /// A handle to everything that lives on one worker's thread. Clones are the same worker.
@@ -265,18 +265,18 @@ impl Worker {
         self.engine().is_some_and(|engine| engine.has(route))
     }
 
-    /// Counts the octets of a request that is held from now on.
+    /// Adds a request to the octets that this worker holds.
     pub(crate) fn hold(&self, octets: usize) {
         self.0.held.set(self.0.held.get().saturating_add(octets));
     }
 
-    /// A request of so many octets is not held any more.
+    /// Subtracts a request from the octets that this worker holds.
     pub(crate) fn let_go(&self, octets: usize) {
         self.0.held.set(self.0.held.get().saturating_sub(octets));
     }
 
-    /// Whether a request of so many octets is too large to be held besides the others. Small ones always have room: their
-    /// number has a limit.
+    /// Whether a request would exceed [`MAX_HELD`]. A small request never does, because the number of transactions has its
+    /// own limit.
     pub(super) fn is_too_large_to_hold(&self, octets: usize) -> bool {
         octets > SMALL_REQUEST && self.0.held.get().saturating_add(octets) > MAX_HELD
     }
@@ -337,10 +337,9 @@ impl Worker {
     /// repetitions, its ACK and its CANCEL. Its response has the same as well, and so proves that it answers one.
     pub(crate) fn stateless_digest(&self, message: &Message) -> u32 {
         let number = message.cseq().to_le_bytes();
-        let (sent_by, branch) = message.top_via().map_or_else(
-            |_| (String::new(), String::new()),
-            |via| (via.sent_by.to_string(), via.branch().unwrap_or_default().to_owned()),
-        );
+        let via = message.top_via().ok();
+        let sent_by = via.as_ref().map(|via| via.sent_by.to_string()).unwrap_or_default();
+        let branch = via.as_ref().and_then(|via| via.branch()).unwrap_or_default();
         let tag = message.from_tag().unwrap_or_default();
         let parts = [sent_by.as_bytes(), branch.as_bytes(), message.call_id().as_bytes(), tag.as_bytes(), &number];
         (keyed_digest(self.0.secrets.branch, parts) >> 32) as u32
